@@ -1,0 +1,176 @@
+"""Patching with a guaranteed way back, and a hook that patches a library once the agent has imported it.
+
+One interceptor is one module that defines `INTERCEPTORS`: for each, the name of the module whose import it waits for
+and a function that patches it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import sys
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+__all__ = ["Interceptor", "Patcher", "install", "installed"]
+
+_ABSENT: Any = object()
+
+
+class Patcher:
+    """Replaces attributes and remembers what stood there, so that `undo` leaves every owner exactly as it was."""
+
+    def __init__(self) -> None:
+        self._undo: list[tuple[Any, str, Any]] = []
+
+    def set(self, owner: Any, name: str, value: Any) -> None:
+        """Sets `owner.name`, keeping the raw entry of the owner's own `__dict__` (an inherited one is not copied)."""
+        self._undo.append((owner, name, owner.__dict__.get(name, _ABSENT)))
+        setattr(owner, name, value)
+
+    def undo(self) -> None:
+        """Puts everything back, last first, also when one of the steps fails; the first failure is raised at the end."""
+        first: BaseException | None = None
+        while self._undo:
+            owner, name, old = self._undo.pop()
+            try:
+                if old is _ABSENT:
+                    delattr(owner, name)
+                else:
+                    setattr(owner, name, old)
+            except Exception as error:
+                first = first or error
+        if first is not None:
+            raise first
+
+
+@dataclass(frozen=True, slots=True)
+class Interceptor:
+    """Patches one library. `apply(module, patcher)` runs once the module named `module` is imported, never earlier."""
+
+    name: str
+    module: str
+    apply: Callable[[ModuleType, Patcher], None]
+
+
+class _PostImport(importlib.abc.MetaPathFinder):
+    """Runs callbacks after the import of certain modules. Nothing is imported on its own account."""
+
+    def __init__(self, callbacks: dict[str, list[Callable[[ModuleType], None]]]) -> None:
+        self._callbacks = callbacks
+        self._busy = threading.local()
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname not in self._callbacks or getattr(self._busy, "name", None) == fullname:
+            return None
+        self._busy.name = fullname
+        try:
+            spec = importlib.util.find_spec(fullname)
+        finally:
+            self._busy.name = None
+        if spec is None or spec.loader is None:
+            return None
+        spec.loader = _Loader(spec.loader, self._callbacks[fullname])
+        return spec
+
+
+class _Loader(importlib.abc.Loader):
+    """Delegates to the real loader, puts it back on the module, then runs the callbacks."""
+
+    def __init__(self, loader: Any, callbacks: list[Callable[[ModuleType], None]]) -> None:
+        self._loader = loader
+        self._callbacks = callbacks
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
+        module: ModuleType | None = self._loader.create_module(spec)
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
+        module.__loader__ = self._loader
+        self._loader.exec_module(module)
+        for callback in self._callbacks:
+            callback(module)
+
+
+class _Installed:
+    """The patches of this process. Applied with the first running session, undone with the last."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.users = 0
+        self.patcher = Patcher()
+        self.finder: _PostImport | None = None
+        self.done: set[str] = set()
+
+    def apply(self, interceptor: Interceptor, module: ModuleType) -> None:
+        with self.lock:
+            if self.users and interceptor.name not in self.done:
+                self.done.add(interceptor.name)
+                interceptor.apply(module, self.patcher)
+
+    def start(self, interceptors: Iterable[Interceptor]) -> None:
+        with self.lock:
+            self.users += 1
+            if self.users > 1:
+                return
+            waiting: dict[str, list[Callable[[ModuleType], None]]] = {}
+            try:
+                for interceptor in interceptors:
+                    module = sys.modules.get(interceptor.module)
+                    if module is not None and not _is_importing(module):
+                        self.apply(interceptor, module)
+                    else:
+                        waiting.setdefault(interceptor.module, []).append(
+                            lambda module, interceptor=interceptor: self.apply(interceptor, module)  # type: ignore[misc]
+                        )
+                if waiting:
+                    self.finder = _PostImport(waiting)
+                    sys.meta_path.insert(0, self.finder)
+            except BaseException:
+                self.stop()
+                raise
+
+    def stop(self) -> None:
+        with self.lock:
+            self.users -= 1
+            if self.users:
+                return
+            if self.finder is not None and self.finder in sys.meta_path:
+                sys.meta_path.remove(self.finder)
+            self.finder = None
+            self.done.clear()
+            self.patcher.undo()
+
+
+def _is_importing(module: ModuleType) -> bool:
+    return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))
+
+
+_installed = _Installed()
+
+
+class install:
+    """Context manager: the interceptors are active inside. Nested and parallel uses share one set of patches."""
+
+    def __init__(self, interceptors: Iterable[Interceptor]) -> None:
+        self._interceptors = interceptors
+
+    def __enter__(self) -> None:
+        _installed.start(self._interceptors)
+
+    def __exit__(self, *exc: object) -> None:
+        _installed.stop()
+
+
+def installed() -> bool:
+    """Whether any patch of this package is in place in this process."""
+    return _installed.users > 0

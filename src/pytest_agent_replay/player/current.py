@@ -1,0 +1,94 @@
+"""Which replay session a caught call belongs to.
+
+The session is a context variable, so parallel sessions in threads and tasks stay apart. A thread that lost its context (a
+bare pool, a C callback) falls back to the only running session; with several running it cannot be known, and is an error
+of every one of them: an answer is never handed to the wrong session.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Protocol
+
+from pytest_agent_replay.errors import AmbiguousSessionError, SessionError
+from pytest_agent_replay.player.http import HttpReply, HttpRequest, PassThrough
+
+__all__ = ["SessionLike", "activate", "current_session", "handle_http"]
+
+
+class SessionLike(Protocol):
+    """What interceptors need of a session."""
+
+    @property
+    def label(self) -> str:
+        """Names the session in messages."""
+
+    @property
+    def is_over(self) -> bool:
+        """The session has ended; calls that still come for it are strays."""
+
+    def handle_http(self, request: HttpRequest) -> HttpReply | PassThrough:
+        """Answers an HTTP request."""
+
+    def check_connection(self, host: str, port: int | None) -> Exception | None:
+        """Egress guard: None when a raw connection to `host` may be opened, else the error to raise (already noted)."""
+
+    def fail(self, message: str) -> None:
+        """Notes something that fails the item even when the agent swallows the error."""
+
+
+_current: ContextVar[SessionLike | None] = ContextVar("agent_replay_session", default=None)
+_running: list[SessionLike] = []
+_lock = threading.Lock()
+
+
+@contextmanager
+def activate(session: SessionLike) -> Iterator[None]:
+    """Makes `session` the one that calls of this context (and of the threads and tasks that inherit it) belong to."""
+    token = _current.set(session)
+    with _lock:
+        _running.append(session)
+    try:
+        yield
+    finally:
+        with _lock:
+            _running.remove(session)
+        _current.reset(token)
+
+
+def current_session(what: str = "a call") -> SessionLike | None:
+    """The session that the running code belongs to; None when no replay runs.
+
+    `what` describes the caught call in the error text. Raises `SessionError` when the session is over, and
+    `AmbiguousSessionError` when several run and the caller's thread lost its context.
+    """
+    session = _current.get()
+    if session is not None:
+        if session.is_over:
+            raise SessionError(
+                f"{what} came after its replay {session.label} had ended: a background task or thread outlived the replay. "
+                "The call was not made. Join or cancel such work before the agent answers."
+            )
+        return session
+    running = _running[:]
+    if not running:
+        return None
+    if len(running) == 1:
+        return running[0]
+    message = (
+        f"{what} came from thread {threading.current_thread().name!r}, which lost its context, while {len(running)} replays "
+        "run at once: it cannot be known which one it belongs to, so it was not made. Start the thread with "
+        "`contextvars.copy_context().run`, or run these replays one at a time."
+    )
+    for each in running:
+        each.fail(message)
+    raise AmbiguousSessionError(message)
+
+
+def handle_http(request: HttpRequest) -> HttpReply | PassThrough:
+    """Answers a request for the current session; lets it through when no replay runs. Raises like `current_session`."""
+    session = current_session(f"{request.method} {request.url}")
+    return PassThrough() if session is None else session.handle_http(request)

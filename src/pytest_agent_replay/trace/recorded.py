@@ -1,0 +1,105 @@
+"""The recorded original of a replay file, as a trace: what production was asked, called and answered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pytest_agent_replay.formats.replay import ErrorSpec, LlmResponse, RecordingRef, ReplayFile, ToolResponse, Turn
+from pytest_agent_replay.trace.model import Event, Trace
+
+__all__ = ["error_payload", "recorded_trace"]
+
+
+def recorded_trace(replay: ReplayFile) -> Trace:
+    """What production did, as far as the file knows. Recordings written by hand (`origin: added`) are left out.
+
+    The order of model and tool calls within a turn is not in the file: each model answer is followed by the
+    recordings of the calls that it asked for, and what is left comes last.
+    """
+    builder = _Builder()
+    for number, turn in enumerate(replay.turn_list, 1):
+        builder.turn(number, turn, replay)
+    return Trace(trace_id=f"recorded-{replay.id or ''}", metadata={"source": "recording", "agent": None, "parent": None},
+                 events=builder.events)
+
+
+def error_payload(spec: ErrorSpec) -> dict[str, Any]:
+    """`{type, message}` of a recorded error."""
+    return {"type": spec.type, "message": spec.message}
+
+
+class _Builder:
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.time_ms = 0.0
+        self.spans = 0
+
+    def turn(self, number: int, turn: Turn, replay: ReplayFile) -> None:
+        if turn.is_played:
+            context = turn.context if turn.context is not None else (replay.context if number == 1 else None)
+            self._add("run_started", number, {"input": turn.input, "context": context})
+        left = [(RecordingRef(number, i), r) for i, r in enumerate(turn.tool_responses) if r.origin == "production"]
+        for index, answer in enumerate(turn.llm_responses or ()):
+            self._llm(number, index, answer)
+            for asked in answer.tool_calls:
+                position = _position_of(asked.id, asked.name, left)
+                if position is not None:
+                    self._tool(number, *left.pop(position))
+        for ref, response in left:
+            self._tool(number, ref, response)
+        if turn.given("output"):
+            self._add("run_completed", number, {"output": turn.output})
+
+    def _llm(self, turn: int, index: int, answer: LlmResponse) -> None:
+        span = self._span()
+        self._add("llm_called", turn, {"model": answer.model, "messages": [], "tools": []}, span)
+        self.time_ms += answer.latency_ms or 0.0
+        recording = {"turn": turn, "index": index}
+        if answer.error is not None or (answer.status is not None and answer.status >= 400):
+            spec = ErrorSpec(message=answer.error) if isinstance(answer.error, str) else answer.error or ErrorSpec()
+            payload = {"error": error_payload(spec), "status": answer.status, "recording": recording}
+            self._add("llm_failed", turn, payload, span)
+            return
+        calls = [{"id": c.id, "name": c.name, "args": c.args if c.args is not None else c.raw_args} for c in answer.tool_calls]
+        usage = answer.usage.model_dump(exclude_none=True) if answer.usage else None
+        cost = answer.usage.cost if answer.usage else None
+        self._add(
+            "llm_completed",
+            turn,
+            {"content": answer.content, "tool_calls": calls, "usage": usage, "cost": cost, "recording": recording},
+            span,
+        )
+
+    def _tool(self, turn: int, ref: RecordingRef, response: ToolResponse) -> None:
+        span = self._span()
+        head = {"tool": response.tool, "args": response.args or {}, "call_id": response.call_id, "channel": "recording"}
+        self._add("tool_called", turn, head, span)
+        self.time_ms += response.latency_ms or 0.0
+        payload: dict[str, Any] = {
+            "tool": response.tool,
+            "call_id": response.call_id,
+            "result": response.response if response.stream is None else response.stream,
+            "status": response.status,
+            "recording": {"turn": ref.turn, "index": ref.index},
+        }
+        spec = response.error_spec
+        if spec is not None:
+            payload["error"] = error_payload(spec)
+        raised = spec is not None or (response.status is not None and (response.status == 0 or response.status >= 400))
+        if response.failed:
+            payload["failed"] = True
+        self._add("tool_failed" if raised else "tool_completed", turn, payload, span)
+
+    def _span(self) -> str:
+        self.spans += 1
+        return f"r{self.spans}"
+
+    def _add(self, type_: str, turn: int, payload: dict[str, Any], span: str | None = None) -> None:
+        self.events.append(Event(type_, turn, self.time_ms, payload, span))
+
+
+def _position_of(call_id: str | None, name: str, left: list[tuple[RecordingRef, ToolResponse]]) -> int | None:
+    """The recording of a call that a model asked for: by id and name together, else the first of that name."""
+    by_name = [i for i, (_, response) in enumerate(left) if response.tool == name]
+    by_id = [i for i in by_name if call_id is not None and left[i][1].call_id == call_id]
+    return (by_id or by_name or [None])[0]
