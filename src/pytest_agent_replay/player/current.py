@@ -1,8 +1,8 @@
 """Which replay session a caught call belongs to.
 
-The session is a context variable, so parallel sessions in threads and tasks stay apart. A thread that lost its context (a
-bare pool, a C callback) falls back to the only running session; with several running it cannot be known, and is an error
-of every one of them: an answer is never handed to the wrong session.
+The session is a context variable, so parallel sessions in threads and tasks stay apart. A thread that lost its context
+(a bare pool, a C callback) falls back to the only running session; with several running it cannot be known, and is an
+error of every one of them: an answer is never handed to the wrong session.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ def current_session(what: str = "a call") -> SessionLike | None:
     if session is not None:
         if session.is_over:
             raise SessionError(
-                f"{what} came after its replay {session.label} had ended: a background task or thread outlived the replay. "
-                "The call was not made. Join or cancel such work before the agent answers."
+                f"{what} came after its replay {session.label} had ended: a background task or thread outlived the "
+                "replay. The call was not made. Join or cancel such work before the agent answers."
             )
         return session
     running = _running[:]
@@ -79,8 +79,8 @@ def current_session(what: str = "a call") -> SessionLike | None:
     if len(running) == 1:
         return running[0]
     message = (
-        f"{what} came from thread {threading.current_thread().name!r}, which lost its context, while {len(running)} replays "
-        "run at once: it cannot be known which one it belongs to, so it was not made. Start the thread with "
+        f"{what} came from thread {threading.current_thread().name!r}, which lost its context, while {len(running)} "
+        "replays run at once: it cannot be known which one it belongs to, so it was not made. Start the thread with "
         "`contextvars.copy_context().run`, or run these replays one at a time."
     )
     for each in running:

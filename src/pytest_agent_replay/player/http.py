@@ -58,7 +58,7 @@ class HttpReply:
 class PassThrough:
     """The request goes to the network, because the settings or its kind (a live model call) allow it.
 
-    `observe(status, headers, body)` (when given) is to be called once, with what came back, when the client has read the
+    `observe(status, headers, body)` (when given) is called once, with what came back, when the client has read the
     body to its end, or with what was read when it closes early. `failed(error)` when the request itself raised.
     """
 

@@ -7,7 +7,15 @@ from typing import Any, Literal
 
 from pytest_agent_replay.trace.model import Trace
 
-__all__ = ["InvariantOutcome", "InvariantResult", "Outcome", "ReplayResult", "Reproduces", "TurnResult", "UnrecordedCall"]
+__all__ = [
+    "InvariantOutcome",
+    "InvariantResult",
+    "Outcome",
+    "ReplayResult",
+    "Reproduces",
+    "TurnResult",
+    "UnrecordedCall",
+]
 
 Outcome = Literal["passed", "failed", "inconclusive", "error", "skipped"]
 InvariantOutcome = Literal["passed", "failed", "skipped", "error"]

@@ -76,9 +76,17 @@ class Event:
         payload = data.get("payload", {})
         turn, time_ms = data.get("turn", 1), data.get("time_ms", 0)
         if not isinstance(payload, dict) or not isinstance(turn, int) or not isinstance(time_ms, (int, float)):
-            raise TraceError(f"an event {data['type']!r} needs a mapping `payload`, an integer `turn` and a number `time_ms`")
+            raise TraceError(
+                f"an event {data['type']!r} needs a mapping `payload`, an integer `turn` and a number `time_ms`"
+            )
         return cls(
-            data["type"], turn, float(time_ms), payload, data.get("span_id"), data.get("parent_id"), data.get("state")
+            data["type"],
+            turn,
+            float(time_ms),
+            payload,
+            data.get("span_id"),
+            data.get("parent_id"),
+            data.get("state"),
         )
 
 
@@ -301,6 +309,11 @@ def _messages(events: Iterable[Event]) -> Iterator[dict[str, Any]]:
             content = payload.get("result")
             if event.type != "tool_completed" and content is None:
                 content = (payload.get("error") or {}).get("message")
-            yield {"role": "tool", "content": content, "tool_call_id": payload.get("call_id"), "name": payload.get("tool")}
+            yield {
+                "role": "tool",
+                "content": content,
+                "tool_call_id": payload.get("call_id"),
+                "name": payload.get("tool"),
+            }
         elif event.type == "run_completed" and payload.get("output") != said_by_model:
             yield {"role": "assistant", "content": payload.get("output")}

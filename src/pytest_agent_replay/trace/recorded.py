@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_agent_replay.formats.replay import ErrorSpec, LlmResponse, RecordingRef, ReplayFile, ToolResponse, Turn
+from pytest_agent_replay.formats.replay import (
+    ErrorSpec,
+    LlmResponse,
+    RecordingRef,
+    ReplayFile,
+    ToolResponse,
+    Turn,
+)
 from pytest_agent_replay.trace.model import Event, Trace
 
 __all__ = ["error_payload", "recorded_trace"]
@@ -19,8 +26,11 @@ def recorded_trace(replay: ReplayFile) -> Trace:
     builder = _Builder()
     for number, turn in enumerate(replay.turn_list, 1):
         builder.turn(number, turn, replay)
-    return Trace(trace_id=f"recorded-{replay.id or ''}", metadata={"source": "recording", "agent": None, "parent": None},
-                 events=builder.events)
+    return Trace(
+        trace_id=f"recorded-{replay.id or ''}",
+        metadata={"source": "recording", "agent": None, "parent": None},
+        events=builder.events,
+    )
 
 
 def error_payload(spec: ErrorSpec) -> dict[str, Any]:
@@ -60,19 +70,33 @@ class _Builder:
             payload = {"error": error_payload(spec), "status": answer.status, "recording": recording}
             self._add("llm_failed", turn, payload, span)
             return
-        calls = [{"id": c.id, "name": c.name, "args": c.args if c.args is not None else c.raw_args} for c in answer.tool_calls]
+        calls = [
+            {"id": c.id, "name": c.name, "args": c.args if c.args is not None else c.raw_args}
+            for c in answer.tool_calls
+        ]
         usage = answer.usage.model_dump(exclude_none=True) if answer.usage else None
         cost = answer.usage.cost if answer.usage else None
         self._add(
             "llm_completed",
             turn,
-            {"content": answer.content, "tool_calls": calls, "usage": usage, "cost": cost, "recording": recording},
+            {
+                "content": answer.content,
+                "tool_calls": calls,
+                "usage": usage,
+                "cost": cost,
+                "recording": recording,
+            },
             span,
         )
 
     def _tool(self, turn: int, ref: RecordingRef, response: ToolResponse) -> None:
         span = self._span()
-        head = {"tool": response.tool, "args": response.args or {}, "call_id": response.call_id, "channel": "recording"}
+        head = {
+            "tool": response.tool,
+            "args": response.args or {},
+            "call_id": response.call_id,
+            "channel": "recording",
+        }
         self._add("tool_called", turn, head, span)
         self.time_ms += response.latency_ms or 0.0
         payload: dict[str, Any] = {
@@ -102,4 +126,5 @@ def _position_of(call_id: str | None, name: str, left: list[tuple[RecordingRef, 
     """The recording of a call that a model asked for: by id and name together, else the first of that name."""
     by_name = [i for i, (_, response) in enumerate(left) if response.tool == name]
     by_id = [i for i in by_name if call_id is not None and left[i][1].call_id == call_id]
-    return (by_id or by_name or [None])[0]
+    found = by_id or by_name
+    return found[0] if found else None

@@ -1,0 +1,139 @@
+"""Virtual time: recorded latencies are added up instead of slept, parallel calls counted once.
+
+Every task and thread that makes calls is a *lane* with its own virtual time. A call starts after everything that is
+known to have come before it: earlier calls of its lane, calls of tasks and threads that its lane started, and calls
+that had ended before its own task existed. What is left is parallel. Threads of a bare pool carry no context: two
+calls from different ones count as parallel.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["VirtualClock"]
+
+
+@dataclass(eq=False, slots=True)
+class _Lane:
+    clock: Any
+    identity: Any
+    """The task, or the thread's ident."""
+    parent: _Lane | None
+    virtual_ms: float = 0.0
+
+    def is_within(self, other: _Lane) -> bool:
+        lane: _Lane | None = self
+        while lane is not None:
+            if lane is other:
+                return True
+            lane = lane.parent
+        return False
+
+
+@dataclass(slots=True)
+class _Spent:
+    lane: _Lane
+    end_ms: float
+    alive: Any
+    """The tasks that existed when the call ended (a WeakSet), or None outside a loop."""
+
+
+_lane: ContextVar[_Lane | None] = ContextVar("agent_replay_lane", default=None)
+
+
+class VirtualClock:
+    """The clock of one session: measured plus virtual milliseconds since its start."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+        self._lock = threading.Lock()
+        self._root: _Lane | None = None
+        self._spent: list[_Spent] = []
+        self.simulated_ms = 0.0
+        """Virtual time on the longest path so far."""
+
+    def measured_ms(self) -> float:
+        """Wall time since the start."""
+        return (time.perf_counter() - self._started) * 1000
+
+    def now_ms(self) -> float:
+        """Measured plus virtual time, as the calling task or thread sees it."""
+        if not self._spent:
+            return self.measured_ms()
+        with self._lock:
+            return self.measured_ms() + self._catch_up(self._current_lane())
+
+    def total_ms(self) -> float:
+        """Measured plus virtual time on the longest path."""
+        return self.measured_ms() + self.simulated_ms
+
+    def spend(self, latency_ms: float) -> None:
+        """Lets `latency_ms` of virtual time pass for the calling task or thread."""
+        if latency_ms <= 0:
+            return
+        with self._lock:
+            lane = self._current_lane()
+            lane.virtual_ms = self._catch_up(lane) + latency_ms
+            self.simulated_ms = max(self.simulated_ms, lane.virtual_ms)
+            self._spent.append(_Spent(lane, lane.virtual_ms, _tasks_alive()))
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Makes the calling context the root lane: what it starts is within it."""
+        self._root = _Lane(self, _identity(), None)
+        token = _lane.set(self._root)
+        try:
+            yield
+        finally:
+            _lane.reset(token)
+
+    def _current_lane(self) -> _Lane:
+        identity, lane = _identity(), _lane.get()
+        if lane is None or lane.clock is not self:
+            lane = self._root
+        if lane is None:
+            lane = self._root = _Lane(self, identity, None)
+        if lane.identity is not identity and lane.identity != identity:
+            lane = _Lane(self, identity, lane)
+            _lane.set(lane)
+        return lane
+
+    def _catch_up(self, lane: _Lane) -> float:
+        virtual = lane.virtual_ms
+        for spent in self._spent:
+            if spent.end_ms > virtual and self._came_before(spent, lane):
+                virtual = spent.end_ms
+        lane.virtual_ms = virtual
+        return virtual
+
+    @staticmethod
+    def _came_before(spent: _Spent, lane: _Lane) -> bool:
+        if spent.lane.is_within(lane):
+            return True
+        if spent.alive is not None and not isinstance(lane.identity, int):
+            return lane.identity not in spent.alive
+        return lane.is_within(spent.lane)
+
+
+def _identity() -> Any:
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is not None and asyncio._get_running_loop() is not None:
+        task = asyncio.current_task()
+        if task is not None:
+            return task
+    return threading.get_ident()
+
+
+def _tasks_alive() -> Any:
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None or asyncio._get_running_loop() is None:
+        return None
+    return weakref.WeakSet(asyncio.all_tasks())

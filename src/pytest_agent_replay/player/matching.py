@@ -1,0 +1,267 @@
+"""Which recording answers a call. The rules are those of the replay format, in their order; nothing is guessed.
+
+1. Only recordings of that tool, the turn's own before those at the top of the file.
+2. The first unused one whose `args` match, then the first unused one without `args`.
+3. None unused: the one that answered a call with equal arguments last; else a failure without `args`, for any call
+   (a service that is down stays down).
+4. Otherwise the call is unrecorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any, Literal
+
+from pytest_agent_replay.formats.replay import Matching, MatchingRules, RecordingRef, ToolResponse
+from pytest_agent_replay.player.values import canonical, covers, differences, same, without_paths
+
+__all__ = ["Entry", "Match", "Nearest", "RecordingBook", "Rules", "rules_for"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The matching rules of one tool, complete."""
+
+    args: Literal["subset", "exact", "ignore"] = "subset"
+    ignore_args: tuple[str, ...] = ()
+    order: Literal["any", "strict"] = "any"
+    unrecorded: Literal["fail", "error", "live"] = "fail"
+    exhausted: Literal["repeat", "fail"] = "repeat"
+    unused: Literal["ignore", "report", "fail"] = "report"
+
+
+def rules_for(tool: str, project: Any, file: Matching | None, *, golden: bool) -> Rules:
+    """The rules of a tool: its own in the file, then the file's, then the project's, then the defaults.
+
+    `project` is a mapping of the same keys. In golden sessions a recording that nobody asks for fails the replay.
+    """
+    values: dict[str, Any] = {"unused": "fail"} if golden else {}
+    values.update({key: value for key, value in dict(project).items() if value is not None})
+    layers: list[MatchingRules] = []
+    if file is not None:
+        layers.append(file)
+        layers.extend(
+            rules for name, rules in file.tools.items() if name == tool or (_is_glob(name) and fnmatchcase(tool, name))
+        )
+    for layer in layers:
+        for name in MatchingRules.model_fields:
+            value = getattr(layer, name)
+            if value is not None:
+                values[name] = value
+    values["ignore_args"] = tuple(values.get("ignore_args") or ())
+    return Rules(**values)
+
+
+def _is_glob(name: str) -> bool:
+    return "://" not in name and any(character in name for character in "*?[")
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """A recording and how often it was served, in this turn and in the whole session."""
+
+    ref: RecordingRef
+    response: ToolResponse
+    served: int = 0
+    served_this_turn: int = 0
+
+    @property
+    def may_serve(self) -> bool:
+        """`times` bounds how often it may be served in the session."""
+        return self.response.times is None or self.served < self.response.times
+
+    @property
+    def is_unused(self) -> bool:
+        """A recording with `times: n` counts as n recordings."""
+        return self.may_serve and self.served_this_turn < (self.response.times or 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """A recording that did not match, and why."""
+
+    entry: Entry
+    differences: list[str]
+
+
+@dataclass(slots=True)
+class Match:
+    """The outcome of one look-up. `entry` is None when the call is unrecorded."""
+
+    entry: Entry | None
+    again: bool = False
+    why_not: str = ""
+    nearest: list[Nearest] = field(default_factory=list)
+
+
+class RecordingBook:
+    """The recordings of a session, looked up turn by turn. Not thread-safe: the session holds its lock."""
+
+    def __init__(self, recordings: Iterable[tuple[RecordingRef, ToolResponse]], rules: Callable[[str], Rules]) -> None:
+        self.entries = [Entry(ref, response) for ref, response in recordings]
+        self._rules = rules
+        self._candidates: list[Entry] = []
+        self._by_tool: dict[str, list[Entry]] = {}
+        self._answered: dict[tuple[str, Any], Entry] = {}
+
+    def begin_turn(self, turn: int) -> None:
+        """Recordings at the top of the file serve every turn afresh; `times` bounds them over the whole session."""
+        own = [entry for entry in self.entries if entry.ref.turn == turn]
+        top = [entry for entry in self.entries if entry.ref.turn == 0]
+        for entry in top:
+            entry.served_this_turn = 0
+        self._candidates = own + top
+        self._by_tool.clear()
+        self._answered.clear()
+
+    def names(self) -> list[str]:
+        """The tool names of all recordings, in order, without globs."""
+        return list(dict.fromkeys(entry.response.tool for entry in self.entries if not _is_glob(entry.response.tool)))
+
+    def knows(self, tool: str) -> bool:
+        """Whether any recording of the session, of whichever turn, is of this tool."""
+        return any(_names(entry.response.tool, tool) for entry in self.entries)
+
+    def match(self, tool: str, args: dict[str, Any], defaults: dict[str, Any] | None = None) -> Match:
+        """Finds and takes the recording that answers a call.
+
+        `defaults` are the values that the tool's signature gives to arguments which the call leaves out.
+        """
+        rules = self._rules(tool)
+        full = {**defaults, **args} if defaults else args
+        if rules.ignore_args:
+            full = without_paths(full, rules.ignore_args)
+        candidates = self._of_tool(tool)
+        key = (tool, canonical(full))
+        if rules.order == "strict":
+            return self._in_order(tool, full, defaults, rules, key)
+        entry = self._first_unused(candidates, full, defaults, rules)
+        if entry is not None:
+            return self._take(entry, key, again=False)
+        if rules.exhausted == "repeat":
+            entry = self._repeatable(candidates, key)
+            if entry is not None:
+                return self._take(entry, key, again=True)
+        return self._unrecorded(candidates, tool, full, defaults, rules)
+
+    def unused(self) -> list[Entry]:
+        """Recordings that were never served, in the file's order."""
+        return [entry for entry in self.entries if entry.served == 0]
+
+    def _of_tool(self, tool: str) -> list[Entry]:
+        found = self._by_tool.get(tool)
+        if found is None:
+            found = [entry for entry in self._candidates if _names(entry.response.tool, tool)]
+            self._by_tool[tool] = found
+        return found
+
+    def _first_unused(
+        self, candidates: list[Entry], full: dict[str, Any], defaults: dict[str, Any] | None, rules: Rules
+    ) -> Entry | None:
+        any_call: Entry | None = None
+        for entry in candidates:
+            if not entry.is_unused:
+                continue
+            if entry.response.args is None or rules.args == "ignore":
+                any_call = any_call or entry
+                if rules.args == "ignore":
+                    return entry
+            elif _args_match(entry.response.args, full, defaults, rules):
+                return entry
+        return any_call
+
+    def _repeatable(self, candidates: list[Entry], key: tuple[str, Any]) -> Entry | None:
+        entry = self._answered.get(key)
+        if entry is not None and entry.may_serve:
+            return entry
+        any_call = [entry for entry in candidates if entry.response.args is None]
+        if any_call and any_call[-1].response.is_failure and any_call[-1].may_serve:
+            return any_call[-1]
+        return None
+
+    def _in_order(
+        self,
+        tool: str,
+        full: dict[str, Any],
+        defaults: dict[str, Any] | None,
+        rules: Rules,
+        key: tuple[str, Any],
+    ) -> Match:
+        expected = next((entry for entry in self._candidates if entry.is_unused), None)
+        if expected is not None and _names(expected.response.tool, tool):
+            recorded = expected.response.args
+            if recorded is None or rules.args == "ignore" or _args_match(recorded, full, defaults, rules):
+                return self._take(expected, key, again=False)
+        answered = self._answered.get(key)
+        if rules.exhausted == "repeat" and answered is not None and answered.may_serve:
+            return self._take(answered, key, again=True)
+        match = self._unrecorded(self._of_tool(tool), tool, full, defaults, rules)
+        if expected is not None:
+            match.why_not = f"matching is `order: strict` and the next recording is of `{expected.response.tool}`"
+            if _names(expected.response.tool, tool):
+                match.why_not += " with other arguments"
+        return match
+
+    def _take(self, entry: Entry, key: tuple[str, Any], *, again: bool) -> Match:
+        entry.served += 1
+        entry.served_this_turn += 1
+        self._answered[key] = entry
+        return Match(entry, again=again)
+
+    def _unrecorded(
+        self,
+        candidates: list[Entry],
+        tool: str,
+        full: dict[str, Any],
+        defaults: dict[str, Any] | None,
+        rules: Rules,
+    ) -> Match:
+        nearest: list[Nearest] = []
+        for entry in candidates:
+            found = _explain(entry, full, defaults, rules)
+            nearest.append(Nearest(entry, found))
+        nearest.sort(key=lambda near: (len(near.differences), near.entry.served > 0))
+        if candidates:
+            free = sum(entry.is_unused for entry in candidates)
+            why = (
+                f"no recording of `{tool}` has these arguments"
+                if free
+                else f"every recording of `{tool}` in this turn has been served"
+            )
+        elif self.knows(tool):
+            turns = sorted({entry.ref.turn for entry in self.entries if _names(entry.response.tool, tool)})
+            why = f"`{tool}` is recorded only in turn {', '.join(map(str, turns))}"
+        else:
+            why = f"nothing is recorded for `{tool}`"
+        return Match(None, why_not=why, nearest=nearest[:3])
+
+
+def _names(pattern: str, tool: str) -> bool:
+    return pattern == tool or (_is_glob(pattern) and fnmatchcase(tool, pattern))
+
+
+def _args_match(recorded: dict[str, Any], full: dict[str, Any], defaults: dict[str, Any] | None, rules: Rules) -> bool:
+    if rules.ignore_args:
+        recorded = without_paths(recorded, rules.ignore_args)
+    if rules.args == "subset":
+        return covers(recorded, full)
+    return all(key in full and same(value, full[key]) for key, value in recorded.items()) and all(
+        key in recorded or (defaults is not None and key in defaults and same(defaults[key], value))
+        for key, value in full.items()
+    )
+
+
+def _explain(entry: Entry, full: dict[str, Any], defaults: dict[str, Any] | None, rules: Rules) -> list[str]:
+    recorded = entry.response.args
+    if recorded is None:
+        limit = f"; `times: {entry.response.times}` is reached" if not entry.may_serve else ""
+        return [f"already served to another call{limit}"]
+    if rules.ignore_args:
+        recorded = without_paths(recorded, rules.ignore_args)
+    called = full
+    if rules.args == "exact" and defaults:
+        called = {k: v for k, v in full.items() if k in recorded or k not in defaults or not same(defaults[k], v)}
+    found = differences(recorded, called, subset=rules.args == "subset")
+    return found or ["already served, and may not be served again"]
