@@ -1,0 +1,487 @@
+"""Files into plain JSON data, with the line and column of every value.
+
+YAML is read with JSON's scalars: only plain `true`, `false`, `null`, `~`, nothing, and JSON numbers are not
+strings, so `2024-05-20`, `12:30`, `yes`, `0123` and `1_000` are text. Not part of the format, and refused with
+their place: tags that build objects, merge keys (`<<`), keys that are not strings, duplicate keys, more than one
+document in a file.
+
+Refused before it is built: nesting over `MAX_DEPTH`, aliases that expand to more than `MAX_ALIASED_NODES` values
+or `MAX_ALIASED_CHARACTERS` characters, numbers of more than `MAX_DIGITS` digits, more than `MAX_NODES` values in
+a YAML file.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+import stat
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+from pytest_agent_replay.errors import FormatError, Problem
+
+__all__ = ["MAX_DEPTH", "MAX_FILE_SIZE", "Document", "field_path", "load_document", "parse_document"]
+
+MAX_FILE_SIZE = 16 * 1024 * 1024
+MAX_DEPTH = 100
+MAX_NODES = 1_000_000
+MAX_ALIASED_NODES = 100_000
+MAX_ALIASED_CHARACTERS = 16 * 1024 * 1024
+MAX_DIGITS = 4300
+
+Loc = Sequence[str | int]
+
+_EVENT_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_CONSTANTS: dict[str, bool | None] = {"": None, "~": None, "null": None, "true": True, "false": False}
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_NUMBER_STARTS = frozenset("-0123456789")
+_TAG = "tag:yaml.org,2002:"
+_JSON_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{\]}]|[^\s\[\]{}:,"]+', re.DOTALL)
+_JSON_COLON = re.compile(r"\s*:")
+_JSON_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_SCALAR_TAGS: dict[str, type] = {
+    f"{_TAG}int": int,
+    f"{_TAG}float": float,
+    f"{_TAG}bool": bool,
+    f"{_TAG}null": type(None),
+}
+_TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
+_HINTS = {
+    "found character that cannot start any token": "; a value that begins with `@`, a backquote or `%` needs quotes, "
+    "and a tab may not indent",
+    "mapping values are not allowed in this context": "; a value that contains `: ` needs quotes",
+    "could not find expected ':'": "; is a `:` or an indentation missing?",
+    "found invalid Unicode character escape code": "; write the character itself",
+}
+
+
+def field_path(loc: Loc) -> str:
+    """A place as users write it: `("tool_responses", 0, "status")` is `tool_responses[0].status`."""
+    text = ""
+    for step in loc:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text
+
+
+class Document:
+    """The plain data of one file, and where each value stands in it.
+
+    `path` is the path as shown to users, `text` the file's text without a byte order mark.
+    """
+
+    __slots__ = ("_starts", "data", "path", "text")
+
+    def __init__(self, path: str, text: str, data: Any, starts: list[int] | None = None) -> None:
+        self.path = path
+        self.text = text
+        self.data = data
+        self._starts = starts
+
+    def position(self, loc: Loc = ()) -> tuple[int, int]:
+        """Line and column, from 1, of the value at `loc`; of an entry of a mapping, that of its key.
+
+        What the file does not have stands at its nearest parent that exists.
+        """
+        starts = self._starts
+        if starts is None:
+            starts = self._starts = [m.start() for m in _JSON_TOKEN.finditer(self.text) if m.group() not in ("]", "}")]
+        index = _node_index(self.data, loc)
+        return _line_column(self.text, starts[index]) if index < len(starts) else (1, 1)
+
+    def problem(self, loc: Loc, message: str) -> Problem:
+        """`message` at the place of `loc`, with the field's path."""
+        line, column = self.position(loc)
+        return Problem(self.path, line, column, message, field_path(loc))
+
+
+def load_document(path: Path, *, display: str | None = None, max_size: int = MAX_FILE_SIZE) -> Document:
+    """The data of a YAML file, or of a JSON file when its name ends in `.json`.
+
+    `display` is the path for messages, `max_size` a number of bytes over which nothing is read.
+    Raises `FormatError` for whatever is wrong with the file, also that it cannot be read.
+    """
+    name = str(path) if display is None else display
+    return parse_document(_read(path, name, max_size), name)
+
+
+def parse_document(text: str | bytes, path: str) -> Document:
+    """The data of a text that stands, or might stand, in the file `path` (JSON when that ends in `.json`).
+
+    Raises `FormatError`.
+    """
+    decoded = _decode(text, path) if isinstance(text, bytes) else _checked(text, path)
+    if not decoded or decoded.isspace():
+        _refuse(path, decoded, 0, "the file is empty")
+    if path.lower().endswith(".json"):
+        return Document(path, decoded, _parse_json(decoded, path))
+    return _Composer(decoded, path).document()
+
+
+def _read(path: Path, name: str, max_size: int) -> bytes:
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            kind = "a directory" if stat.S_ISDIR(status.st_mode) else "a device, pipe or socket"
+            raise FormatError(Problem(name, 0, 0, f"this is {kind}, not a file"))
+        if status.st_size > max_size:
+            _refuse_size(name, f"{status.st_size:,} bytes", max_size)
+        with open(path, "rb") as file:
+            data = file.read(max_size + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise FormatError(Problem(name, 0, 0, f"cannot be read: {reason}")) from None
+    if len(data) > max_size:
+        _refuse_size(name, f"over {max_size:,} bytes", max_size)
+    return data
+
+
+def _refuse_size(name: str, size: str, max_size: int) -> NoReturn:
+    message = f"the file has {size}, more than the {max_size:,} allowed; the option `replay_max_file_size` changes that"
+    raise FormatError(Problem(name, 0, 0, message))
+
+
+def _decode(data: bytes, path: str) -> str:
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in data[:4]:
+        _refuse(path, "", 0, "this is not UTF-8 text, but UTF-16, UTF-32 or no text at all; save it as UTF-8")
+    try:
+        return data.removeprefix(codecs.BOM_UTF8).decode()
+    except UnicodeDecodeError as error:
+        before = error.object[: error.start].decode()
+        message = f"byte 0x{error.object[error.start]:02X} is not UTF-8; save the file as UTF-8"
+        _refuse(path, before, len(before), message)
+
+
+def _checked(text: str, path: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        _refuse(path, text, error.start, "half of a surrogate pair is not text")
+    return text.removeprefix("\ufeff")
+
+
+def _line_column(text: str, index: int) -> tuple[int, int]:
+    return text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index)
+
+
+def _refuse(path: str, text: str, index: int, message: str) -> NoReturn:
+    raise FormatError(Problem(path, *_line_column(text, index), message))
+
+
+def _node_count(value: Any) -> int:
+    if isinstance(value, dict):
+        return 1 + len(value) + sum(map(_node_count, value.values()))
+    if isinstance(value, list):
+        return 1 + sum(map(_node_count, value))
+    return 1
+
+
+def _node_index(value: Any, loc: Loc) -> int:
+    """The number of the node at `loc` when nodes are counted as they stand in the file, keys included."""
+    node = reported = 0
+    for step in loc:
+        if isinstance(value, dict) and step in value:
+            reported = node + 1
+            for key, item in value.items():
+                if key == step:
+                    break
+                reported += 1 + _node_count(item)
+            node = reported + 1
+            value = value[step]
+        elif isinstance(value, list) and isinstance(step, int) and 0 <= step < len(value):
+            node = reported = node + 1 + sum(map(_node_count, value[:step]))
+            value = value[step]
+        else:
+            break
+    return reported
+
+
+class _Composer:
+    """Builds one document from the parser's events.
+
+    libyaml's own composer recurses in C and can be made to overflow the stack; its event stream cannot.
+    """
+
+    def __init__(self, text: str, path: str) -> None:
+        self.text = text
+        self.path = path
+        self.starts: list[int] = []
+        self.depth = 0
+        self.anchors: dict[str, tuple[Any, int, int] | None] = {}
+        self.aliased_nodes = 0
+        self.aliased_characters = 0
+
+    def document(self) -> Document:
+        try:
+            loader = _EVENT_LOADER(self.text)
+            try:
+                return self._document(loader.get_event)
+            finally:
+                loader.dispose()
+        except yaml.MarkedYAMLError as error:
+            self._refuse_syntax(error)
+        except yaml.reader.ReaderError as error:
+            self._refuse_character(error)
+
+    def _document(self, next_event: Callable[[], Any]) -> Document:
+        self.next_event = next_event
+        next_event()
+        if type(next_event()) is yaml.StreamEndEvent:
+            self._refuse(0, "the file has nothing but comments")
+        data = self._node(next_event())
+        next_event()
+        after = next_event()
+        if type(after) is not yaml.StreamEndEvent:
+            self._refuse(after.start_mark.index, "a second document begins here; a file holds one")
+        return Document(self.path, self.text, data, self.starts)
+
+    def _node(self, event: Any) -> Any:
+        kind = type(event)
+        if kind is yaml.AliasEvent:
+            return self._alias(event)
+        begin = len(self.starts)
+        start = event.start_mark.index
+        if begin >= MAX_NODES:
+            self._refuse(start, f"the file has more than {MAX_NODES:,} values")
+        self.starts.append(start)
+        anchor = event.anchor
+        if anchor is not None:
+            self.anchors[anchor] = None
+        value = self._scalar(event) if kind is yaml.ScalarEvent else self._collection(event)
+        if anchor is not None:
+            self.anchors[anchor] = (value, begin, len(self.starts))
+        return value
+
+    def _collection(self, event: Any) -> dict[str, Any] | list[Any]:
+        is_mapping = type(event) is yaml.MappingStartEvent
+        if event.tag is not None and event.tag not in ("!", f"{_TAG}{'map' if is_mapping else 'seq'}"):
+            self._refuse_tag(event)
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            self._refuse(event.start_mark.index, _TOO_DEEP)
+        value = self._mapping() if is_mapping else self._sequence()
+        self.depth -= 1
+        return value
+
+    def _sequence(self) -> list[Any]:
+        next_event, node = self.next_event, self._node
+        items: list[Any] = []
+        while type(event := next_event()) is not yaml.SequenceEndEvent:
+            items.append(node(event))
+        return items
+
+    def _mapping(self) -> dict[str, Any]:
+        next_event, node = self.next_event, self._node
+        items: dict[str, Any] = {}
+        while type(event := next_event()) is not yaml.MappingEndEvent:
+            key = node(event)
+            if type(key) is not str or key in items or key == "<<":
+                self._check_key(key, event, items)
+            items[key] = node(next_event())
+        return items
+
+    def _check_key(self, key: Any, event: Any, items: dict[str, Any]) -> None:
+        start = event.start_mark.index
+        if isinstance(key, (dict, list)):
+            self._refuse(start, "a key must be text, not a mapping or a list")
+        if not isinstance(key, str):
+            written = self.text[start : event.end_mark.index].strip()
+            self._refuse(start, f"a key must be text; quote it: {json.dumps(written, ensure_ascii=False)}")
+        if key in items:
+            self._refuse(start, f"the key `{_shown(key)}` stands here twice")
+        if type(event) is yaml.ScalarEvent and event.implicit[0]:
+            self._refuse(start, "merge keys (`<<`) are not supported; write the keys out")
+
+    def _scalar(self, event: Any) -> Any:
+        text: str = event.value
+        plain, quoted = event.implicit
+        if plain and event.tag is None:
+            return self._plain(text, event)
+        if quoted or event.tag in ("!", f"{_TAG}str"):
+            return text
+        return self._tagged(text, event)
+
+    def _plain(self, text: str, event: Any) -> Any:
+        if text in _CONSTANTS:
+            return _CONSTANTS[text]
+        if text[0] in _NUMBER_STARTS and (match := _NUMBER.fullmatch(text)):
+            try:
+                return _number(match)
+            except _NotJson as error:
+                self._refuse(event.start_mark.index, str(error))
+        return text
+
+    def _tagged(self, text: str, event: Any) -> Any:
+        wanted = _SCALAR_TAGS.get(event.tag)
+        if wanted is None:
+            self._refuse_tag(event)
+        value = self._plain(text, event)
+        if wanted is float and type(value) is int:
+            return float(value)
+        if type(value) is not wanted:
+            tag = event.tag.replace(_TAG, "!!")
+            self._refuse(event.start_mark.index, f"`{_shown(text)}` does not fit its tag `{tag}`")
+        return value
+
+    def _alias(self, event: Any) -> Any:
+        start, name = event.start_mark.index, event.anchor
+        if name not in self.anchors:
+            self._refuse(start, f"there is no anchor `&{name}` before this `*{name}`")
+        anchored = self.anchors[name]
+        if anchored is None:
+            self._refuse(start, f"`*{name}` stands inside of `&{name}`: that has no end")
+        value, begin, end = anchored
+        self.aliased_nodes += end - begin
+        if self.aliased_nodes > MAX_ALIASED_NODES:
+            self._refuse(start, f"the aliases expand to more than {MAX_ALIASED_NODES:,} values")
+        self.starts += self.starts[begin:end]
+        return self._copied(value, start, self.depth)
+
+    def _copied(self, value: Any, start: int, depth: int) -> Any:
+        """A copy, so that what the data's users change in one place does not change in another."""
+        if isinstance(value, str):
+            self.aliased_characters += len(value)
+            if self.aliased_characters > MAX_ALIASED_CHARACTERS:
+                self._refuse(start, f"the aliases expand to more than {MAX_ALIASED_CHARACTERS:,} characters")
+            return value
+        if not isinstance(value, (dict, list)):
+            return value
+        if depth >= MAX_DEPTH:
+            self._refuse(start, _TOO_DEEP)
+        if isinstance(value, list):
+            return [self._copied(item, start, depth + 1) for item in value]
+        return {self._copied(key, start, depth): self._copied(item, start, depth + 1) for key, item in value.items()}
+
+    def _refuse(self, index: int, message: str) -> NoReturn:
+        _refuse(self.path, self.text, index, message)
+
+    def _refuse_tag(self, event: Any) -> NoReturn:
+        tag = _shown(event.tag.replace(_TAG, "!!"))
+        self._refuse(event.start_mark.index, f"the tag `{tag}` is not allowed: a file holds plain data only")
+
+    def _refuse_syntax(self, error: yaml.MarkedYAMLError) -> NoReturn:
+        mark = error.problem_mark or error.context_mark
+        problem = str(error.problem or error.context or error)
+        self._refuse(mark.index if mark else 0, f"not valid YAML: {problem}{_HINTS.get(problem, '')}")
+
+    def _refuse_character(self, error: yaml.reader.ReaderError) -> NoReturn:
+        # libyaml counts bytes here, the pure parser characters: the text itself says where the character is.
+        code = error.character if isinstance(error.character, int) else ord(error.character)
+        index = max(self.text.find(chr(code)), 0)
+        self._refuse(index, f"the character U+{code:04X} may not stand in a file; in quotes, write it as an escape")
+
+
+class _NotJson(ValueError):
+    """Something that Python's parser takes, and JSON or this format does not."""
+
+
+def _parse_json(text: str, path: str) -> Any:
+    try:
+        data = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_int=_integer,
+            parse_float=_float,
+            parse_constant=_constant,
+        )
+    except _NotJson:
+        _refuse(path, text, *_first_mistake(text))
+    except json.JSONDecodeError as error:
+        _refuse(path, text, error.pos, f"not valid JSON: {error.msg[:1].lower()}{error.msg[1:]}")
+    except RecursionError:
+        _refuse(path, text, _too_deep_at(text) or 0, _TOO_DEEP)
+    if text.count("[") + text.count("{") > MAX_DEPTH and (index := _too_deep_at(text)) is not None:
+        _refuse(path, text, index, _TOO_DEEP)
+    if _JSON_SURROGATE.search(text):
+        _check_surrogates(text, path)
+    return data
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    items = dict(pairs)
+    if len(items) != len(pairs):
+        raise _NotJson
+    return items
+
+
+def _integer(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise _NotJson(f"a number of {len(text):,} digits; at most {MAX_DIGITS:,} are read. If it is text, quote it")
+    return int(text)
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise _NotJson(f"the number {_shown(text)} is too large for a float; if it is text, quote it")
+    return value
+
+
+def _constant(name: str) -> NoReturn:
+    raise _NotJson(f"`{name}` is not a JSON value; use null, or a string")
+
+
+def _too_deep_at(text: str) -> int | None:
+    """Where the nesting of a JSON text first exceeds the limit."""
+    depth = 0
+    for match in _JSON_TOKEN.finditer(text):
+        token = match.group()
+        if token in ("[", "{"):
+            depth += 1
+            if depth > MAX_DEPTH:
+                return match.start()
+        elif token in ("]", "}"):
+            depth -= 1
+    return None
+
+
+def _first_mistake(text: str) -> tuple[int, str]:
+    """Place and message of the first thing that made the parser's hooks raise `_NotJson`."""
+    keys_in: list[set[str]] = [set()]
+    for match in _JSON_TOKEN.finditer(text):
+        token = match.group()
+        try:
+            if token in ("[", "{"):
+                keys_in.append(set())
+            elif token in ("]", "}"):
+                keys_in.pop()
+            elif token.startswith('"'):
+                if _JSON_COLON.match(text, match.end()):
+                    _check_twice(json.loads(token), keys_in[-1])
+            elif token in ("NaN", "Infinity", "-Infinity"):
+                _constant(token)
+            elif number := _NUMBER.fullmatch(token):
+                _number(number)
+        except _NotJson as mistake:
+            return match.start(), str(mistake)
+    return 0, "this is not JSON"
+
+
+def _check_twice(key: str, keys: set[str]) -> None:
+    if key in keys:
+        raise _NotJson(f"the key `{_shown(key)}` stands here twice")
+    keys.add(key)
+
+
+def _number(match: re.Match[str]) -> int | float:
+    is_float = match.lastindex is not None
+    return _float(match.group()) if is_float else _integer(match.group())
+
+
+def _check_surrogates(text: str, path: str) -> None:
+    for match in _JSON_TOKEN.finditer(text):
+        token = match.group()
+        if _JSON_SURROGATE.search(token):
+            try:
+                json.loads(token).encode()
+            except UnicodeEncodeError:
+                _refuse(path, text, match.start(), "this string has half of a surrogate pair, which is not text")
+
+
+def _shown(text: str) -> str:
+    """A piece of the file in one line of a message."""
+    one_line = json.dumps(text, ensure_ascii=False)[1:-1] if not text.isprintable() else text
+    return one_line if len(one_line) <= 60 else f"{one_line[:57]}…"
