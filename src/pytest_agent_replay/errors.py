@@ -1,6 +1,6 @@
 """The one tree of exceptions.
 
-User mistakes (a wrong file, name or option) are `ReplayError`s whose text is complete: what is wrong, where, what to do.
+User mistakes (a wrong file, name or option) are `ReplayError`s whose text is complete: what, where, what to do.
 The pytest layer and the command line print that text and never a traceback.
 """
 

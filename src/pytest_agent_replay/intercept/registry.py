@@ -12,12 +12,13 @@ import importlib.machinery
 import importlib.util
 import sys
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-__all__ = ["Interceptor", "Patcher", "install", "installed"]
+__all__ = ["Interceptor", "Patcher", "after_imports", "install", "installed"]
 
 _ABSENT: Any = object()
 
@@ -34,7 +35,7 @@ class Patcher:
         setattr(owner, name, value)
 
     def undo(self) -> None:
-        """Puts everything back, last first, also when one of the steps fails; the first failure is raised at the end."""
+        """Puts everything back, last first, also when a step fails; the first failure is raised at the end."""
         first: BaseException | None = None
         while self._undo:
             owner, name, old = self._undo.pop()
@@ -58,17 +59,23 @@ class Interceptor:
     apply: Callable[[ModuleType, Patcher], None]
 
 
+Callback = Callable[[ModuleType], None]
+
+
 class _PostImport(importlib.abc.MetaPathFinder):
     """Runs callbacks after the import of certain modules. Nothing is imported on its own account."""
 
-    def __init__(self, callbacks: dict[str, list[Callable[[ModuleType], None]]]) -> None:
-        self._callbacks = callbacks
+    def __init__(self) -> None:
+        self.callbacks: dict[str, list[Callback]] = {}
+        self.watchers: list[Callback] = []
+        """Called after the import of any module."""
         self._busy = threading.local()
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if fullname not in self._callbacks or getattr(self._busy, "name", None) == fullname:
+        wanted = fullname in self.callbacks or bool(self.watchers)
+        if not wanted or getattr(self._busy, "name", None) == fullname:
             return None
         self._busy.name = fullname
         try:
@@ -77,14 +84,14 @@ class _PostImport(importlib.abc.MetaPathFinder):
             self._busy.name = None
         if spec is None or spec.loader is None:
             return None
-        spec.loader = _Loader(spec.loader, self._callbacks[fullname])
+        spec.loader = _Loader(spec.loader, [*self.callbacks.get(fullname, ()), *self.watchers])
         return spec
 
 
 class _Loader(importlib.abc.Loader):
     """Delegates to the real loader, puts it back on the module, then runs the callbacks."""
 
-    def __init__(self, loader: Any, callbacks: list[Callable[[ModuleType], None]]) -> None:
+    def __init__(self, loader: Any, callbacks: list[Callback]) -> None:
         self._loader = loader
         self._callbacks = callbacks
 
@@ -108,7 +115,7 @@ class _Installed:
         self.lock = threading.RLock()
         self.users = 0
         self.patcher = Patcher()
-        self.finder: _PostImport | None = None
+        self.finder = _PostImport()
         self.done: set[str] = set()
 
     def apply(self, interceptor: Interceptor, module: ModuleType) -> None:
@@ -120,33 +127,35 @@ class _Installed:
     def start(self, interceptors: Iterable[Interceptor]) -> None:
         with self.lock:
             self.users += 1
-            if self.users > 1:
-                return
-            waiting: dict[str, list[Callable[[ModuleType], None]]] = {}
             try:
-                for interceptor in interceptors:
-                    module = sys.modules.get(interceptor.module)
-                    if module is not None and not _is_importing(module):
-                        self.apply(interceptor, module)
-                    else:
-                        waiting.setdefault(interceptor.module, []).append(
-                            lambda module, interceptor=interceptor: self.apply(interceptor, module)  # type: ignore[misc]
-                        )
-                if waiting:
-                    self.finder = _PostImport(waiting)
+                if self.users == 1:
                     sys.meta_path.insert(0, self.finder)
+                for interceptor in interceptors:
+                    if interceptor.name not in self.done:
+                        self._apply_or_wait(interceptor)
             except BaseException:
                 self.stop()
                 raise
+
+    def _apply_or_wait(self, interceptor: Interceptor) -> None:
+        module = sys.modules.get(interceptor.module)
+        if module is not None and not _is_importing(module):
+            self.apply(interceptor, module)
+            return
+
+        def callback(module: ModuleType) -> None:
+            self.apply(interceptor, module)
+
+        self.finder.callbacks.setdefault(interceptor.module, []).append(callback)
 
     def stop(self) -> None:
         with self.lock:
             self.users -= 1
             if self.users:
                 return
-            if self.finder is not None and self.finder in sys.meta_path:
+            if self.finder in sys.meta_path:
                 sys.meta_path.remove(self.finder)
-            self.finder = None
+            self.finder = _PostImport()
             self.done.clear()
             self.patcher.undo()
 
@@ -174,3 +183,14 @@ class install:
 def installed() -> bool:
     """Whether any patch of this package is in place in this process."""
     return _installed.users > 0
+
+
+@contextmanager
+def after_imports(callback: Callback) -> Iterator[None]:
+    """Inside, `callback(module)` runs after every import of a module. To be used inside `install`."""
+    watchers = _installed.finder.watchers
+    watchers.append(callback)
+    try:
+        yield
+    finally:
+        watchers.remove(callback)

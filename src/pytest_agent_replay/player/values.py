@@ -79,9 +79,9 @@ def _rich_to_json(value: Any) -> Any:
 def same(left: Any, right: Any) -> bool:
     """JSON equality: `true` is not 1, 1 is 1.0, and wire text is compared as text."""
     if isinstance(left, Text) or isinstance(right, Text):
-        return _as_text(left) == _as_text(right)
+        return bool(_as_text(left) == _as_text(right))
     if isinstance(left, bool) or isinstance(right, bool):
-        return left is right
+        return bool(left is right)
     if isinstance(left, dict) and isinstance(right, dict):
         return left.keys() == right.keys() and all(same(item, right[key]) for key, item in left.items())
     if isinstance(left, list) and isinstance(right, list):

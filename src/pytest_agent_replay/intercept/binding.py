@@ -1,0 +1,125 @@
+"""From tool names to interceptors: the rules of "How a tool name finds the client", for one session.
+
+1. Explicit targets (`replay_tools`, `tools:`): a function, or a route (which the session's HTTP side knows by itself).
+2. Frameworks announce their tools on their own when they call them.
+3. A function of that name in the agent's own modules.
+4. What stays unbound is looked for in the URLs of HTTP requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from types import ModuleType
+from typing import Any
+
+from pytest_agent_replay.errors import BindingError
+from pytest_agent_replay.formats.replay import ToolTarget
+from pytest_agent_replay.intercept.finding import Found, OwnModules, as_function, caches_around, resolve_target
+from pytest_agent_replay.intercept.functions import bind_function, release
+from pytest_agent_replay.intercept.registry import after_imports
+from pytest_agent_replay.player.http_tools import is_route
+from pytest_agent_replay.player.session import Session
+
+__all__ = ["Binder"]
+
+_own_modules: dict[str, OwnModules] = {}
+
+
+class Binder:
+    """Binds the tool names of one session, now and as the agent imports more modules."""
+
+    def __init__(self, root: str, agent_modules: Iterable[str] = ()) -> None:
+        self._own = _own_modules.setdefault(root, OwnModules(root))
+        self.agent_modules = tuple(agent_modules)
+        self._bound: set[str] = set()
+        self._exit = ExitStack()
+
+    @contextmanager
+    def active(self, session: Session) -> Iterator[None]:
+        """Binds what the file names, follows imports, and puts every function back at the end."""
+
+        def imported(module: ModuleType) -> None:
+            self.bind_recorded(session)
+
+        with ExitStack() as stack:
+            stack.callback(self._clear_caches)
+            stack.callback(release, session)
+            self.bind_recorded(session)
+            if self._open(session):
+                stack.enter_context(after_imports(imported))
+            yield
+
+    def bind_recorded(self, session: Session) -> None:
+        """Binds the names that the file or the settings know, as far as their functions are loaded by now."""
+        for name in self._open(session):
+            self._bind(session, name, named=True)
+
+    def bind_offered(self, session: Session, names: Iterable[str]) -> None:
+        """Binds the tools that a model request offers, before the model's answer can call them."""
+        for name in names:
+            if name not in self._bound:
+                self._bind(session, name, named=session.knows(name))
+
+    def _open(self, session: Session) -> list[str]:
+        names = dict.fromkeys([*session.targets, *session.recorded_names()])
+        return [n for n in names if n not in self._bound and not is_route(n) and not _is_http(session.targets.get(n))]
+
+    def _bind(self, session: Session, name: str, *, named: bool) -> None:
+        target = session.targets.get(name)
+        if _is_http(target):
+            return
+        if target is not None:
+            found = _explicit(name, target)
+        else:
+            found = self._own.find(name, self.agent_modules)
+            if named and len({id(each.function.__code__) for each in found}) > 1:
+                places = ", ".join(each.where for each in found)
+                raise BindingError(
+                    f"the tool {name!r} could be any of {places}: say which in `tools:` of the replay file, for example "
+                    f"`tools: {{{name}: {_reference(found[0])}}}`"
+                )
+        for each in found:
+            bind_function(session, each.function, name, is_method=each.is_method, instance=each.instance)
+            session.bindings[name] = f"function {each.where}"
+            self._bound.add(name)
+        if found and target is None:
+            self._remember_caches(name)
+
+    def _remember_caches(self, name: str) -> None:
+        for module in self._own.modules():
+            for clear in caches_around(vars(module).get(name)):
+                # an answer that was cached before the replay must not be given in it, nor the other way round
+                clear()
+                self._exit.callback(clear)
+
+    def _clear_caches(self) -> None:
+        self._exit.close()
+
+
+def _is_http(target: Any) -> bool:
+    if isinstance(target, ToolTarget):
+        return target.route is not None
+    return isinstance(target, str) and is_route(target)
+
+
+def _explicit(name: str, target: Any) -> list[Found]:
+    """The function of an explicit target; nothing while its module is not imported. Raises `BindingError`."""
+    if isinstance(target, ToolTarget):
+        target = target.target
+    if isinstance(target, str):
+        found = resolve_target(name, target)
+        return [] if isinstance(found, str) else [found]
+    place = f"{getattr(target, '__module__', '?')}.{getattr(target, '__qualname__', type(target).__name__)}"
+    function = as_function(target, place)
+    if function is None:
+        raise BindingError(
+            f"the target of tool {name!r} is a {type(target).__name__}, which nobody knows how to intercept: give a Python "
+            "function or method, `pkg.mod:callable`, or an HTTP route"
+        )
+    return [function]
+
+
+def _reference(found: Found) -> str:
+    function = found.function
+    return f"{function.__module__}:{function.__qualname__}"

@@ -1,0 +1,215 @@
+"""Which of the agent's functions a tool name means. Only what the agent has loaded is looked at: nothing is imported."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from types import CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+from pytest_agent_replay.errors import BindingError
+
+__all__ = ["Found", "OwnModules", "as_function", "caches_around", "resolve_target"]
+
+_OURS = __name__.partition(".")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A function that is a tool. `is_method`: its first argument is the object; `instance`: only calls on that one."""
+
+    function: FunctionType
+    where: str
+    is_method: bool = False
+    instance: Any = None
+
+
+class OwnModules:
+    """The agent's own modules: loaded, under the root, not installed packages. Follows further imports."""
+
+    def __init__(self, root: str) -> None:
+        self._root = os.path.join(os.path.realpath(root), "")
+        self._seen: set[str] = set()
+        self._own: dict[str, None] = {}
+        self._nested: dict[str, tuple[int, frozenset[str]]] = {}
+
+    def modules(self) -> list[ModuleType]:
+        """The own modules that are loaded now, in the order in which they were imported."""
+        loaded = sys.modules
+        if len(loaded) != len(self._seen) or any(name not in self._seen for name in loaded):
+            for name in [name for name in list(loaded) if name not in self._seen]:
+                module = loaded.get(name)
+                if module is not None and self._is_own(name, module):
+                    self._own[name] = None
+            self._seen = set(loaded)
+        return [module for module in map(loaded.get, self._own) if module is not None]
+
+    def _is_own(self, name: str, module: ModuleType) -> bool:
+        if name.partition(".")[0] == _OURS:
+            return False
+        file = getattr(module, "__file__", None)
+        if not isinstance(file, str):
+            return False
+        path = os.path.realpath(file)
+        return path.startswith(self._root) and not any(
+            part in ("site-packages", "dist-packages") for part in path[len(self._root) :].split(os.sep)
+        )
+
+    def find(self, tool: str, first: Iterable[str] = ()) -> list[Found]:
+        """The functions that `tool` names, best kind first; several only where it cannot be told which is meant.
+
+        Modules named in `first` (the agent's own) win over the others; module-level functions over methods; methods
+        over functions made inside of functions, of which all are returned (they share their code). A function counts
+        only when its code is in one of these modules: an imported `re.search` is not the tool `search`.
+        """
+        modules = self.modules()
+        preferred = [module for module in modules if module.__name__ in set(first)]
+        own = {id(vars(module)) for module in modules}
+        for search in (_module_level, _methods):
+            for group in (preferred, modules):
+                found = _distinct(each for each in search(group, tool) if id(each.function.__globals__) in own)
+                if found:
+                    return found
+        if any(tool in self._nested_names(module) for module in modules):
+            return _distinct(_closures(tool, {module.__name__ for module in modules}))
+        return []
+
+    def _nested_names(self, module: ModuleType) -> frozenset[str]:
+        """Names of functions that the functions of a module define inside themselves."""
+        size = len(vars(module))
+        cached = self._nested.get(module.__name__)
+        if cached is None or cached[0] != size:
+            names = frozenset(_nested_code_names(module))
+            cached = self._nested[module.__name__] = (size, names)
+        return cached[1]
+
+
+def _distinct(found: Iterable[Found]) -> list[Found]:
+    unique: dict[tuple[int, int], Found] = {}
+    for each in found:
+        unique.setdefault((id(each.function), id(each.instance)), each)
+    return list(unique.values())
+
+
+def _module_level(modules: Iterable[ModuleType], tool: str) -> Iterator[Found]:
+    for module in modules:
+        value = vars(module).get(tool)
+        if value is not None:
+            found = as_function(value, f"{module.__name__}.{tool}")
+            if found is not None:
+                yield found
+
+
+def _methods(modules: Iterable[ModuleType], tool: str) -> Iterator[Found]:
+    for module in modules:
+        for value in list(vars(module).values()):
+            if isinstance(value, type) and value.__module__ == module.__name__:
+                raw = vars(value).get(tool)
+                where = f"{module.__name__}.{value.__qualname__}.{tool}"
+                found = as_function(raw, where) if raw is not None else None
+                if found is not None and found.instance is None:
+                    yield Found(found.function, where, is_method=not isinstance(raw, staticmethod))
+
+
+def _closures(tool: str, module_names: set[str]) -> Iterator[Found]:
+    for each in gc.get_objects():
+        if type(each) is FunctionType and each.__name__ == tool and each.__module__ in module_names:
+            yield Found(each, f"{each.__module__}.{each.__qualname__}", is_method=_takes_self(each))
+
+
+def _takes_self(function: FunctionType) -> bool:
+    names = function.__code__.co_varnames[: function.__code__.co_argcount]
+    return names[:1] in (("self",), ("cls",))
+
+
+def _nested_code_names(module: ModuleType) -> Iterator[str]:
+    functions: list[Any] = []
+    for value in list(vars(module).values()):
+        if isinstance(value, FunctionType) and value.__module__ == module.__name__:
+            functions.append(value)
+        elif isinstance(value, type) and value.__module__ == module.__name__:
+            functions.extend(v for v in vars(value).values() if isinstance(v, FunctionType))
+    codes = [function.__code__ for function in functions]
+    while codes:
+        for constant in codes.pop().co_consts:
+            if isinstance(constant, CodeType):
+                yield constant.co_name
+                codes.append(constant)
+
+
+def as_function(value: Any, where: str) -> Found | None:
+    """The innermost Python function behind decorators, partials, bound methods, caches and callable objects."""
+    for _ in range(50):
+        if isinstance(value, FunctionType):
+            wrapped = value.__dict__.get("__wrapped__")
+            if wrapped is None:
+                return Found(value, where, is_method=_takes_self(value))
+            value = wrapped
+        elif isinstance(value, functools.partial):
+            value = value.func
+        elif isinstance(value, MethodType):
+            inner = as_function(value.__func__, where)
+            return inner and Found(inner.function, where, is_method=True, instance=value.__self__)
+        elif isinstance(value, (staticmethod, classmethod)):
+            value = value.__func__
+        elif isinstance(value, functools._lru_cache_wrapper):
+            value = value.__wrapped__
+        elif isinstance(value, type) or not callable(value):
+            return None
+        else:
+            call = type(value).__dict__.get("__call__")
+            if not isinstance(call, FunctionType):
+                return None
+            return Found(call, where, is_method=True, instance=value)
+    return None
+
+
+def caches_around(value: Any) -> Iterator[Callable[[], None]]:
+    """`cache_clear` of every cache between a name and its function: an answer must not outlive its replay."""
+    for _ in range(50):
+        clear = getattr(value, "cache_clear", None)
+        if clear is not None:
+            yield clear
+        value = getattr(value, "__wrapped__", None)
+        if value is None:
+            return
+
+
+def resolve_target(tool: str, target: str) -> Found | str:
+    """`pkg.mod:callable` as a function; the module's name while it is not imported yet.
+
+    Raises `BindingError` when the module has no such callable, or it is none that can be intercepted.
+    """
+    module_name, separator, path = target.partition(":")
+    if not separator or not module_name or not path:
+        raise BindingError(f"the target {target!r} of tool {tool!r} is neither `pkg.mod:callable` nor an HTTP route")
+    module = sys.modules.get(module_name)
+    if module is None or getattr(getattr(module, "__spec__", None), "_initializing", False):
+        return module_name
+    owner: Any = module
+    value: Any = module
+    for part in path.split("."):
+        owner = value
+        value = vars(owner).get(part) if isinstance(owner, (type, ModuleType)) else getattr(owner, part, None)
+        if value is None and isinstance(owner, type):
+            value = next((vars(base)[part] for base in owner.__mro__ if part in vars(base)), None)
+        if value is None:
+            near = get_close_matches(part, dir(owner), 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise BindingError(f"the target {target!r} of tool {tool!r}: {module_name} has no {part!r}{hint}")
+    found = as_function(value, f"{module_name}.{path}")
+    if found is None:
+        raise BindingError(
+            f"the target {target!r} of tool {tool!r} is a {type(value).__name__}: only Python functions and methods "
+            "can be intercepted. Name the Python function that calls it, or an HTTP route"
+        )
+    if isinstance(owner, type):
+        return Found(
+            found.function, found.where, is_method=not isinstance(value, staticmethod), instance=found.instance
+        )
+    return found

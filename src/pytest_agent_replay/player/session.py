@@ -1,0 +1,529 @@
+"""One run of one replay: every caught call comes here, is answered from the recording, and leaves its events.
+
+A session knows nothing of pytest, of frameworks or of client libraries. Several threads and tasks use it at once.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from pytest_agent_replay.errors import ReplayError, StopReplay
+from pytest_agent_replay.formats.replay import LlmResponse, RecordingRef, ReplayFile, ToolResponse
+from pytest_agent_replay.llm.neutral import ModelRequest
+from pytest_agent_replay.player.bypass import is_outside_replay
+from pytest_agent_replay.player.clock import VirtualClock
+from pytest_agent_replay.player.current import activate
+from pytest_agent_replay.player.http import HttpReply, HttpRequest, PassThrough
+from pytest_agent_replay.player.http_tools import HttpTools, arguments_of, reply_for, timeout_failure, waited_ms
+from pytest_agent_replay.player.matching import Match, RecordingBook, Rules, rules_for
+from pytest_agent_replay.player.telemetry import is_telemetry, is_telemetry_host
+from pytest_agent_replay.player.values import OPAQUE, short, to_json
+from pytest_agent_replay.report.results import UnrecordedCall
+from pytest_agent_replay.settings import Settings
+from pytest_agent_replay.trace.model import Event, Trace
+
+__all__ = ["Served", "Session", "StepHooks"]
+
+
+class StepHooks(Protocol):
+    """Called around every tool call, model call and turn. What they raise ends the turn as failed."""
+
+    def before_step(self, event: Event) -> None:
+        """A `…_called` or `run_started` event was just recorded."""
+
+    def after_step(self, event: Event) -> None:
+        """The step ended; `event` is its last one."""
+
+    def step_error(self, event: Event) -> None:
+        """The step failed, or was not recorded; called before `after_step`."""
+
+
+@dataclass(slots=True)
+class Served:
+    """What a tool call is answered with. Exactly one of `response`, `unrecorded` and `live` says how."""
+
+    response: ToolResponse | None = None
+    unrecorded: str | None = None
+    """Why nothing answers the call; the text of the error that the agent gets."""
+    live: bool = False
+    """The settings let the real tool run; the caller reports the outcome with `Session.tool_finished`."""
+    span_id: str = ""
+    wait_s: float = 0.0
+    """To be slept before answering (0 unless real latency was asked for)."""
+
+
+@dataclass(slots=True)
+class _Call:
+    """A call between its two events."""
+
+    tool: str
+    args: dict[str, Any]
+    call_id: str | None
+    channel: str
+    span_id: str
+
+
+@dataclass(slots=True)
+class _ServedAgain:
+    tool: str
+    args: dict[str, Any]
+    turn: int
+    ref: RecordingRef
+    times: int = 0
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a reader must know of a session beside its trace."""
+
+    problems: list[str] = field(default_factory=list)
+    """Each fails the item."""
+    inconclusive: str | None = None
+    notes: list[str] = field(default_factory=list)
+    unrecorded: list[UnrecordedCall] = field(default_factory=list)
+    served_again: dict[tuple[int, RecordingRef, str], _ServedAgain] = field(default_factory=dict)
+
+
+class Session(AbstractContextManager["Session"]):
+    """One run of one replay. A context manager: inside it, calls of this context belong to this session."""
+
+    def __init__(
+        self,
+        replay: ReplayFile,
+        settings: Settings,
+        *,
+        label: str,
+        bind: Callable[[Session, Iterable[str]], None] | None = None,
+        hooks: StepHooks | None = None,
+    ) -> None:
+        self.replay = replay
+        self.settings = settings
+        self.label = label
+        self.is_over = False
+        self.turn = 0
+        self.trace = Trace(metadata={"source": "replay", "parent": None})
+        self.findings = Findings()
+        self.clock = VirtualClock()
+        self.bindings: dict[str, str] = {}
+        """Tool name to how it is intercepted, for reports."""
+        self.functions: dict[int, Any] = {}
+        """`id` of a function to its binding; see `intercept.functions`."""
+        self.targets: dict[str, Any] = {**settings.tools, **replay.tools}
+        self._bind = bind
+        self._hooks = hooks
+        self._lock = threading.RLock()
+        self._rules: dict[str, Rules] = {}
+        self._book = RecordingBook(replay.all_recordings(), self.rules)
+        self._http = HttpTools(self.targets, self._book.names())
+        self._llm: Any = None
+        self._calls_this_turn = 0
+        self._spans = itertools.count(1)
+        self._turn_span: str | None = None
+        self._stop: StopReplay | None = None
+        self._exit = ExitStack()
+
+    # -- life
+
+    def __enter__(self) -> Session:
+        self._exit.enter_context(self.clock.entered())
+        self._exit.enter_context(activate(self))
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.is_over = True
+        self._exit.close()
+
+    def begin_turn(self, turn: int, *, input: Any, context: Any) -> None:
+        """Makes the recordings of `turn` (from 1) the ones that answer."""
+        with self._lock:
+            self.turn = turn
+            self._calls_this_turn = 0
+            self._book.begin_turn(turn)
+            if self._llm is not None:
+                self._llm.begin_turn(turn)
+            self._turn_span = self._next_span()
+            self._emit("run_started", {"input": input, "context": context}, self._turn_span, parent=None)
+
+    def end_turn(self, *, output: Any = None, error: BaseException | None = None, usage: Any = None) -> None:
+        """Records what the agent answered, or what it raised."""
+        payload: dict[str, Any] = {"output": output} if error is None else {"error": describe(error)}
+        if usage:
+            payload["usage"] = usage
+        self._emit("run_completed" if error is None else "run_failed", payload, self._turn_span, parent=None)
+
+    # -- findings
+
+    def fail(self, message: str) -> None:
+        """Notes something that fails the item even when the agent swallows the error."""
+        with self._lock:
+            if message not in self.findings.problems:
+                self.findings.problems.append(message)
+
+    def note(self, message: str) -> None:
+        """Notes something that a reader should know though it changes no verdict."""
+        with self._lock:
+            if message not in self.findings.notes:
+                self.findings.notes.append(message)
+
+    @property
+    def is_stopped(self) -> bool:
+        """The session was ended from inside: every further call ends the turn again."""
+        return self._stop is not None
+
+    def stop(self, message: str, *, inconclusive: bool = False) -> StopReplay:
+        """Ends the session for good. Raise what it returns."""
+        with self._lock:
+            if self._stop is None:
+                self._stop = StopReplay(message)
+                if inconclusive:
+                    self.findings.inconclusive = message
+                else:
+                    self.fail(message)
+            return self._stop
+
+    def unused(self) -> list[tuple[RecordingRef, ToolResponse]]:
+        """Recordings that nobody asked for, in the file's order."""
+        return [(entry.ref, entry.response) for entry in self._book.unused()]
+
+    def rules(self, tool: str) -> Rules:
+        """The matching rules of a tool."""
+        found = self._rules.get(tool)
+        if found is None:
+            found = rules_for(tool, self.settings.matching, self.replay.matching, golden=self.replay.golden)
+            self._rules[tool] = found
+        return found
+
+    def recorded_names(self) -> list[str]:
+        """The tools that the file has recordings of, without globs."""
+        return self._book.names()
+
+    def knows(self, tool: str) -> bool:
+        """Whether any recording is of this tool."""
+        return self._book.knows(tool)
+
+    # -- tool calls
+
+    def call_tool(
+        self,
+        tool: str,
+        args: Mapping[str, Any],
+        *,
+        channel: str,
+        defaults: dict[str, Any] | None = None,
+        call_id: str | None = None,
+    ) -> Served:
+        """Answers a call of a tool. Raises `StopReplay` when the session was ended or calls too much.
+
+        `args` are what the agent gave (values without a JSON form are left out: they are injected state), `defaults`
+        the JSON values that the signature gives to the rest.
+        """
+        given = {key: value for key, value in ((k, to_json(v)) for k, v in args.items()) if value is not OPAQUE}
+        with self._lock:
+            call = self._begin(tool, given, channel, call_id)
+            match = self._book.match(tool, given, defaults)
+            if match.entry is None:
+                return self._not_recorded(call, match)
+            response = match.entry.response
+            self._count_again(call, match)
+            self.clock.spend(response.latency_ms or 0.0)
+            raised = response.error is not None or (
+                response.status is not None and (response.status == 0 or response.status >= 400)
+            )
+            self._end(call, match, failed=raised)
+        return Served(response, span_id=call.span_id, wait_s=self._real_wait(response.latency_ms))
+
+    def tool_finished(self, served: Served, tool: str, result: Any = None, error: BaseException | None = None) -> None:
+        """Records the outcome of a real tool that the settings let run."""
+        payload: dict[str, Any] = {"tool": tool, "call_id": None, "live": True}
+        if error is not None:
+            self._emit("tool_failed", {**payload, "error": describe(error)}, served.span_id)
+        else:
+            value = to_json(result)
+            self._emit("tool_completed", {**payload, "result": None if value is OPAQUE else value}, served.span_id)
+
+    def _begin(self, tool: str, args: dict[str, Any], channel: str, call_id: str | None) -> _Call:
+        self._count()
+        call = _Call(tool, args, call_id, channel, self._next_span())
+        self._emit("tool_called", {"tool": tool, "args": args, "call_id": call_id, "channel": channel}, call.span_id)
+        return call
+
+    def _count(self) -> None:
+        if self._stop is not None:
+            raise self._stop
+        self._calls_this_turn += 1
+        if self._calls_this_turn > self.settings.max_calls:
+            raise self.stop(
+                f"the agent made more than {self.settings.max_calls} tool and model calls in turn {self.turn} and was "
+                "stopped (`replay_max_calls` sets the limit)"
+            )
+
+    def _end(self, call: _Call, match: Match, *, failed: bool, error: dict[str, Any] | None = None) -> None:
+        entry = match.entry
+        assert entry is not None
+        response = entry.response
+        spec = response.error_spec
+        payload: dict[str, Any] = {
+            "tool": call.tool,
+            "call_id": call.call_id,
+            "result": response.response if response.stream is None else response.stream,
+            "status": response.status,
+            "recording": {"turn": entry.ref.turn, "index": entry.ref.index},
+        }
+        if error is not None or spec is not None:
+            payload["error"] = error or {"type": spec.type if spec else None, "message": spec.message if spec else ""}
+        if response.failed:
+            payload["failed"] = True
+        if response.origin == "added":
+            payload["origin"] = "added"
+        if match.again:
+            payload["served_again"] = True
+        self._emit("tool_failed" if failed else "tool_completed", payload, call.span_id)
+
+    def _count_again(self, call: _Call, match: Match) -> None:
+        if not match.again or match.entry is None:
+            return
+        key = (self.turn, match.entry.ref, short(call.args, 1000))
+        again = self.findings.served_again.setdefault(
+            key, _ServedAgain(call.tool, call.args, self.turn, match.entry.ref)
+        )
+        again.times += 1
+
+    def _not_recorded(self, call: _Call, match: Match) -> Served:
+        policy = self.rules(call.tool).unrecorded
+        if policy == "live":
+            self.note(f"`{call.tool}` ran for real, because `unrecorded: live` allows it")
+            return Served(live=True, span_id=call.span_id)
+        message = f"unrecorded call in turn {self.turn}: {call.tool}({_arguments(call.args)}): {match.why_not}"
+        nearest = [
+            {
+                "recording": {"turn": near.entry.ref.turn, "index": near.entry.ref.index},
+                "args": near.entry.response.args,
+                "differences": near.differences,
+                "used": near.entry.served > 0,
+            }
+            for near in match.nearest
+        ]
+        if policy == "fail":
+            self.findings.unrecorded.append(
+                UnrecordedCall(self.turn, call.tool, call.args, call.channel, nearest, message)
+            )
+        payload = {"tool": call.tool, "call_id": call.call_id, "error": {"type": None, "message": message}}
+        self._emit("tool_unrecorded", payload, call.span_id)
+        return Served(unrecorded=message, span_id=call.span_id)
+
+    def _real_wait(self, latency_ms: float | None) -> float:
+        return (latency_ms or 0.0) / 1000 * self.settings.latency
+
+    # -- HTTP
+
+    def handle_http(self, request: HttpRequest) -> HttpReply | PassThrough:
+        """Answers an HTTP request: a model call, telemetry, or a tool call. Raises like `call_tool`."""
+        if is_outside_replay():
+            return PassThrough()
+        routed = self._http.routed(request)
+        if routed is not None:
+            tool, captures = routed
+            return self._http_tool(tool, {**captures, **arguments_of(request)}, request, "by route")
+        model_request = _recognise(request)
+        if model_request is not None:
+            return self._model_call(model_request)
+        if is_telemetry(request.method, request.url):
+            return HttpReply(status=200, headers=[("content-type", "application/json")], body=b"{}")
+        named = self._http.named(request, self.bindings)
+        if named is not None:
+            return self._http_tool(named, arguments_of(request), request, "by URL")
+        if self._host_is_allowed(urlsplit(request.url).hostname or ""):
+            return PassThrough()
+        parts = urlsplit(request.url)
+        name = f"{request.method} {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        return self._http_tool(name, arguments_of(request), request, None)
+
+    def _http_tool(
+        self, tool: str, args: dict[str, Any], request: HttpRequest, how: str | None
+    ) -> HttpReply | PassThrough:
+        with self._lock:
+            if how is not None:
+                self.bindings.setdefault(tool, f"{request.client}, {how}")
+            call = self._begin(tool, args, request.client, None)
+            match = self._book.match(tool, args)
+            if match.entry is None:
+                served = self._not_recorded(call, match)
+                if served.live:
+                    return self._live_http(served, tool)
+                return HttpReply(failure="refused", message=served.unrecorded)
+            response = match.entry.response
+            self._count_again(call, match)
+            self.clock.spend(waited_ms(response.latency_ms, request))
+            reply = reply_for(response, request)
+            reply.wait_s = waited_ms(response.latency_ms, request) / 1000 * self.settings.latency
+            error = None
+            if reply.failure is not None:
+                error = {"type": reply.failure, "message": reply.message or f"{request.client}: {reply.failure}"}
+            elif reply.exception is not None:
+                error = describe(reply.exception)
+            self._end(call, match, failed=error is not None or reply.status >= 400, error=error)
+        return reply
+
+    def _live_http(self, served: Served, tool: str) -> PassThrough:
+        def observe(status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+            text = body.decode("utf-8", "backslashreplace")
+            error = ReplayError(f"status {status}") if status >= 400 else None
+            self.tool_finished(served, tool, text, error)
+
+        return PassThrough(observe, lambda error: self.tool_finished(served, tool, error=error))
+
+    def _host_is_allowed(self, host: str) -> bool:
+        return any(fnmatchcase(host, pattern) for pattern in self.settings.allow_hosts)
+
+    def check_connection(self, host: str, port: int | None) -> Exception | None:
+        """Egress guard: None when a raw connection may be opened, else the error to raise (already noted)."""
+        if self.settings.network == "allow" or is_outside_replay() or self._host_is_allowed(host):
+            return None
+        where = f"{host}:{port}" if port else host
+        message = (
+            f"a connection to {where} was refused: no replay interceptor covers the client that opened it. "
+            "Record that call as a tool, allow the host (`replay_allow_hosts`), or lift the guard with "
+            "`--replay-network=allow`"
+        )
+        if not is_telemetry_host(host):
+            self.fail(message)
+        return ConnectionRefusedError(111, message)
+
+    # -- the model
+
+    def _model_call(self, request: ModelRequest) -> HttpReply | PassThrough:
+        with self._lock:
+            self._count()
+            span = self._next_span()
+            tools = [str(tool.get("name")) for tool in request.tools]
+            self._emit("llm_called", {"model": request.model, "messages": request.messages, "tools": tools}, span)
+            if self._bind is not None and tools:
+                self._bind(self, tools)
+            self._check_tool_messages(request)
+            decision = self._llm_player().decide(request)
+            for note in decision.notes:
+                self.note(note)
+            if decision.kind == "inconclusive":
+                self._emit(
+                    "llm_unrecorded", {"model": request.model, "error": {"type": None, "message": decision.text}}, span
+                )
+                raise self.stop(decision.text, inconclusive=True)
+            if decision.kind == "live":
+                return self._live_model(request, span)
+            return self._recorded_answer(request, decision.answer, decision.ref, span)
+
+    def _llm_player(self) -> Any:
+        if self._llm is None:
+            from pytest_agent_replay.llm.player import LlmPlayer
+
+            self._llm = LlmPlayer(self.replay, self.settings.llm)
+            self._llm.begin_turn(self.turn)
+        return self._llm
+
+    def _check_tool_messages(self, request: ModelRequest) -> None:
+        from pytest_agent_replay.llm.tool_messages import foreign_tool_results
+
+        for message in foreign_tool_results(request, self.trace.tool_calls):
+            self.fail(message)
+
+    def _recorded_answer(
+        self, request: ModelRequest, answer: LlmResponse, ref: RecordingRef | None, span: str
+    ) -> HttpReply:
+        recording = {"turn": ref.turn, "index": ref.index} if ref is not None else None
+        waited = waited_ms(answer.latency_ms, request.http)
+        self.clock.spend(waited)
+        failure = timeout_failure(answer.latency_ms, request.http)
+        reply = HttpReply(failure=failure) if failure is not None else request.wire.render(answer, request)
+        reply.wait_s = waited / 1000 * self.settings.latency
+        error: dict[str, Any] | None = None
+        if reply.failure is not None:
+            error = {"type": reply.failure, "message": reply.message or reply.failure}
+        elif reply.exception is not None:
+            error = describe(reply.exception)
+        elif reply.status >= 400:
+            message = answer.error if isinstance(answer.error, str) else getattr(answer.error, "message", "")
+            error = {"type": None, "message": message or f"status {reply.status}"}
+        if error is not None:
+            payload = {
+                "error": error,
+                "status": reply.status if reply.failure is None else None,
+                "recording": recording,
+            }
+            self._emit("llm_failed", payload, span)
+        else:
+            self._emit("llm_completed", {**answer_payload(answer), "recording": recording}, span)
+        return reply
+
+    def _live_model(self, request: ModelRequest, span: str) -> PassThrough:
+        def observe(status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+            answer = request.wire.read(status, body, request)
+            if status >= 400:
+                message = answer.error if answer is not None and isinstance(answer.error, str) else f"status {status}"
+                self._emit("llm_failed", {"error": {"type": None, "message": message}, "status": status}, span)
+            else:
+                payload = answer_payload(answer) if answer is not None else {"content": None, "tool_calls": []}
+                self._emit("llm_completed", payload, span)
+
+        return PassThrough(observe, lambda error: self._emit("llm_failed", {"error": describe(error)}, span))
+
+    # -- events
+
+    def _next_span(self) -> str:
+        return f"s{next(self._spans)}"
+
+    def _emit(self, type_: str, payload: dict[str, Any], span: str | None, parent: str | None = "") -> None:
+        with self._lock:
+            if self.is_over:
+                return
+            parent = self._turn_span if parent == "" else parent
+            event = Event(type_, self.turn, self.clock.now_ms(), payload, span, parent)
+            self.trace.events.append(event)
+        if self._hooks is not None:
+            self._run_hooks(self._hooks, event)
+
+    @staticmethod
+    def _run_hooks(hooks: StepHooks, event: Event) -> None:
+        if event.type in ("run_started", "tool_called", "llm_called"):
+            hooks.before_step(event)
+            return
+        if event.type.endswith(("_failed", "_unrecorded")):
+            hooks.step_error(event)
+        hooks.after_step(event)
+
+
+def answer_payload(answer: LlmResponse) -> dict[str, Any]:
+    """The payload of an `llm_completed` event."""
+    calls = [
+        {"id": c.id, "name": c.name, "args": c.args if c.args is not None else c.raw_args} for c in answer.tool_calls
+    ]
+    usage = answer.usage.model_dump(exclude_none=True) if answer.usage else None
+    return {
+        "content": answer.content,
+        "tool_calls": calls,
+        "usage": usage,
+        "cost": answer.usage.cost if answer.usage else None,
+    }
+
+
+def describe(error: BaseException) -> dict[str, Any]:
+    """`{type, message}` of an exception, with the type's dotted name."""
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return {"type": name, "message": str(error)}
+
+
+def _recognise(request: HttpRequest) -> ModelRequest | None:
+    from pytest_agent_replay.llm.recognise import recognise
+
+    return recognise(request)
+
+
+def _arguments(args: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={short(value, 60)}" for key, value in args.items())

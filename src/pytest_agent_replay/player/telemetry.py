@@ -1,0 +1,56 @@
+"""Requests and variables of observability tools: they must neither leave the machine nor disturb a replay."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+__all__ = ["TELEMETRY_ENV", "is_telemetry", "is_telemetry_host"]
+
+TELEMETRY_ENV = {
+    "LANGSMITH_TRACING": "false",
+    "LANGSMITH_TRACING_V2": "false",
+    "LANGCHAIN_TRACING_V2": "false",
+    "OTEL_SDK_DISABLED": "true",
+    "LANGFUSE_TRACING_ENABLED": "false",
+    "OPENAI_AGENTS_DISABLE_TRACING": "1",
+    "TRACELOOP_TELEMETRY": "false",
+    "CREWAI_DISABLE_TELEMETRY": "true",
+    "ANONYMIZED_TELEMETRY": "false",
+    "AGNO_TELEMETRY": "false",
+    "HAYSTACK_TELEMETRY_ENABLED": "False",
+    "DD_TRACE_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+}
+"""Set while a replay runs; every one is documented by its project as the switch for its telemetry."""
+
+_HOSTS = re.compile(
+    r"""(^|\.)(
+        smith\.langchain\.com | ingest(\.[a-z]+)?\.sentry\.io | sentry\.io | cloud\.langfuse\.com | posthog\.com
+        | (intake|trace\.agent|http-intake\.logs|api)\.[a-z0-9.]*datadoghq\.(com|eu) | api\.honeycomb\.io
+        | app\.phoenix\.arize\.com | otlp\.arize\.com | api\.traceloop\.com | logfire(-[a-z]+)?\.pydantic\.dev
+        | api\.segment\.io | api\.mixpanel\.com | api\.agentops\.ai | otlp\.agentops\.ai | telemetry\.crewai\.com
+        | braintrust\.dev | trace\.wandb\.ai | app\.langwatch\.ai | api\.helicone\.ai
+    )$""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_PATHS = re.compile(
+    r"""(^|/)(
+        v1/traces | v1/metrics | v1/logs | v1/traces/ingest | api/public/ingestion | api/public/otel/v1/traces
+        | api/\d+/(envelope|store) | runs/batch | runs/multipart
+    )/?$""",
+    re.VERBOSE,
+)
+
+
+def is_telemetry_host(host: str) -> bool:
+    """Whether this host belongs to an observability service."""
+    return _HOSTS.search(host) is not None
+
+
+def is_telemetry(method: str, url: str) -> bool:
+    """Whether a request only reports what the agent does: OTLP, LangSmith, Langfuse, Sentry, Datadog and the like."""
+    parts = urlsplit(url)
+    if is_telemetry_host(parts.hostname or ""):
+        return True
+    return method.upper() == "POST" and _PATHS.search(parts.path) is not None
