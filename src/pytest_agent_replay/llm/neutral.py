@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from pytest_agent_replay.formats.replay import LlmResponse
+from pytest_agent_replay.errors import ReplayError
+from pytest_agent_replay.formats.replay import ErrorSpec, LlmResponse
 from pytest_agent_replay.player.http import HttpReply, HttpRequest
 
-__all__ = ["ModelRequest", "WireFormat"]
+__all__ = ["ModelRequest", "RecognisedOnly", "WireFormat", "error_spec", "is_error"]
 
 
 @dataclass(slots=True)
@@ -37,6 +38,8 @@ class WireFormat(Protocol):
     """`openai.chat`, `openai.responses`, `anthropic.messages`, `gemini`, `bedrock.converse`."""
     can_render: bool
     """Whether recorded answers can be given out in this format."""
+    converses: bool
+    """Whether `llm_responses` can be meant: false for embeddings, moderation, model lists, audio and the like."""
 
     def recognise(self, request: HttpRequest) -> ModelRequest | None:
         """Reads a request of this format, on any host; None when it is not one."""
@@ -46,3 +49,27 @@ class WireFormat(Protocol):
 
     def read(self, status: int, body: bytes, request: ModelRequest) -> LlmResponse | None:
         """What a live model answered (streamed or not), in neutral form; None when it cannot be read."""
+
+
+class RecognisedOnly:
+    """Base of formats whose requests are known for what they are, but in which nothing recorded is given out."""
+
+    can_render = False
+
+    def render(self, answer: LlmResponse, request: ModelRequest) -> HttpReply:
+        """Raises `ReplayError`: `LlmPlayer` never serves a format that cannot be rendered."""
+        raise ReplayError(f"recorded answers cannot be given out as {request.wire.name}")
+
+    def read(self, status: int, body: bytes, request: ModelRequest) -> LlmResponse | None:
+        """None: what a live model answered in this format is not read."""
+        return None
+
+
+def error_spec(answer: LlmResponse) -> ErrorSpec | None:
+    """The recorded error in its long form."""
+    return ErrorSpec(message=answer.error) if isinstance(answer.error, str) else answer.error
+
+
+def is_error(answer: LlmResponse) -> bool:
+    """Whether the model's API failed instead of answering."""
+    return answer.error is not None or (answer.status is not None and not 200 <= answer.status < 400)

@@ -1,0 +1,150 @@
+"""OpenAI chat completions (`POST …/chat/completions`), which many other servers and gateways speak too.
+
+Format: https://platform.openai.com/docs/api-reference/chat and …/chat/streaming.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pydantic import ValidationError
+
+from pytest_agent_replay.formats.replay import LlmResponse, RecordedToolCall, Usage
+from pytest_agent_replay.llm.neutral import ModelRequest
+from pytest_agent_replay.llm.openai_answers import rendered
+from pytest_agent_replay.llm.openai_messages import neutral_messages, neutral_tools
+from pytest_agent_replay.llm.reading import clean, content_text, dicts, json_object, path_of
+from pytest_agent_replay.llm.sse import sse_data
+from pytest_agent_replay.player.http import HttpReply, HttpRequest
+
+__all__ = ["OpenAIChat"]
+
+_NO_SETTINGS = frozenset({"model", "messages", "tools", "functions", "stream", "stream_options"})
+_DEPLOYMENT = re.compile(r"/deployments/([^/]+)/chat/completions$")
+
+
+class OpenAIChat:
+    """The one wire format that recorded answers are given out in."""
+
+    name = "openai.chat"
+    can_render = True
+    converses = True
+
+    def recognise(self, request: HttpRequest) -> ModelRequest | None:
+        """A POST to `…/chat/completions` whose body lists messages; Azure's deployment stands for the model."""
+        path = path_of(request)
+        if request.method != "POST" or not path.endswith("/chat/completions"):
+            return None
+        body = json_object(request.body)
+        if body is None or not isinstance(body.get("messages"), list):
+            return None
+        deployment = _DEPLOYMENT.search(path)
+        return ModelRequest(
+            wire=self,
+            model=body.get("model") or (deployment.group(1) if deployment else None),
+            messages=neutral_messages(body["messages"]),
+            tools=neutral_tools(body.get("tools"), body.get("functions")),
+            stream=bool(body.get("stream")),
+            raw=body,
+            http=request,
+            settings={key: value for key, value in body.items() if key not in _NO_SETTINGS},
+        )
+
+    def render(self, answer: LlmResponse, request: ModelRequest) -> HttpReply:
+        """A recorded answer as this API sends it; see `openai_answers`."""
+        return rendered(answer, request)
+
+    def read(self, status: int, body: bytes, request: ModelRequest) -> LlmResponse | None:
+        """The first choice of a live answer, put together again when it was streamed."""
+        try:
+            return self._read(status, body, request)
+        except ValidationError:
+            return None
+
+    def _read(self, status: int, body: bytes, request: ModelRequest) -> LlmResponse | None:
+        if status >= 400:
+            return LlmResponse(model=request.model, status=status, error=_error_text(body))
+        if request.stream:
+            return _from_chunks([chunk for data in sse_data(body) if (chunk := json_object(data)) is not None])
+        data = json_object(body)
+        return None if data is None else _from_completion(data)
+
+
+def _error_text(body: bytes) -> str:
+    data = json_object(body) or {}
+    error = data.get("error")
+    message = error.get("message") if isinstance(error, dict) else error
+    return message if isinstance(message, str) else body.decode("utf-8", "replace")[:2000]
+
+
+def _from_completion(data: dict[str, Any]) -> LlmResponse | None:
+    choices = dicts(data.get("choices"))
+    if not choices or not isinstance(choices[0].get("message"), dict):
+        return None
+    return _response(data, choices[0]["message"], choices[0].get("finish_reason"), data.get("usage"))
+
+
+def _from_chunks(chunks: list[dict[str, Any]]) -> LlmResponse | None:
+    message: dict[str, Any] = {}
+    calls: dict[int, dict[str, Any]] = {}
+    finish_reason: Any = None
+    usage: Any = None
+    for chunk in chunks:
+        usage = chunk.get("usage") or usage
+        for choice in dicts(chunk.get("choices")):
+            if choice.get("index", 0) == 0:
+                finish_reason = choice.get("finish_reason") or finish_reason
+                _add_delta(message, calls, choice.get("delta") or {})
+    if not message and not calls and finish_reason is None:
+        return None
+    if calls:
+        message["tool_calls"] = [calls[index] for index in sorted(calls)]
+    return _response(chunks[0], message, finish_reason, usage)
+
+
+def _add_delta(message: dict[str, Any], calls: dict[int, dict[str, Any]], delta: dict[str, Any]) -> None:
+    for key in ("content", "refusal", "reasoning_content", "reasoning"):
+        if isinstance(delta.get(key), str):
+            message[key] = message.get(key, "") + delta[key]
+    if isinstance(delta.get("function_call"), dict):
+        _add_function(message.setdefault("function_call", {}), delta["function_call"])
+    for piece in dicts(delta.get("tool_calls")):
+        call = calls.setdefault(piece.get("index") or 0, {"function": {}})
+        call.update(clean(id=piece.get("id")))
+        _add_function(call["function"], piece.get("function") or {})
+
+
+def _add_function(function: dict[str, Any], piece: dict[str, Any]) -> None:
+    function.update(clean(name=piece.get("name")))
+    function["arguments"] = function.get("arguments", "") + (piece.get("arguments") or "")
+
+
+def _response(data: dict[str, Any], message: dict[str, Any], finish_reason: Any, usage: Any) -> LlmResponse:
+    return LlmResponse(
+        model=data.get("model"),
+        content=message.get("content"),
+        tool_calls=_calls(message),
+        usage=_usage(usage) if isinstance(usage, dict) else None,
+        finish_reason=finish_reason,
+        refusal=message.get("refusal") or None,
+        reasoning=content_text(message.get("reasoning_content") or message.get("reasoning")) or None,
+    )
+
+
+def _calls(message: dict[str, Any]) -> list[RecordedToolCall]:
+    found = neutral_messages([{"role": "assistant", **message}])[0].get("tool_calls", [])
+    return [RecordedToolCall(**call) for call in found]
+
+
+def _usage(usage: dict[str, Any]) -> Usage:
+    prompt, completion = usage.get("prompt_tokens_details") or {}, usage.get("completion_tokens_details") or {}
+    cost = usage.get("cost")
+    return Usage(
+        input_tokens=usage.get("prompt_tokens"),
+        output_tokens=usage.get("completion_tokens"),
+        total_tokens=usage.get("total_tokens"),
+        cached_tokens=prompt.get("cached_tokens"),
+        reasoning_tokens=completion.get("reasoning_tokens"),
+        cost=float(cost) if isinstance(cost, (int, float)) else None,
+    )

@@ -1,0 +1,65 @@
+"""Requests to a model API that are no conversation: embeddings, moderation, model lists, audio, images."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from pytest_agent_replay.llm.neutral import ModelRequest, RecognisedOnly
+from pytest_agent_replay.llm.reading import json_object, path_of
+from pytest_agent_replay.player.http import HttpRequest
+
+__all__ = ["OtherModelApi"]
+
+_HOSTS = re.compile(
+    r"(^|\.)(openai\.com|openai\.azure\.com|openrouter\.ai|anthropic\.com|generativelanguage\.googleapis\.com"
+    r"|aiplatform\.googleapis\.com|mistral\.ai|groq\.com|cohere\.com|cohere\.ai|deepseek\.com|together\.xyz|fireworks\.ai|x\.ai)$"
+)
+_SDK_AGENT = re.compile(r"^(Async)?(Azure|AsyncAzure)?(OpenAI|Anthropic)/")
+_POSTED = re.compile(
+    r"/(embeddings|moderations|completions|images/(?:generations|edits|variations)|audio/(?:speech|transcriptions|translations)"
+    r"|messages/count_tokens|[^/]+:(?:embedContent|batchEmbedContents|countTokens))$"
+)
+_LISTED = re.compile(r"/models(/[^/]+){0,2}$")
+
+
+class OtherModelApi(RecognisedOnly):
+    """Known to belong to a model, so that a live run lets it pass; never answered from `llm_responses`.
+
+    The paths are not unusual enough to go by them alone: the host must be a provider's, or the caller a provider's
+    SDK, or the body name a model. Anything else (a tool's own `/v1/models`) is no model request.
+    """
+
+    name = "model.other"
+    converses = False
+
+    def recognise(self, request: HttpRequest) -> ModelRequest | None:
+        """A POST to one of these APIs, or a GET of a model list."""
+        path = path_of(request)
+        pattern = _LISTED if request.method == "GET" else _POSTED if request.method == "POST" else None
+        if pattern is None or pattern.search(path) is None:
+            return None
+        body = json_object(request.body) if request.method == "POST" else {}
+        if not (_names_a_model(body) or _is_provider(request)):
+            return None
+        return ModelRequest(
+            wire=self, model=_model(body), messages=[], tools=[], stream=False, raw=body or {}, http=request
+        )
+
+
+def _names_a_model(body: dict[str, Any] | None) -> bool:
+    return body is not None and isinstance(body.get("model"), str) and ("input" in body or "prompt" in body)
+
+
+def _model(body: dict[str, Any] | None) -> str | None:
+    model = (body or {}).get("model")
+    return model if isinstance(model, str) else None
+
+
+def _is_provider(request: HttpRequest) -> bool:
+    try:
+        host = urlsplit(request.url).hostname or ""
+    except ValueError:
+        return False
+    return _HOSTS.search(host) is not None or _SDK_AGENT.match(request.header("user-agent") or "") is not None
