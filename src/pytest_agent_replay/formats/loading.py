@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
+from yaml import AliasEvent, MappingEndEvent, MappingStartEvent, ScalarEvent, SequenceEndEvent, StreamEndEvent
 
 from pytest_agent_replay.errors import FormatError, Problem
 
@@ -221,6 +222,8 @@ class _Composer:
                 return self._document(loader.get_event)
             finally:
                 loader.dispose()
+        except _NotJson as mistake:
+            self._refuse(self.starts[-1], str(mistake))
         except yaml.MarkedYAMLError as error:
             self._refuse_syntax(error)
         except yaml.reader.ReaderError as error:
@@ -229,34 +232,34 @@ class _Composer:
     def _document(self, next_event: Callable[[], Any]) -> Document:
         self.next_event = next_event
         next_event()
-        if type(next_event()) is yaml.StreamEndEvent:
+        if type(next_event()) is StreamEndEvent:
             self._refuse(0, "the file has nothing but comments")
         data = self._node(next_event())
         next_event()
         after = next_event()
-        if type(after) is not yaml.StreamEndEvent:
+        if type(after) is not StreamEndEvent:
             self._refuse(after.start_mark.index, "a second document begins here; a file holds one")
         return Document(self.path, self.text, data, self.starts)
 
     def _node(self, event: Any) -> Any:
         kind = type(event)
-        if kind is yaml.AliasEvent:
+        if kind is AliasEvent:
             return self._alias(event)
-        begin = len(self.starts)
-        start = event.start_mark.index
+        starts = self.starts
+        begin = len(starts)
+        starts.append(event.start_mark.index)
         if begin >= MAX_NODES:
-            self._refuse(start, f"the file has more than {MAX_NODES:,} values")
-        self.starts.append(start)
+            self._refuse(starts[-1], f"the file has more than {MAX_NODES:,} values")
         anchor = event.anchor
         if anchor is not None:
             self.anchors[anchor] = None
-        value = self._scalar(event) if kind is yaml.ScalarEvent else self._collection(event)
+        value = self._scalar(event) if kind is ScalarEvent else self._collection(event)
         if anchor is not None:
-            self.anchors[anchor] = (value, begin, len(self.starts))
+            self.anchors[anchor] = (value, begin, len(starts))
         return value
 
     def _collection(self, event: Any) -> dict[str, Any] | list[Any]:
-        is_mapping = type(event) is yaml.MappingStartEvent
+        is_mapping = type(event) is MappingStartEvent
         if event.tag is not None and event.tag not in ("!", f"{_TAG}{'map' if is_mapping else 'seq'}"):
             self._refuse_tag(event)
         self.depth += 1
@@ -269,14 +272,14 @@ class _Composer:
     def _sequence(self) -> list[Any]:
         next_event, node = self.next_event, self._node
         items: list[Any] = []
-        while type(event := next_event()) is not yaml.SequenceEndEvent:
+        while type(event := next_event()) is not SequenceEndEvent:
             items.append(node(event))
         return items
 
     def _mapping(self) -> dict[str, Any]:
         next_event, node = self.next_event, self._node
         items: dict[str, Any] = {}
-        while type(event := next_event()) is not yaml.MappingEndEvent:
+        while type(event := next_event()) is not MappingEndEvent:
             key = node(event)
             if type(key) is not str or key in items or key == "<<":
                 self._check_key(key, event, items)
@@ -292,33 +295,21 @@ class _Composer:
             self._refuse(start, f"a key must be text; quote it: {json.dumps(written, ensure_ascii=False)}")
         if key in items:
             self._refuse(start, f"the key `{_shown(key)}` stands here twice")
-        if type(event) is yaml.ScalarEvent and event.implicit[0]:
+        if type(event) is ScalarEvent and event.implicit[0]:
             self._refuse(start, "merge keys (`<<`) are not supported; write the keys out")
 
     def _scalar(self, event: Any) -> Any:
         text: str = event.value
-        plain, quoted = event.implicit
-        if plain and event.tag is None:
-            return self._plain(text, event)
-        if quoted or event.tag in ("!", f"{_TAG}str"):
-            return text
-        return self._tagged(text, event)
-
-    def _plain(self, text: str, event: Any) -> Any:
-        if text in _CONSTANTS:
-            return _CONSTANTS[text]
-        if text[0] in _NUMBER_STARTS and (match := _NUMBER.fullmatch(text)):
-            try:
-                return _number(match)
-            except _NotJson as error:
-                self._refuse(event.start_mark.index, str(error))
-        return text
+        tag = event.tag
+        if tag is None:
+            return _resolved(text) if event.implicit[0] else text
+        return text if tag in ("!", f"{_TAG}str") else self._tagged(text, event)
 
     def _tagged(self, text: str, event: Any) -> Any:
         wanted = _SCALAR_TAGS.get(event.tag)
         if wanted is None:
             self._refuse_tag(event)
-        value = self._plain(text, event)
+        value = _resolved(text)
         if wanted is float and type(value) is int:
             return float(value)
         if type(value) is not wanted:
@@ -464,6 +455,14 @@ def _check_twice(key: str, keys: set[str]) -> None:
     if key in keys:
         raise _NotJson(f"the key `{_shown(key)}` stands here twice")
     keys.add(key)
+
+
+def _resolved(text: str) -> str | int | float | bool | None:
+    """What a plain scalar means."""
+    if text in _CONSTANTS:
+        return _CONSTANTS[text]
+    match = _NUMBER.fullmatch(text) if text[0] in _NUMBER_STARTS else None
+    return _number(match) if match else text
 
 
 def _number(match: re.Match[str]) -> int | float:
