@@ -1,1 +1,19 @@
+"""Where the agent's calls are caught. One file per target; each names itself in `INTERCEPTORS`."""
 
+from __future__ import annotations
+
+from pytest_agent_replay.intercept.registry import Interceptor
+
+__all__ = ["built_in_interceptors"]
+
+_interceptors: list[Interceptor] = []
+
+
+def built_in_interceptors() -> list[Interceptor]:
+    """The interceptors that this package ships. Loading them imports no client library."""
+    if not _interceptors:
+        from pytest_agent_replay.intercept import aiohttp_, http_client, httpx_, sockets, urllib3_
+
+        for module in (sockets, http_client, urllib3_, httpx_, aiohttp_):
+            _interceptors.extend(module.INTERCEPTORS)
+    return _interceptors

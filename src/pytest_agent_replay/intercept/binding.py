@@ -40,7 +40,11 @@ class Binder:
         """Binds what the file names, follows imports, and puts every function back at the end."""
 
         def imported(module: ModuleType) -> None:
-            self.bind_recorded(session)
+            try:
+                self.bind_recorded(session)
+            except BindingError as error:
+                # inside the agent's own import statement it would look like a fault of that module
+                session.fail(str(error))
 
         with ExitStack() as stack:
             stack.callback(self._clear_caches)
@@ -76,8 +80,8 @@ class Binder:
             if named and len({id(each.function.__code__) for each in found}) > 1:
                 places = ", ".join(each.where for each in found)
                 raise BindingError(
-                    f"the tool {name!r} could be any of {places}: say which in `tools:` of the replay file, for example "
-                    f"`tools: {{{name}: {_reference(found[0])}}}`"
+                    f"the tool {name!r} could be any of {places}: say which in `tools:` of the replay file, for "
+                    f"example `tools: {{{name}: {_reference(found[0])}}}`"
                 )
         for each in found:
             bind_function(session, each.function, name, is_method=each.is_method, instance=each.instance)
@@ -114,8 +118,8 @@ def _explicit(name: str, target: Any) -> list[Found]:
     function = as_function(target, place)
     if function is None:
         raise BindingError(
-            f"the target of tool {name!r} is a {type(target).__name__}, which nobody knows how to intercept: give a Python "
-            "function or method, `pkg.mod:callable`, or an HTTP route"
+            f"the target of tool {name!r} is a {type(target).__name__}, which nobody knows how to intercept: "
+            "give a Python function or method, `pkg.mod:callable`, or an HTTP route"
         )
     return [function]
 

@@ -1,4 +1,4 @@
-"""Which of the agent's functions a tool name means. Only what the agent has loaded is looked at: nothing is imported."""
+"""Which of the agent's functions a tool name means. Only what is loaded is looked at: nothing is imported."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def caches_around(value: Any) -> Iterator[Callable[[], None]]:
 
 
 def resolve_target(tool: str, target: str) -> Found | str:
-    """`pkg.mod:callable` as a function; the module's name while it is not imported yet.
+    """`pkg.mod:callable` as a function; the module's name while it is not (wholly) imported yet.
 
     Raises `BindingError` when the module has no such callable, or it is none that can be intercepted.
     """
@@ -189,7 +189,7 @@ def resolve_target(tool: str, target: str) -> Found | str:
     if not separator or not module_name or not path:
         raise BindingError(f"the target {target!r} of tool {tool!r} is neither `pkg.mod:callable` nor an HTTP route")
     module = sys.modules.get(module_name)
-    if module is None or getattr(getattr(module, "__spec__", None), "_initializing", False):
+    if module is None:
         return module_name
     owner: Any = module
     value: Any = module
@@ -198,6 +198,8 @@ def resolve_target(tool: str, target: str) -> Found | str:
         value = vars(owner).get(part) if isinstance(owner, (type, ModuleType)) else getattr(owner, part, None)
         if value is None and isinstance(owner, type):
             value = next((vars(base)[part] for base in owner.__mro__ if part in vars(base)), None)
+        if value is None and getattr(module.__spec__, "_initializing", False):
+            return module_name  # half imported: what is missing may still come
         if value is None:
             near = get_close_matches(part, dir(owner), 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""

@@ -18,7 +18,7 @@ _NOTHING: Any = object()
 
 
 def rebuild(function: FunctionType, value: Any, session: Session, tool: str) -> Any:
-    """`value` as the annotated return type, where that is or holds a dataclass, TypedDict, NamedTuple or pydantic model.
+    """`value` as the annotated return type, where that holds a dataclass, TypedDict, NamedTuple or pydantic model.
 
     Anything else is returned as recorded, in a copy that the agent may change. A recording that does not fit the type
     fails the session and raises `RecordedToolError`.

@@ -1,4 +1,7 @@
-"""Work of the runner itself, such as the request to an endpoint agent, that must not be taken for the agent's."""
+"""Code of this package that has to reach the network itself while a replay runs (calling a remote agent, a live judge).
+
+Interceptors ask `is_outside_replay()` first and hand such calls to the real client.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ _outside: ContextVar[bool] = ContextVar("agent_replay_outside", default=False)
 
 @contextmanager
 def outside_replay() -> Iterator[None]:
-    """Calls made inside (in this context) reach the network and are not recorded."""
+    """Calls made inside, in this context, belong to no replay: they are neither answered, recorded nor refused."""
     token = _outside.set(True)
     try:
         yield
@@ -22,5 +25,5 @@ def outside_replay() -> Iterator[None]:
 
 
 def is_outside_replay() -> bool:
-    """Whether the running code is the runner's own."""
+    """Whether the running code is inside `outside_replay()`."""
     return _outside.get()

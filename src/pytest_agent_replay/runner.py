@@ -1,0 +1,469 @@
+"""Replay + agent + contract → result: the one place where the pieces meet. pytest is not needed here."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_agent_replay.agents.answers import read_answer
+from pytest_agent_replay.agents.call import TurnInput, make_agent
+from pytest_agent_replay.agents.resolve import import_reference, root_importable
+from pytest_agent_replay.contracts.verdict import Services, Verdict, evaluate, reproduces
+from pytest_agent_replay.errors import AgentError, SessionError, StopReplay
+from pytest_agent_replay.formats.replay import ReplayFile, Turn
+from pytest_agent_replay.intercept import built_in_interceptors
+from pytest_agent_replay.intercept.binding import Binder
+from pytest_agent_replay.intercept.registry import Interceptor, install
+from pytest_agent_replay.player.session import Session, StepHooks, describe
+from pytest_agent_replay.player.telemetry import TELEMETRY_ENV
+from pytest_agent_replay.player.values import covers, short
+from pytest_agent_replay.report.results import ReplayResult, TurnResult
+from pytest_agent_replay.settings import Settings
+
+if TYPE_CHECKING:
+    from pytest_agent_replay.contracts.resolve import BoundContract
+
+__all__ = ["Case", "RunHooks", "run_replay", "run_replay_async"]
+
+
+@dataclass(slots=True)
+class RunHooks:
+    """What a project adds to every run."""
+
+    steps: StepHooks | None = None
+    interceptors: Sequence[Interceptor] = ()
+
+
+@dataclass(slots=True)
+class Case:
+    """One replay to run, with everything that it needs."""
+
+    replay: ReplayFile
+    id: str
+    path: Path
+    root: Path
+    agent: Any
+    """An agent object, a reference `pkg.mod:name`, or an endpoint mapping; see `agents`."""
+    agent_origin: str = "argument"
+    """Who named the agent, for messages. A reference from the `file` is untrusted."""
+    contract: BoundContract | None = None
+    settings: Settings = field(default_factory=Settings)
+    services: Services = field(default_factory=Services)
+    hooks: RunHooks | None = None
+    file: str = ""
+    """The path as shown; default: relative to the root."""
+
+
+def run_replay(case: Case) -> ReplayResult:
+    """Runs the agent against the recording and judges what it did.
+
+    What the agent, the contract or the recording do wrong is in the result. Raises `ReplayError` for mistakes of the
+    user (no such agent, an ambiguous tool); `KeyboardInterrupt` and the like pass through. Whatever happens, every patch is
+    undone before this returns.
+    """
+    run = _Run(case)
+    with run.prepared():
+        if run.agent.is_async:
+            _on_new_loop(run.play_async)
+        else:
+            run.play()
+    return run.result()
+
+
+async def run_replay_async(case: Case) -> ReplayResult:
+    """`run_replay` on the running event loop. A synchronous agent blocks that loop while it runs."""
+    run = _Run(case)
+    with run.prepared():
+        await run.play_async()
+    return run.result()
+
+
+class _Run:
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.replay = case.replay
+        self.session_id = f"replay-{uuid.uuid4().hex}"
+        self.history: list[dict[str, Any]] = []
+        self.turns: list[TurnResult] = []
+        self.agent: Any = None
+        self.session: Session = None  # type: ignore[assignment]  # set by `prepared`
+        self.binder: Binder = None  # type: ignore[assignment]
+
+    # -- around the run
+
+    @contextmanager
+    def prepared(self) -> Iterator[None]:
+        """Everything that must be undone: variables, import path, patches, the session."""
+        case = self.case
+        with ExitStack() as stack:
+            stack.enter_context(_environment(TELEMETRY_ENV))
+            if _answers_are_recorded(self.replay, case.settings):
+                from pytest_agent_replay.llm.env import placeholder_keys
+
+                stack.enter_context(placeholder_keys())
+            stack.enter_context(root_importable(case.root))
+            self.agent = make_agent(_agent_object(case), name=_agent_name(case))
+            self._refuse_pretence()
+            self.binder = Binder(str(case.root), self.agent.module_names)
+            hooks = case.hooks or RunHooks()
+            self.session = Session(
+                self.replay,
+                case.settings,
+                label=case.id,
+                bind=self.binder.bind_offered,
+                hooks=hooks.steps,
+            )
+            self.session.trace.metadata["agent"] = self.agent.name
+            stack.enter_context(install([*built_in_interceptors(), *hooks.interceptors]))
+            stack.enter_context(self.session)
+            stack.enter_context(self.binder.active(self.session))
+            yield
+
+    def _refuse_pretence(self) -> None:
+        if getattr(self.agent, "is_remote", False) and any(True for _ in self.replay.all_recordings()):
+            raise AgentError(
+                f"{self.case.id}: the agent {self.agent.name} runs behind a remote endpoint, where its tools cannot be "
+                "answered from the recording. Run the agent in this process (a function, or its ASGI app), or remove "
+                "`tool_responses`"
+            )
+
+    # -- the conversation
+
+    def play(self) -> None:
+        """Plays the turns with a synchronous agent."""
+        conversation: Any = None
+        try:
+            for number, turn in self._turns():
+                given = self._begin(number, turn)
+                try:
+                    if conversation is None:
+                        conversation = self.agent.start(given)
+                        self.binder.bind_recorded(self.session)
+                    answer = conversation.ask(given)
+                except (StopReplay, Exception, SystemExit) as error:
+                    self._raised(number, turn, error)
+                else:
+                    self._answered(number, turn, answer)
+        finally:
+            if conversation is not None:
+                conversation.close()
+
+    async def play_async(self) -> None:
+        """Plays the turns on the running loop."""
+        conversation: Any = None
+        try:
+            for number, turn in self._turns():
+                given = self._begin(number, turn)
+                try:
+                    if conversation is None:
+                        conversation = self.agent.start(given)
+                        self.binder.bind_recorded(self.session)
+                    answer = await conversation.ask_async(given)
+                except (StopReplay, Exception, SystemExit) as error:
+                    self._raised(number, turn, error)
+                except BaseException as error:
+                    # a task group wraps what ended one of its tasks
+                    if not self.session.is_stopped or not hasattr(error, "exceptions"):
+                        raise
+                    self._raised(number, turn, error)
+                else:
+                    self._answered(number, turn, answer)
+        finally:
+            if conversation is not None:
+                await conversation.aclose()
+
+    def _turns(self) -> Iterator[tuple[int, Turn]]:
+        """The turns to play, until the agent raised or the session was stopped."""
+        for number, turn in enumerate(self.replay.turn_list, 1):
+            if not turn.is_played:
+                if turn.given("output"):
+                    self.history.append({"role": "assistant", "content": turn.output})
+                continue
+            yield number, turn
+            if self.session.is_stopped or self.turns[-1].error is not None:
+                return
+
+    def _begin(self, number: int, turn: Turn) -> TurnInput:
+        context = turn.context if turn.given("context") else self.replay.context
+        self.session.begin_turn(
+            number, input=turn.input, context=context if number == 1 or turn.given("context") else None
+        )
+        self.binder.bind_recorded(self.session)
+        return TurnInput(
+            input=turn.input,
+            context=context,
+            history=[dict(message) for message in self.history],
+            session_id=self.session_id,
+            replay=self.replay,
+            overrides={**self.case.settings.overrides, **(self.replay.overrides or {})},
+            turn=number,
+        )
+
+    def _answered(self, number: int, turn: Turn, value: Any) -> None:
+        try:
+            answer = read_answer(value)
+        except AgentError as error:
+            self._raised(number, turn, error)
+            self.session.fail(str(error))
+            return
+        self.session.end_turn(output=answer.output, usage=answer.usage)
+        self._add_turn(number, turn, output=answer.output)
+        self.history += [{"role": "user", "content": turn.input}, {"role": "assistant", "content": answer.output}]
+
+    def _raised(self, number: int, turn: Turn, error: BaseException) -> None:
+        self.session.end_turn(error=error)
+        self._add_turn(number, turn, error=describe(error))
+
+    def _add_turn(self, number: int, turn: Turn, *, output: Any = None, error: dict[str, Any] | None = None) -> None:
+        self.turns.append(TurnResult(number, turn.input, output, turn.output, turn.given("output"), error))
+
+    # -- the result
+
+    def result(self) -> ReplayResult:
+        """Judges the finished run."""
+        case, session, findings = self.case, self.session, self.session.findings
+        result = ReplayResult(
+            id=case.id,
+            file=case.file or _shown(case.path, case.root),
+            outcome="passed",
+            name=self.replay.name,
+            tags=list(self.replay.tags),
+            golden=self.replay.golden,
+            contract=case.contract.name if case.contract is not None else None,
+            expected_failure=self.replay.expected_failure,
+            turns=self.turns,
+            tool_calls=[_call_row(call) for call in session.trace.tool_calls],
+            unrecorded=findings.unrecorded,
+            unused=[
+                {"tool": response.tool, "args": response.args, "recording": ref._asdict(), "origin": response.origin}
+                for ref, response in session.unused()
+                if session.rules(response.tool).unused != "ignore"
+            ],
+            served_again=[
+                {"tool": a.tool, "args": a.args, "turn": a.turn, "times": a.times, "recording": a.ref._asdict()}
+                for a in findings.served_again.values()
+            ],
+            notes=findings.notes,
+            simulated_ms=session.clock.simulated_ms,
+            measured_ms=_measured(session),
+            usage=_usage(session),
+            bindings=dict(session.bindings),
+            trace=session.trace,
+        )
+        result.diverged_at = _diverged_at(self.replay, session, self.turns)
+        if findings.inconclusive is None:
+            self._judge(result)
+        self._conclude(result)
+        return result
+
+    def _judge(self, result: ReplayResult) -> None:
+        case = self.case
+        if case.contract is None:
+            return
+        verdict = evaluate(case.contract, self.session.trace, self.replay, case.services, tags=self.replay.tags)
+        result.invariants = verdict.invariants
+        result.score = verdict.score
+        result.reproduces, result.recorded_invariants = reproduces(case.contract, self.replay, case.services)
+        self._verdict = verdict
+
+    _verdict: Verdict | None = None
+
+    def _conclude(self, result: ReplayResult) -> None:
+        reasons = list(self._failures(result))
+        if reasons:
+            result.outcome = "failed"
+        else:
+            reasons = list(self._doubts(result))
+            if reasons:
+                result.outcome = "inconclusive"
+        result.reasons = reasons
+
+    def _failures(self, result: ReplayResult) -> Iterator[str]:
+        findings, settings = self.session.findings, self.case.settings
+        verdict = self._verdict
+        if verdict is not None:
+            failing = [i for i in result.invariants if i.outcome in ("failed", "error")]
+            if verdict.outcome == "failed":
+                yield from (f"invariant {i.id} failed: {i.message}" for i in failing)
+        yield from (call.message for call in result.unrecorded)
+        yield from findings.problems
+        yield from self._agent_failures(result)
+        for row in result.unused:
+            if self.session.rules(row["tool"]).unused == "fail":
+                yield f"the recording of {row['tool']}({short(row['args'] or {})}) was never asked for (`unused: fail`)"
+        if settings.require_red:
+            if not self.replay.golden and result.reproduces == "no":
+                yield (
+                    "the contract holds on what production did: it would not have caught this incident "
+                    "(`--replay-require-red`)"
+                )
+            if self.replay.golden and any(i.outcome in ("failed", "error") for i in result.recorded_invariants):
+                yield "the contract fails on the golden recording itself (`--replay-require-red`)"
+
+    def _agent_failures(self, result: ReplayResult) -> Iterator[str]:
+        """An agent that raised failed, unless the contract has its own word on that (`completes`)."""
+        if self.session.is_stopped or any(i.type == "completes" for i in result.invariants):
+            return
+        for turn in self.turns:
+            if turn.error is not None:
+                yield f"the agent raised {turn.error['type']} in turn {turn.turn}: {turn.error['message']}"
+
+    def _doubts(self, result: ReplayResult) -> Iterator[str]:
+        if self.session.findings.inconclusive is not None:
+            yield self.session.findings.inconclusive
+        elif self.case.contract is None:
+            yield "the replay has no contract: nothing was checked. Add `contract:` with at least one invariant"
+        elif self._verdict is not None and self._verdict.outcome == "inconclusive":
+            yield "nothing was checked: the contract is empty, or the `when` of every invariant did not hold"
+        elif not self.turns:
+            yield "nothing was run: no turn of the replay has an `input`"
+
+
+# -- helpers
+
+
+def _agent_object(case: Case) -> Any:
+    if case.agent is None:
+        raise AgentError(
+            f"{_shown(case.path, case.root)}: no agent to replay against. Give `--replay-agent pkg.mod:name`, a `replay_agent` "
+            "fixture, `replay_agent` in the ini file, or `agent:` in the replay file"
+        )
+    if isinstance(case.agent, str):
+        trusted = case.agent_origin != "file"
+        return import_reference(
+            case.agent,
+            root=case.root,
+            allow_modules=case.settings.allow_modules,
+            trusted=trusted,
+            where=case.agent_origin if trusted else _shown(case.path, case.root),
+        )
+    return case.agent
+
+
+def _agent_name(case: Case) -> str:
+    if isinstance(case.agent, str):
+        return case.agent
+    if isinstance(case.agent, Mapping):
+        return str(case.agent.get("endpoint", "endpoint"))
+    name = getattr(case.agent, "__qualname__", type(case.agent).__qualname__)
+    return f"{getattr(case.agent, '__module__', type(case.agent).__module__)}:{name}"
+
+
+def _answers_are_recorded(replay: ReplayFile, settings: Settings) -> bool:
+    if settings.llm == "live":
+        return False
+    return bool(replay.llm_responses) or any(turn.llm_responses for turn in replay.turn_list)
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _on_new_loop(play: Callable[[], Any]) -> None:
+    """Runs on a loop of our own; the policy's current loop, which other tests may rely on, is left alone."""
+    import asyncio
+
+    if asyncio._get_running_loop() is not None:
+        raise SessionError("an event loop is running: await `replay.arun()` (or `run_replay_async`) instead of `run()`")
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(play())
+    finally:
+        try:
+            tasks = asyncio.all_tasks(loop)
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.run_until_complete(loop.shutdown_default_executor())
+        finally:
+            loop.close()
+
+
+def _shown(path: Path, root: Path) -> str:
+    try:
+        return path.relative_to(root).as_posix()
+    except ValueError:
+        return path.as_posix()
+
+
+def _call_row(call: Any) -> dict[str, Any]:
+    return {
+        "turn": call.turn,
+        "tool": call.tool,
+        "args": call.args,
+        "call_id": call.call_id,
+        "channel": call.channel,
+        "status": call.status,
+        "failed": call.failed,
+        "error": call.error,
+        "recording": call.recording._asdict() if call.recording is not None else None,
+        "unrecorded": call.unrecorded,
+        "latency_ms": round((call.ended_ms or call.started_ms) - call.started_ms, 3),
+    }
+
+
+def _measured(session: Session) -> float:
+    events = session.trace.events
+    return max(0.0, (events[-1].time_ms if events else 0.0) - session.clock.simulated_ms)
+
+
+def _usage(session: Session) -> dict[str, Any]:
+    totals: dict[str, Any] = {"input_tokens": 0, "output_tokens": 0, "cost": None}
+    events = session.trace.of_type("llm_completed") or session.trace.of_type("run_completed")
+    for event in events:
+        usage = event.payload.get("usage") or {}
+        for name in ("input_tokens", "output_tokens"):
+            totals[name] += usage.get(name) or 0
+        cost = event.payload.get("cost", usage.get("cost"))
+        if cost is not None:
+            totals["cost"] = (totals["cost"] or 0.0) + cost
+    return totals
+
+
+def _diverged_at(replay: ReplayFile, session: Session, turns: Iterable[TurnResult]) -> int | None:
+    """The first turn in which the run left the recording: other tool calls than production made, no answer where it gave
+    one, or a question where it gave none (and the other way round)."""
+    calls = session.trace.tool_calls
+    for turn in turns:
+        recorded = [r for r in replay.turn_list[turn.turn - 1].tool_responses if r.origin == "production"]
+        made = [call for call in calls if call.turn == turn.turn]
+        if not _same_calls(recorded, made, shared=replay.turns is not None and bool(replay.tool_responses)):
+            return turn.turn
+        if turn.error is not None or (turn.has_baseline and _asks(turn.baseline) != _asks(turn.output)):
+            return turn.turn
+    return None
+
+
+def _same_calls(recorded: list[Any], made: list[Any], *, shared: bool) -> bool:
+    """Whether every recorded call was made, and no other. Repeats count once, and `shared` recordings excuse a call."""
+    if any(call.unrecorded or call.added for call in made):
+        return False
+    for response in recorded:
+        if not any(call.tool == response.tool and covers(response.args or {}, call.args) for call in made):
+            return False
+    names = {response.tool for response in recorded}
+    extra = [
+        call for call in made if call.tool not in names and not (shared and call.recording and call.recording.turn == 0)
+    ]
+    return not extra
+
+
+def _asks(text: Any) -> bool:
+    return isinstance(text, str) and "?" in text[-200:]

@@ -1,0 +1,409 @@
+"""Plain functions and methods as tools: caught wherever they are kept, answered in their own kind, put back."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from pytest_agent_replay.errors import BindingError, RecordedToolError, SessionError, StopReplay, UnrecordedCallError
+from pytest_agent_replay.settings import Settings
+from tests.intercept.conftest import MakeModule, Play
+
+TOOLS = """
+    import functools
+
+    REAL = []
+
+    def search(query, limit=10, *, lang="en", **filters):
+        REAL.append(query)
+        return "real"
+
+    async def asearch(query):
+        REAL.append(query)
+        return "real"
+
+    def stream(query):
+        REAL.append(query)
+        yield "real"
+
+    async def astream(query):
+        REAL.append(query)
+        yield "real"
+
+    def logged(function):
+        @functools.wraps(function)
+        def wrapper(*args, **kwargs):
+            return ("logged", function(*args, **kwargs))
+        return wrapper
+
+    @logged
+    def decorated(query):
+        REAL.append(query)
+        return "real"
+
+    @functools.cache
+    def cached(query):
+        REAL.append(query)
+        return "real"
+
+    class Client:
+        def __init__(self, name="c"):
+            self.name = name
+        def fetch(self, key, deep=False):
+            REAL.append(key)
+            return "real"
+        @staticmethod
+        def st(key):
+            REAL.append(key)
+            return "real"
+        @classmethod
+        def cm(cls, key):
+            REAL.append(key)
+            return "real"
+
+    class Callable:
+        def __call__(self, key):
+            REAL.append(key)
+            return "real"
+    callable_tool = Callable()
+    other_callable = Callable()
+
+    TABLE = {"search": search}
+    PARTIAL = functools.partial(search, lang="de")
+    def default(f=search):
+        return f("q")
+    BOUND = Client().fetch
+    LIST = [search]
+
+    def make():
+        captured = []
+        def closure(key):
+            captured.append(key)
+            REAL.append(key)
+            return "real"
+        return closure
+    CLOSURE = make()
+"""
+
+
+def test_every_reference_to_a_function_is_caught(make_module: MakeModule, play: Play) -> None:
+    """Also those that were taken before the replay began."""
+    m: Any = make_module(TOOLS)
+    kept = m.search
+    with play([{"tool": "search", "response": "recorded"}, {"tool": "fetch", "response": "f"}]):
+        assert m.search("q") == kept("q") == m.TABLE["search"]("q") == m.LIST[0]("q") == m.default() == "recorded"
+        assert m.BOUND("k") == m.Client().fetch("k") == "f"
+    assert m.REAL == []
+    assert m.search("after") == "real"
+
+
+def test_kinds_of_functions_keep_their_kind(make_module: MakeModule, play: Play) -> None:
+    """Async functions stay awaitable, generators yield the recorded items, decorators and signatures stay."""
+    m: Any = make_module(TOOLS)
+    recordings = [
+        {"tool": "asearch", "response": "a"},
+        {"tool": "stream", "stream": ["x", "y"]},
+        {"tool": "astream", "response": ["z"]},
+        {"tool": "decorated", "response": "d"},
+        {"tool": "st", "response": "st"},
+        {"tool": "cm", "response": "cm"},
+        {"tool": "closure", "response": "cl"},
+        {"tool": "search", "response": "s"},
+    ]
+    signature = inspect.signature(m.search)
+
+    async def collect() -> list[Any]:
+        return [item async for item in m.astream("q")]
+
+    with play(recordings):
+        assert asyncio.run(m.asearch("q")) == "a"
+        assert list(m.stream("q")) == ["x", "y"]
+        assert asyncio.run(collect()) == ["z"]
+        assert m.decorated("q") == ("logged", "d")
+        assert m.Client.st("k") == "st"
+        assert m.Client.cm("k") == "cm"
+        assert m.CLOSURE("k") == "cl"
+        assert inspect.iscoroutinefunction(m.asearch)
+        assert inspect.isgeneratorfunction(m.stream)
+        assert inspect.isasyncgenfunction(m.astream)
+        assert inspect.signature(m.search) == signature
+        assert "REAL.append(query)" in inspect.getsource(m.search)
+    assert m.REAL == []
+
+
+def test_everything_is_put_back(make_module: MakeModule, play: Play) -> None:
+    """The very same code objects, also after an exception."""
+    m: Any = make_module(TOOLS)
+    functions = [m.search, m.asearch, m.stream, m.astream, m.decorated.__wrapped__, m.Client.fetch, m.CLOSURE]
+    before = [(f.__code__, dict(f.__dict__), f.__defaults__, f.__kwdefaults__) for f in functions]
+    names = ["search", "asearch", "stream", "astream", "decorated", "fetch", "closure"]
+    with pytest.raises(KeyboardInterrupt), play([{"tool": n, "response": 1} for n in names]):
+        assert all(f.__code__ is not code for f, (code, *_) in zip(functions, before, strict=True))
+        raise KeyboardInterrupt
+    for function, (code, names_, defaults, kwdefaults) in zip(functions, before, strict=True):
+        assert function.__code__ is code
+        assert function.__dict__ == names_
+        assert (function.__defaults__, function.__kwdefaults__) == (defaults, kwdefaults)
+
+
+def test_arguments_are_named_as_the_signature_names_them(make_module: MakeModule, play: Play) -> None:
+    """Positional or by keyword, with `**kwargs` flattened, `self` left out and defaults free to be absent."""
+    m: Any = make_module(TOOLS)
+    recordings = [
+        {"tool": "search", "args": {"query": "a", "limit": 5, "brand": "x"}, "response": 1},
+        {"tool": "search", "args": {"query": "b", "limit": 10, "lang": "en"}, "response": 2},
+        {"tool": "fetch", "args": {"key": "k", "deep": False}, "response": 3},
+    ]
+    with play(recordings) as session:
+        assert m.search("a", 5, brand="x") == 1
+        assert m.search(query="b") == 2
+        assert m.Client().fetch("k") == 3
+    assert [call.args for call in session.trace.tool_calls] == [
+        {"query": "a", "limit": 5, "brand": "x"},
+        {"query": "b"},
+        {"key": "k"},
+    ]
+
+
+def test_a_call_that_does_not_fit_raises_what_python_raises(make_module: MakeModule, play: Play) -> None:
+    """A wrong argument is the agent's fault, not an unrecorded call."""
+    m: Any = make_module(TOOLS)
+    with play([{"tool": "asearch", "response": 1}, {"tool": "fetch", "response": 1}]) as session:
+        with pytest.raises(TypeError, match="query"):
+            asyncio.run(m.asearch())
+        with pytest.raises(TypeError, match="qeury"):
+            asyncio.run(m.asearch("a", qeury=1))
+        with pytest.raises(TypeError):
+            m.Client().fetch("a", True, 3)
+    assert session.trace.tool_calls == []
+
+
+def test_a_failing_recording_raises(make_module: MakeModule, play: Play) -> None:
+    """As its own type from the tool's own module, or with status and body."""
+    m: Any = make_module(TOOLS + "\n    class Down(Exception): pass\n")
+    recordings = [
+        {"tool": "search", "args": {"query": "1"}, "error": {"type": "Down", "message": "gone"}},
+        {"tool": "search", "args": {"query": "2"}, "status": 503, "response": {"detail": "later"}},
+        {"tool": "search", "args": {"query": "3"}, "status": 0},
+        {"tool": "search", "args": {"query": "4"}, "response": "Error: no", "failed": True},
+    ]
+    with play(recordings) as session:
+        with pytest.raises(m.Down, match="gone"):
+            m.search("1")
+        with pytest.raises(RecordedToolError, match="later") as caught:
+            m.search("2")
+        assert caught.value.status == 503
+        with pytest.raises(ConnectionError):
+            m.search("3")
+        assert m.search("4") == "Error: no"
+    assert [call.failed for call in session.trace.tool_calls] == [True] * 4
+
+
+def test_an_unrecorded_call_never_reaches_the_tool(make_module: MakeModule, play: Play) -> None:
+    """It is noted even when the agent swallows the error."""
+    m: Any = make_module(TOOLS)
+    with play([{"tool": "search", "args": {"query": "known"}, "response": 1}]) as session:
+        with pytest.raises(UnrecordedCallError):
+            m.search("unknown")
+        try:
+            m.search("other")
+        except Exception:
+            pass
+    assert m.REAL == []
+    assert [u.args for u in session.findings.unrecorded] == [{"query": "unknown"}, {"query": "other"}]
+    assert session.findings.unrecorded[0].nearest[0]["differences"] == [
+        'query: recorded "known", called with "unknown"'
+    ]
+
+
+@pytest.mark.parametrize(("policy", "noted"), [("error", False), ("fail", True)])
+def test_unrecorded_policies(make_module: MakeModule, play: Play, policy: str, noted: bool) -> None:
+    """`error` leaves the verdict to the contract, `fail` fails the item; the tool does not run in either."""
+    m: Any = make_module(TOOLS)
+    with play([], tools={"search": f"{m.__name__}:search"}, matching={"unrecorded": policy}) as session:
+        with pytest.raises(UnrecordedCallError):
+            m.search("q")
+    assert bool(session.findings.unrecorded) is noted
+    assert m.REAL == []
+
+
+def test_live_runs_the_real_tool_and_says_so(make_module: MakeModule, play: Play) -> None:
+    """`unrecorded: live` is an explicit wish; result and note are kept."""
+    m: Any = make_module(TOOLS)
+    names = ["search", "asearch", "stream", "astream"]
+
+    async def collect() -> list[Any]:
+        return [item async for item in m.astream("4")]
+
+    targets = {name: f"{m.__name__}:{name}" for name in names}
+    with play([], tools=targets, matching={"unrecorded": "live"}) as session:
+        assert m.search("1") == "real"
+        assert asyncio.run(m.asearch("2")) == "real"
+        assert list(m.stream("3")) == ["real"]
+        assert asyncio.run(collect()) == ["real"]
+    assert m.REAL == ["1", "2", "3", "4"]
+    assert [call.result for call in session.trace.tool_calls] == ["real", "real", ["real"], ["real"]]
+    assert any("ran for real" in note for note in session.findings.notes)
+
+
+def test_callable_objects_and_bound_methods_are_told_apart(make_module: MakeModule, play: Play) -> None:
+    """Only the object that is the tool is intercepted."""
+    m: Any = make_module(TOOLS)
+    with play([{"tool": "callable_tool", "response": "r"}]):
+        assert m.callable_tool("k") == "r"
+        assert m.other_callable("k") == "real"
+
+
+def test_caches_do_not_carry_answers_over(make_module: MakeModule, play: Play) -> None:
+    """Neither a real answer into the replay nor a recorded one out of it."""
+    m: Any = make_module(TOOLS)
+    assert m.cached("q") == "real"
+    with play([{"tool": "cached", "response": "recorded"}]):
+        assert m.cached("q") == "recorded"
+    assert m.cached("q") == "real"
+
+
+def test_threads_and_pools_are_answered(make_module: MakeModule, play: Play) -> None:
+    """A bare thread has no context: the only running session answers."""
+    m: Any = make_module(TOOLS)
+    results: list[Any] = []
+    with play([{"tool": "search", "response": "recorded"}]):
+        thread = threading.Thread(target=lambda: results.append(m.search("q")))
+        thread.start()
+        thread.join()
+        with ThreadPoolExecutor(2) as pool:
+            results += pool.map(m.search, ["q", "q"])
+    assert results == ["recorded"] * 3
+    assert m.REAL == []
+
+
+def test_a_call_after_the_session_is_refused_while_another_runs(make_module: MakeModule, play: Play) -> None:
+    """A task that outlived its replay gets an error, not another replay's answer."""
+    import contextvars
+
+    m: Any = make_module(TOOLS)
+    with play([{"tool": "search", "response": "first"}]):
+        old = contextvars.copy_context()
+    with play([{"tool": "search", "response": "second"}]), pytest.raises(SessionError, match="outlived"):
+        old.run(m.search, "q")
+    assert m.REAL == []
+
+
+def test_values_come_back_as_the_annotated_type(make_module: MakeModule, play: Play) -> None:
+    """Dataclasses, TypedDicts, models, and lists of them; the agent may change what it gets."""
+    m: Any = make_module("""
+        from dataclasses import dataclass
+        from typing import Optional, TypedDict
+        from pydantic import BaseModel
+
+        class Line(BaseModel):
+            sku: str
+
+        @dataclass
+        class Order:
+            id: str
+            lines: list[Line]
+
+        class Row(TypedDict):
+            n: int
+
+        def order(id: str) -> Order: raise AssertionError
+        def orders() -> list[Order]: raise AssertionError
+        def row() -> "Optional[Row]": raise AssertionError
+        def plain() -> dict: raise AssertionError
+    """)
+    data = {"id": "a", "lines": [{"sku": "x"}]}
+    recordings = [
+        {"tool": "order", "response": data},
+        {"tool": "orders", "response": [data]},
+        {"tool": "row", "response": {"n": 1}},
+        {"tool": "plain", "response": {"rows": []}},
+    ]
+    with play(recordings) as session:
+        assert m.order("a") == m.Order("a", [m.Line(sku="x")])
+        assert m.orders() == [m.Order("a", [m.Line(sku="x")])]
+        assert m.row() == {"n": 1}
+        m.plain()["rows"].append(1)
+        assert m.plain() == {"rows": []}
+    assert session.findings.problems == []
+
+
+def test_a_recording_that_does_not_fit_the_type_fails_the_session(make_module: MakeModule, play: Play) -> None:
+    """The tool changed since: the field is named."""
+    m: Any = make_module("""
+        from dataclasses import dataclass
+
+        @dataclass
+        class Order:
+            id: str
+            total: float
+
+        def order(id: str) -> Order: raise AssertionError
+    """)
+    with play([{"tool": "order", "response": {"id": "a"}}]) as session, pytest.raises(RecordedToolError, match="total"):
+        m.order("a")
+    assert "total" in session.findings.problems[0]
+
+
+def test_too_many_calls_end_the_turn(make_module: MakeModule, play: Play) -> None:
+    """A loop that catches every Exception is ended all the same."""
+    m: Any = make_module(TOOLS)
+    calls = 0
+    with (
+        play([{"tool": "search", "response": 1}], settings=Settings(max_calls=5)) as session,
+        pytest.raises(StopReplay),
+    ):
+        while True:
+            try:
+                m.search("q")
+            except Exception:
+                pass
+            calls += 1
+    assert calls == 5
+    assert "more than 5" in session.findings.problems[0]
+
+
+def test_explicit_targets_wait_for_the_import(make_module: MakeModule, play: Play) -> None:
+    """`pkg.mod:Class.method` is bound once the agent has imported it, and never imported by us."""
+    import importlib
+    import sys
+
+    name: Any = make_module("class Api:\n    def quote(self, t):\n        return 'real'\n", load=False)
+    with play([{"tool": "quote_api", "response": "recorded"}], tools={"quote_api": f"{name}:Api.quote"}) as session:
+        assert name not in sys.modules
+        module: Any = importlib.import_module(name)
+        assert module.Api().quote("x") == "recorded"
+    assert session.bindings["quote_api"].endswith("Api.quote")
+    assert module.Api().quote("x") == "real"
+
+
+def test_a_wrong_target_names_the_nearest(make_module: MakeModule, play: Play) -> None:
+    """A typo is an error before anything runs."""
+    m: Any = make_module(TOOLS)
+    with pytest.raises(BindingError, match="did you mean 'search'"), play([], tools={"s": f"{m.__name__}:serach"}):
+        pass
+
+
+def test_a_name_with_two_meanings_is_an_error(make_module: MakeModule, play: Play) -> None:
+    """Unless one of them is in the agent's own module."""
+    first: Any = make_module("def lookup(k): return 'real'\n")
+    make_module("def lookup(k): return 'other'\n")
+    with pytest.raises(BindingError, match="could be any of"), play([{"tool": "lookup", "response": 1}]):
+        pass
+    with play([{"tool": "lookup", "response": 1}], agent=first.__name__):
+        assert first.lookup("k") == 1
+
+
+def test_an_imported_library_function_is_not_taken_for_a_tool(make_module: MakeModule, play: Play) -> None:
+    """`from re import search` in the agent's module must not be patched for a tool named `search`."""
+    import re
+
+    make_module("from re import search\n")
+    with play([{"tool": "search", "response": 1}]) as session:
+        assert re.search("a", "a") is not None
+    assert "search" not in session.bindings
