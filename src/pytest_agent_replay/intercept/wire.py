@@ -119,30 +119,30 @@ class Body:
         self.again = again
 
 
-def read_body(body: Any) -> Body:
+def read_body(body: Any, encoding: str = "utf-8") -> Body:
     """Reads what http.client and urllib3 accept as a body: bytes, text, a file at its position, an iterable.
 
-    Files end where sending them would have left them; a repetition rewinds them as it always does. What replaces a file
-    or an iterable has the same shape, so that the client frames it in the same way.
+    `encoding` is what the client sends text in. Files end where sending them would have left them; a repetition rewinds
+    them as it always does. What replaces a file or an iterable has the same shape: the client frames it the same way.
     """
     if body is None:
         return Body(b"", None)
     if isinstance(body, str):
-        return Body(body.encode(), body)
+        return Body(body.encode(encoding), body)
     if isinstance(body, (bytes, bytearray, memoryview)):
         return Body(bytes(body), body)
     if hasattr(body, "read"):
-        data = _encoded(body.read())
+        data = _encoded(body.read(), encoding)
         return Body(data, io.BytesIO(data))
     try:
-        parts = [_encoded(part) for part in body]
+        parts = [_encoded(part, encoding) for part in body]
     except TypeError:
         return Body(bytes(memoryview(body)), body)
     return Body(b"".join(parts), iter(parts))
 
 
-def _encoded(data: Any) -> bytes:
-    return data.encode() if isinstance(data, str) else bytes(data)
+def _encoded(data: Any, encoding: str) -> bytes:
+    return data.encode(encoding) if isinstance(data, str) else bytes(data)
 
 
 def text_headers(pairs: Iterable[tuple[Any, Any]]) -> Headers:
