@@ -74,13 +74,21 @@ class Document:
     `path` is the path as shown to users, `text` the file's text without a byte order mark.
     """
 
-    __slots__ = ("_starts", "data", "path", "text")
+    __slots__ = ("_counts", "_starts", "data", "path", "text")
 
     def __init__(self, path: str, text: str, data: Any, starts: list[int] | None = None) -> None:
         self.path = path
         self.text = text
         self.data = data
         self._starts = starts
+        self._counts: dict[int, int] | None = None
+
+    def at(self, loc: Loc = ()) -> Any:
+        """The value at `loc`. Raises `LookupError` when there is none."""
+        value = self.data
+        for step in loc:
+            value = value[step]
+        return value
 
     def position(self, loc: Loc = ()) -> tuple[int, int]:
         """Line and column, from 1, of the value at `loc`; of an entry of a mapping, that of its key.
@@ -90,7 +98,10 @@ class Document:
         starts = self._starts
         if starts is None:
             starts = self._starts = [m.start() for m in _JSON_TOKEN.finditer(self.text) if m.group() not in ("]", "}")]
-        index = _node_index(self.data, loc)
+        if self._counts is None:
+            self._counts = {}
+            _count_nodes(self.data, self._counts)
+        index = _node_index(self.data, loc, self._counts)
         return _line_column(self.text, starts[index]) if index < len(starts) else (1, 1)
 
     def problem(self, loc: Loc, message: str) -> Problem:
@@ -172,15 +183,19 @@ def _refuse(path: str, text: str, index: int, message: str) -> NoReturn:
     raise FormatError(Problem(path, *_line_column(text, index), message))
 
 
-def _node_count(value: Any) -> int:
+def _count_nodes(value: Any, counts: dict[int, int]) -> int:
+    """How many nodes stand for `value`, keys included; `counts` gets those of every mapping and list in it, by id."""
     if isinstance(value, dict):
-        return 1 + len(value) + sum(map(_node_count, value.values()))
-    if isinstance(value, list):
-        return 1 + sum(map(_node_count, value))
-    return 1
+        count = 1 + len(value) + sum([_count_nodes(item, counts) for item in value.values()])
+    elif isinstance(value, list):
+        count = 1 + sum([_count_nodes(item, counts) for item in value])
+    else:
+        return 1
+    counts[id(value)] = count
+    return count
 
 
-def _node_index(value: Any, loc: Loc) -> int:
+def _node_index(value: Any, loc: Loc, counts: dict[int, int]) -> int:
     """The number of the node at `loc` when nodes are counted as they stand in the file, keys included."""
     node = reported = 0
     for step in loc:
@@ -189,11 +204,11 @@ def _node_index(value: Any, loc: Loc) -> int:
             for key, item in value.items():
                 if key == step:
                     break
-                reported += 1 + _node_count(item)
+                reported += 1 + counts.get(id(item), 1)
             node = reported + 1
             value = value[step]
         elif isinstance(value, list) and isinstance(step, int) and 0 <= step < len(value):
-            node = reported = node + 1 + sum(map(_node_count, value[:step]))
+            node = reported = node + 1 + sum([counts.get(id(item), 1) for item in value[:step]])
             value = value[step]
         else:
             break
