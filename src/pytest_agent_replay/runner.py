@@ -63,8 +63,8 @@ def run_replay(case: Case) -> ReplayResult:
     """Runs the agent against the recording and judges what it did.
 
     What the agent, the contract or the recording do wrong is in the result. Raises `ReplayError` for mistakes of the
-    user (no such agent, an ambiguous tool); `KeyboardInterrupt` and the like pass through. Whatever happens, every patch is
-    undone before this returns.
+    user (no such agent, an ambiguous tool); `KeyboardInterrupt` and the like pass through. Whatever happens, every
+    patch is undone before this returns.
     """
     run = _Run(case)
     with run.prepared():
@@ -330,8 +330,8 @@ class _Run:
 def _agent_object(case: Case) -> Any:
     if case.agent is None:
         raise AgentError(
-            f"{_shown(case.path, case.root)}: no agent to replay against. Give `--replay-agent pkg.mod:name`, a `replay_agent` "
-            "fixture, `replay_agent` in the ini file, or `agent:` in the replay file"
+            f"{_shown(case.path, case.root)}: no agent to replay against. Give `--replay-agent pkg.mod:name`, a "
+            "`replay_agent` fixture, `replay_agent` in the ini file, or `agent:` in the replay file"
         )
     if isinstance(case.agent, str):
         trusted = case.agent_origin != "file"

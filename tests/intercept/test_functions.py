@@ -142,9 +142,14 @@ def test_everything_is_put_back(make_module: MakeModule, play: Play) -> None:
     functions = [m.search, m.asearch, m.stream, m.astream, m.decorated.__wrapped__, m.Client.fetch, m.CLOSURE]
     before = [(f.__code__, dict(f.__dict__), f.__defaults__, f.__kwdefaults__) for f in functions]
     names = ["search", "asearch", "stream", "astream", "decorated", "fetch", "closure"]
-    with pytest.raises(KeyboardInterrupt), play([{"tool": n, "response": 1} for n in names]):
-        assert all(f.__code__ is not code for f, (code, *_) in zip(functions, before, strict=True))
-        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with play([{"tool": n, "response": 1} for n in names]):
+            assert all(f.__code__ is not code for f, (code, *_) in zip(functions, before, strict=True))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     for function, (code, names_, defaults, kwdefaults) in zip(functions, before, strict=True):
         assert function.__code__ is code
         assert function.__dict__ == names_
@@ -225,9 +230,9 @@ def test_an_unrecorded_call_never_reaches_the_tool(make_module: MakeModule, play
 def test_unrecorded_policies(make_module: MakeModule, play: Play, policy: str, noted: bool) -> None:
     """`error` leaves the verdict to the contract, `fail` fails the item; the tool does not run in either."""
     m: Any = make_module(TOOLS)
-    with play([], tools={"search": f"{m.__name__}:search"}, matching={"unrecorded": policy}) as session:
-        with pytest.raises(UnrecordedCallError):
-            m.search("q")
+    targets = {"search": f"{m.__name__}:search"}
+    with play([], tools=targets, matching={"unrecorded": policy}) as session, pytest.raises(UnrecordedCallError):
+        m.search("q")
     assert bool(session.findings.unrecorded) is noted
     assert m.REAL == []
 

@@ -116,19 +116,31 @@ class _Swap:
     is_method: bool
     had_signature: bool
     users: int = 0
+    key: int = field(init=False)
+    what: str = field(init=False)
+    """The call in error texts."""
     _required: frozenset[str] = field(init=False)
+    _required_positional: int = field(init=False)
     _known: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.key = id(self.function)
+        self.what = f"a call of {self.function.__qualname__}()"
         parameters = inspect.signature(self.original).parameters.values()
         self._required = frozenset(
             p.name for p in parameters if p.default is _EMPTY and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
         )
+        positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        needed = sum(p.default is _EMPTY for p in positional)
+        # without keywords it is enough to count, unless a keyword-only parameter is required
+        self._required_positional = needed if needed == len(self._required) else len(positional) + 1
         self._known = frozenset(p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))
 
     def check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Raises the `TypeError` that a call with missing, unknown or doubled arguments gets from Python."""
         taken = self.signature.positional[: len(args)]
+        if not kwargs and len(taken) >= self._required_positional:
+            return
         if self._required.issubset({*taken, *kwargs}) and kwargs.keys() <= self._known.difference(taken):
             return
         inspect.signature(self.original).bind(*args, **kwargs)
@@ -236,10 +248,10 @@ def _kind(code: CodeType) -> str:
 
 
 def _binding_for(swap: _Swap, args: tuple[Any, ...]) -> _Binding | None:
-    session = current_session(f"a call of {swap.function.__qualname__}()")
+    session = current_session(swap.what)
     if session is None:
         return None
-    binding: _Binding | None = getattr(session, "functions", {}).get(id(swap.function))
+    binding: _Binding | None = session.functions.get(swap.key)
     return binding if binding is not None and binding.answers(args) else None
 
 

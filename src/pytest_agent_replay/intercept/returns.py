@@ -23,11 +23,13 @@ def rebuild(function: FunctionType, value: Any, session: Session, tool: str) -> 
     Anything else is returned as recorded, in a copy that the agent may change. A recording that does not fit the type
     fails the session and raises `RecordedToolError`.
     """
-    plain = _copied(value)
+    plain = _copied(value) if isinstance(value, (dict, list)) else value
+    if value is None or "return" not in function.__annotations__:
+        return plain
     adapter = _adapters.get(function, _NOTHING)
     if adapter is _NOTHING:
         adapter = _adapters[function] = _adapter(function)
-    if adapter is None or value is None:
+    if adapter is None:
         return plain
     try:
         return adapter.validate_python(plain)
@@ -43,8 +45,8 @@ def rebuild(function: FunctionType, value: Any, session: Session, tool: str) -> 
 
 def _copied(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _copied(item) for key, item in value.items()}
-    return [_copied(item) for item in value] if isinstance(value, list) else value
+        return {k: _copied(item) if isinstance(item, (dict, list)) else item for k, item in value.items()}
+    return [_copied(item) if isinstance(item, (dict, list)) else item for item in value]
 
 
 def _first_line(error: Exception) -> str:
@@ -57,8 +59,6 @@ def _first_line(error: Exception) -> str:
 
 def _adapter(function: FunctionType) -> Any:
     """A validator for the return annotation, or None where JSON is what the tool returns anyway."""
-    if "return" not in function.__annotations__:
-        return None
     try:
         hint = typing.get_type_hints(function).get("return")
     except Exception:  # an annotation that cannot be resolved promises nothing

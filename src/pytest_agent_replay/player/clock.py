@@ -67,7 +67,7 @@ class VirtualClock:
     def now_ms(self) -> float:
         """Measured plus virtual time, as the calling task or thread sees it."""
         if not self._spent:
-            return self.measured_ms()
+            return (time.perf_counter() - self._started) * 1000
         with self._lock:
             return self.measured_ms() + self._catch_up(self._current_lane())
 

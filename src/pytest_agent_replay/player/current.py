@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol
+from typing import Any, Protocol
 
 from pytest_agent_replay.errors import AmbiguousSessionError, SessionError
 from pytest_agent_replay.player.http import HttpReply, HttpRequest, PassThrough
@@ -29,6 +29,10 @@ class SessionLike(Protocol):
     @property
     def is_over(self) -> bool:
         """The session has ended; calls that still come for it are strays."""
+
+    @property
+    def functions(self) -> dict[int, Any]:
+        """`id` of an intercepted function to its binding in this session."""
 
     def handle_http(self, request: HttpRequest) -> HttpReply | PassThrough:
         """Answers an HTTP request."""

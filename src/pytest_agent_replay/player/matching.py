@@ -162,7 +162,7 @@ class RecordingBook:
     ) -> Entry | None:
         any_call: Entry | None = None
         for entry in candidates:
-            if not entry.is_unused:
+            if entry.served and not entry.is_unused:
                 continue
             if entry.response.args is None or rules.args == "ignore":
                 any_call = any_call or entry

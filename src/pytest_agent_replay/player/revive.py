@@ -104,6 +104,8 @@ def _with_text(found: type[Exception], error: Exception, message: str) -> Except
 
 def tool_exception(response: ToolResponse, namespace: Mapping[str, Any] | None = None) -> Exception | None:
     """What a Python tool raises for a recording; None when it returned normally."""
+    if response.status is None and response.error is None:
+        return None
     spec = response.error_spec
     if spec is not None and (spec.type or response.status is None):
         return revive(spec, response, namespace)

@@ -24,7 +24,7 @@ from pytest_agent_replay.player.http import HttpReply, HttpRequest, PassThrough
 from pytest_agent_replay.player.http_tools import HttpTools, arguments_of, reply_for, timeout_failure, waited_ms
 from pytest_agent_replay.player.matching import Match, RecordingBook, Rules, rules_for
 from pytest_agent_replay.player.telemetry import is_telemetry, is_telemetry_host
-from pytest_agent_replay.player.values import OPAQUE, short, to_json
+from pytest_agent_replay.player.values import OPAQUE, arguments_to_json, canonical, short, to_json
 from pytest_agent_replay.report.results import UnrecordedCall
 from pytest_agent_replay.settings import Settings
 from pytest_agent_replay.trace.model import Event, Trace
@@ -88,7 +88,7 @@ class Findings:
     inconclusive: str | None = None
     notes: list[str] = field(default_factory=list)
     unrecorded: list[UnrecordedCall] = field(default_factory=list)
-    served_again: dict[tuple[int, RecordingRef, str], _ServedAgain] = field(default_factory=dict)
+    served_again: dict[tuple[int, RecordingRef, Any], _ServedAgain] = field(default_factory=dict)
 
 
 class Session(AbstractContextManager["Session"]):
@@ -224,20 +224,22 @@ class Session(AbstractContextManager["Session"]):
         `args` are what the agent gave (values without a JSON form are left out: they are injected state), `defaults`
         the JSON values that the signature gives to the rest.
         """
-        given = {key: value for key, value in ((k, to_json(v)) for k, v in args.items()) if value is not OPAQUE}
+        given = arguments_to_json(args)
         with self._lock:
             call = self._begin(tool, given, channel, call_id)
             match = self._book.match(tool, given, defaults)
             if match.entry is None:
                 return self._not_recorded(call, match)
             response = match.entry.response
-            self._count_again(call, match)
-            self.clock.spend(response.latency_ms or 0.0)
-            raised = response.error is not None or (
-                response.status is not None and (response.status == 0 or response.status >= 400)
-            )
+            if match.again:
+                self._count_again(call, match)
+            if response.latency_ms:
+                self.clock.spend(response.latency_ms)
+            status = response.status
+            raised = response.error is not None or (status is not None and (status == 0 or status >= 400))
             self._end(call, match, failed=raised)
-        return Served(response, span_id=call.span_id, wait_s=self._real_wait(response.latency_ms))
+            wait_s = (response.latency_ms or 0.0) / 1000 * self.settings.latency
+        return Served(response, span_id=call.span_id, wait_s=wait_s)
 
     def tool_finished(self, served: Served, tool: str, result: Any = None, error: BaseException | None = None) -> None:
         """Records the outcome of a real tool that the settings let run."""
@@ -250,7 +252,7 @@ class Session(AbstractContextManager["Session"]):
 
     def _begin(self, tool: str, args: dict[str, Any], channel: str, call_id: str | None) -> _Call:
         self._count()
-        call = _Call(tool, args, call_id, channel, self._next_span())
+        call = _Call(tool, args, call_id, channel, f"s{next(self._spans)}")
         self._emit("tool_called", {"tool": tool, "args": args, "call_id": call_id, "channel": channel}, call.span_id)
         return call
 
@@ -268,7 +270,7 @@ class Session(AbstractContextManager["Session"]):
         entry = match.entry
         assert entry is not None
         response = entry.response
-        spec = response.error_spec
+        spec = response.error_spec if response.error is not None else None
         payload: dict[str, Any] = {
             "tool": call.tool,
             "call_id": call.call_id,
@@ -289,7 +291,7 @@ class Session(AbstractContextManager["Session"]):
     def _count_again(self, call: _Call, match: Match) -> None:
         if not match.again or match.entry is None:
             return
-        key = (self.turn, match.entry.ref, short(call.args, 1000))
+        key = (self.turn, match.entry.ref, canonical(call.args))
         again = self.findings.served_again.setdefault(
             key, _ServedAgain(call.tool, call.args, self.turn, match.entry.ref)
         )
@@ -317,9 +319,6 @@ class Session(AbstractContextManager["Session"]):
         payload = {"tool": call.tool, "call_id": call.call_id, "error": {"type": None, "message": message}}
         self._emit("tool_unrecorded", payload, call.span_id)
         return Served(unrecorded=message, span_id=call.span_id)
-
-    def _real_wait(self, latency_ms: float | None) -> float:
-        return (latency_ms or 0.0) / 1000 * self.settings.latency
 
     # -- HTTP
 
@@ -479,12 +478,10 @@ class Session(AbstractContextManager["Session"]):
         return f"s{next(self._spans)}"
 
     def _emit(self, type_: str, payload: dict[str, Any], span: str | None, parent: str | None = "") -> None:
-        with self._lock:
-            if self.is_over:
-                return
-            parent = self._turn_span if parent == "" else parent
-            event = Event(type_, self.turn, self.clock.now_ms(), payload, span, parent)
-            self.trace.events.append(event)
+        if self.is_over:
+            return
+        event = Event(type_, self.turn, self.clock.now_ms(), payload, span, self._turn_span if parent == "" else parent)
+        self.trace.events.append(event)
         if self._hooks is not None:
             self._run_hooks(self._hooks, event)
 

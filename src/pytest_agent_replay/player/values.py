@@ -18,7 +18,7 @@ __all__ = [
     "without_paths",
 ]
 
-_ATOMS = (str, int, float, bool, type(None))
+_ATOMS = frozenset((str, int, float, bool, type(None)))
 
 
 class _Opaque:
@@ -42,13 +42,25 @@ def to_json(value: Any) -> Any:
 
     Tuples and sets become lists (sets sorted), enums their value, dates ISO text, models and dataclasses mappings.
     """
-    if value is None or type(value) in _ATOMS:
+    if type(value) in _ATOMS:
         return value
     if isinstance(value, Mapping):
         return {str(key): item for key, item in ((k, to_json(v)) for k, v in value.items()) if item is not OPAQUE}
     if isinstance(value, (list, tuple)):
         return [None if item is OPAQUE else item for item in map(to_json, value)]
     return _rich_to_json(value)
+
+
+def arguments_to_json(args: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON form of a call's arguments, without those that have none."""
+    given: dict[str, Any] = {}
+    for name, value in args.items():
+        if type(value) not in _ATOMS:
+            value = to_json(value)
+            if value is OPAQUE:
+                continue
+        given[name] = value
+    return given
 
 
 def _rich_to_json(value: Any) -> Any:
@@ -69,7 +81,7 @@ def _rich_to_json(value: Any) -> Any:
         return to_json(value.value)
     if decimal is not None and isinstance(value, decimal.Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, _ATOMS):  # subclasses of str, int, float
+    if isinstance(value, (str, int, float)):
         return next(base(value) for base in (str, int, float) if isinstance(value, base))
     if hasattr(kind, "isoformat"):
         return str(value.isoformat())
@@ -100,8 +112,13 @@ def _as_text(value: Any) -> Any:
 
 def covers(pattern: Any, value: Any) -> bool:
     """Whether every key that `pattern` gives is equal in `value`: mappings recursively, lists and the rest exactly."""
+    if type(pattern) is str and type(value) is str:
+        return pattern == value
     if isinstance(pattern, dict) and isinstance(value, dict):
-        return all(key in value and covers(item, value[key]) for key, item in pattern.items())
+        for key, item in pattern.items():
+            if key not in value or not covers(item, value[key]):
+                return False
+        return True
     if isinstance(pattern, list) and isinstance(value, list):
         return len(pattern) == len(value) and all(map(same, pattern, value))
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], Text):
@@ -111,13 +128,16 @@ def covers(pattern: Any, value: Any) -> bool:
 
 def canonical(value: Any) -> Any:
     """A hashable key that is equal exactly where `same` holds (wire text counts as its text)."""
-    if isinstance(value, dict):
-        return ("m", frozenset((key, canonical(item)) for key, item in value.items()))
-    if isinstance(value, list):
+    kind = type(value)
+    if kind is str or value is None:
+        return value
+    if kind is dict:
+        return ("m", frozenset([(key, item if type(item) is str else canonical(item)) for key, item in value.items()]))
+    if kind is list:
         return ("l", tuple(map(canonical, value)))
-    if isinstance(value, bool):
+    if kind is bool:
         return ("b", value)
-    return str(value) if isinstance(value, Text) else value
+    return str(value) if kind is Text else value
 
 
 def without_paths(args: dict[str, Any], paths: Sequence[str]) -> dict[str, Any]:
