@@ -1,0 +1,97 @@
+"""Placeholders for missing API keys, so that SDK clients can be built when no model will be asked.
+
+An SDK refuses to build a client without a key, although a replay with recorded answers never uses it. A variable is
+set only when nothing else gives the SDK that key, so that a choice between providers by the variables that exist is
+not changed for people who have keys. The process has one environment: it is counted how many replays need the
+placeholders, and the last one takes them away.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["PLACEHOLDER", "placeholder_keys", "remove_placeholder_keys", "set_placeholder_keys"]
+
+PLACEHOLDER = "placeholder-set-by-pytest-agent-replay"
+"""The value of a variable that was set here; a provider that is asked for real refuses it by this name."""
+
+_KEYS = (
+    ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY"),
+    ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),
+    # Both of Google's set at once make its SDK warn.
+    ("GOOGLE_API_KEY", "GEMINI_API_KEY", "GOOGLE_GENAI_USE_VERTEXAI"),
+    ("MISTRAL_API_KEY",),
+    ("GROQ_API_KEY",),
+    ("COHERE_API_KEY", "CO_API_KEY"),
+    ("DEEPSEEK_API_KEY",),
+    ("OPENROUTER_API_KEY",),
+    ("TOGETHER_API_KEY",),
+    ("FIREWORKS_API_KEY",),
+    ("XAI_API_KEY",),
+)
+"""The variable to set, and others that do its work."""
+
+_AWS = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_PROFILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_BEARER_TOKEN_BEDROCK",
+)
+
+_lock = threading.Lock()
+_users = 0
+_set: dict[str, str] = {}
+
+
+@contextmanager
+def placeholder_keys() -> Iterator[None]:
+    """Placeholders inside of the block. Not for runs whose model is live."""
+    set_placeholder_keys()
+    try:
+        yield
+    finally:
+        remove_placeholder_keys()
+
+
+def set_placeholder_keys() -> None:
+    """Sets what is missing. Each call is to be paired with one of `remove_placeholder_keys`."""
+    global _users
+    with _lock:
+        _users += 1
+        for name, value in _missing().items():
+            os.environ[name] = _set[name] = value
+
+
+def remove_placeholder_keys() -> None:
+    """Removes the placeholders when nobody needs them any more; a value that was changed meanwhile stays."""
+    global _users
+    with _lock:
+        _users -= 1
+        if _users > 0:
+            return
+        for name, value in _set.items():
+            if os.environ.get(name) == value:
+                del os.environ[name]
+        _set.clear()
+
+
+def _missing() -> dict[str, str]:
+    found = {names[0]: PLACEHOLDER for names in _KEYS if not any(os.environ.get(name) for name in names)}
+    # Its mere presence turns `openai`'s module-level client into an Azure client.
+    azure_is_used = os.environ.get("AZURE_OPENAI_ENDPOINT") or os.environ.get("OPENAI_API_TYPE") == "azure"
+    if azure_is_used and not (os.environ.get("AZURE_OPENAI_API_KEY") or os.environ.get("AZURE_OPENAI_AD_TOKEN")):
+        found["AZURE_OPENAI_API_KEY"] = PLACEHOLDER
+    return found | _missing_aws()
+
+
+def _missing_aws() -> dict[str, str]:
+    credentials = Path(os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or Path.home() / ".aws" / "credentials")
+    if any(os.environ.get(name) for name in _AWS) or credentials.exists():
+        return {}
+    return {"AWS_ACCESS_KEY_ID": PLACEHOLDER, "AWS_SECRET_ACCESS_KEY": PLACEHOLDER}
