@@ -152,10 +152,13 @@ class _Reply:
             # The client makes its own exception of it, which names the host.
             raise asyncio.TimeoutError(*filter(None, [self._reply.message]))
         if failure == "refused":
-            raise self._errors.ClientConnectorError(key, wire.socket_error(failure, self._reply.message))
+            text = self._reply.message or f"Connect call failed ({key.host!r}, {key.port})"
+            refused = wire.socket_error(failure, text)
+            raise self._errors.ClientConnectorError(key, refused) from refused
         if failure == "dns":
             kind = getattr(self._errors, "ClientConnectorDNSError", self._errors.ClientConnectorError)
-            raise kind(key, wire.socket_error(failure, self._reply.message))
+            unknown = wire.socket_error(failure, self._reply.message)
+            raise kind(key, unknown) from unknown
 
     def _feed(self, protocol: Any) -> Iterator[None]:
         for part in wire.render(self._reply, self._req.method):

@@ -33,11 +33,16 @@ _ERRORS: dict[Failure, str] = {
     "reset": "ReadError",
     "eof": "RemoteProtocolError",
 }
-_TEXTS: dict[Failure, str] = {
-    "read_timeout": "The read operation timed out",
-    "total_timeout": "The read operation timed out",
-    "eof": "Server disconnected without sending a response.",
+_EOF = "Server disconnected without sending a response."
+_ASYNC_TEXTS: dict[Failure, str] = {
+    "connect_timeout": "",
+    "read_timeout": "",
+    "total_timeout": "",
+    "reset": "",
+    "refused": "All connection attempts failed",
+    "eof": _EOF,
 }
+"""What anyio's errors say where they differ from the socket's."""
 
 
 async def _sleep(seconds: float) -> None:
@@ -62,6 +67,7 @@ def _patch_sync(module: ModuleType, streams: _Streams, patcher: Patcher) -> None
         if isinstance(answer, HttpReply):
             if answer.wait_s:
                 time.sleep(answer.wait_s)
+            _raise(module, answer, _text(answer, request))
             return _response(module, answer, request.method, streams.replay)
         observation = wire.Observation(answer)
         try:
@@ -87,6 +93,7 @@ def _patch_async(module: ModuleType, streams: _Streams, patcher: Patcher) -> Non
         if isinstance(answer, HttpReply):
             if answer.wait_s:
                 await _sleep(answer.wait_s)
+            _raise(module, answer, _ASYNC_TEXTS.get(answer.failure) if answer.failure else None)
             return _response(module, answer, request.method, streams.async_replay)
         observation = wire.Observation(answer)
         try:
@@ -120,12 +127,26 @@ def _proxy(transport: Any) -> str | None:
     return None if url is None else f"{url.scheme.decode()}://{url.host.decode()}"
 
 
-def _response(module: ModuleType, reply: HttpReply, method: str, stream: Any) -> Any:
+def _text(reply: HttpReply, request: Any) -> str | None:
+    """What the sync client's error says where it differs from the socket's: a TLS socket words its timeouts."""
+    if reply.failure == "eof":
+        return _EOF
+    if reply.failure in ("read_timeout", "total_timeout") and request.url.scheme == "https":
+        return "The read operation timed out"
+    return None
+
+
+def _raise(module: ModuleType, reply: HttpReply, text: str | None) -> None:
+    """Raises what the reply says, if it is no answer. `text` is the client's own (None: the socket's)."""
     if reply.exception is not None:
         raise reply.exception
     if reply.failure is not None:
-        text = reply.message or _TEXTS.get(reply.failure) or wire.default_text(reply.failure)
-        raise getattr(module, _ERRORS[reply.failure])(text) from wire.socket_error(reply.failure, reply.message)
+        cause = wire.socket_error(reply.failure, reply.message)
+        chosen = str(cause) if text is None else text
+        raise getattr(module, _ERRORS[reply.failure])(reply.message or chosen) from cause
+
+
+def _response(module: ModuleType, reply: HttpReply, method: str, stream: Any) -> Any:
     headers = [(name.encode(), value.encode()) for name, value in wire.reply_headers(reply, method)]
     return module.Response(
         reply.status,

@@ -28,7 +28,6 @@ __all__ = [
     "TeeFile",
     "ask",
     "dechunk",
-    "default_text",
     "has_body",
     "parse_response",
     "pieces",
@@ -364,8 +363,3 @@ def socket_error(failure: Failure, message: str | None = None) -> OSError:
         return http.client.RemoteDisconnected(message or "Remote end closed connection without response")
     number = errno.ECONNREFUSED if failure == "refused" else errno.ECONNRESET
     return OSError(number, message or os.strerror(number))
-
-
-def default_text(failure: Failure) -> str:
-    """The text of `socket_error(failure)`, with its number where it has one."""
-    return str(socket_error(failure))
