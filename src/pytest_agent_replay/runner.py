@@ -438,8 +438,11 @@ def _usage(session: Session) -> dict[str, Any]:
 
 
 def _diverged_at(replay: ReplayFile, session: Session, turns: Iterable[TurnResult]) -> int | None:
-    """The first turn in which the run left the recording: other tool calls than production made, no answer where it gave
-    one, or a question where it gave none (and the other way round)."""
+    """The first turn in which the run left the recording.
+
+    That is: other tool calls than production made, no answer where it gave one, or a question where it gave none (and
+    the other way round).
+    """
     calls = session.trace.tool_calls
     for turn in turns:
         recorded = [r for r in replay.turn_list[turn.turn - 1].tool_responses if r.origin == "production"]

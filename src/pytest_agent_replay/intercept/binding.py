@@ -85,7 +85,7 @@ class Binder:
                 )
         for each in found:
             bind_function(session, each.function, name, is_method=each.is_method, instance=each.instance)
-            session.bindings[name] = f"function {each.where}"
+            session.bound(name, f"function {each.where}")
             self._bound.add(name)
         if found and target is None:
             self._remember_caches(name)

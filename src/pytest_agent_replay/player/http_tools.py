@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -130,7 +130,7 @@ class HttpTools:
                 return tool, captures
         return None
 
-    def named(self, request: HttpRequest, bound: Mapping[str, str]) -> str | None:
+    def named(self, request: HttpRequest, bound: Container[str]) -> str | None:
         """The recorded tool whose name is the last path segment or a host label, unless it is in `bound`."""
         if not self._names:
             return None

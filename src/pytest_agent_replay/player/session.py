@@ -113,6 +113,7 @@ class Session(AbstractContextManager["Session"]):
         self.clock = VirtualClock()
         self.bindings: dict[str, str] = {}
         """Tool name to how it is intercepted, for reports."""
+        self._bound: set[str] = set()
         self.functions: dict[int, Any] = {}
         """`id` of a function to its binding; see `intercept.functions`."""
         self.targets: dict[str, Any] = {**settings.tools, **replay.tools}
@@ -207,6 +208,11 @@ class Session(AbstractContextManager["Session"]):
     def knows(self, tool: str) -> bool:
         """Whether any recording is of this tool."""
         return self._book.knows(tool)
+
+    def bound(self, tool: str, how: str) -> None:
+        """Notes that a tool is intercepted where it is called: it is no longer looked for in URLs."""
+        self.bindings[tool] = how
+        self._bound.add(tool)
 
     # -- tool calls
 
@@ -335,7 +341,7 @@ class Session(AbstractContextManager["Session"]):
             return self._model_call(model_request)
         if is_telemetry(request.method, request.url):
             return HttpReply(status=200, headers=[("content-type", "application/json")], body=b"{}")
-        named = self._http.named(request, self.bindings)
+        named = self._http.named(request, self._bound)
         if named is not None:
             return self._http_tool(named, arguments_of(request), request, "by URL")
         if self._host_is_allowed(urlsplit(request.url).hostname or ""):

@@ -115,10 +115,7 @@ def covers(pattern: Any, value: Any) -> bool:
     if type(pattern) is str and type(value) is str:
         return pattern == value
     if isinstance(pattern, dict) and isinstance(value, dict):
-        for key, item in pattern.items():
-            if key not in value or not covers(item, value[key]):
-                return False
-        return True
+        return all(key in value and covers(item, value[key]) for key, item in pattern.items())
     if isinstance(pattern, list) and isinstance(value, list):
         return len(pattern) == len(value) and all(map(same, pattern, value))
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], Text):
