@@ -5,12 +5,12 @@ from __future__ import annotations
 import types
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Protocol, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from pytest_agent_replay.errors import FormatError, Problem
-from pytest_agent_replay.formats.loading import Document, Loc
+from pytest_agent_replay.formats.loading import Loc
 from pytest_agent_replay.formats.mistakes import MISTAKES, PLAIN
 
 __all__ = ["MAX_PROBLEMS", "did_you_mean", "unknown_key", "validate"]
@@ -19,6 +19,17 @@ MAX_PROBLEMS = 100
 """So many problems of one file are listed."""
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class Placed(Protocol):
+    """Data whose values have places: a `Document`, or a part of one."""
+
+    def at(self, loc: Loc = ()) -> Any:
+        """The value at `loc`."""
+
+    def problem(self, loc: Loc, message: str) -> Problem:
+        """`message` at the place of `loc`."""
+
 
 _EXPECTED = {
     "string_type": "text",
@@ -42,7 +53,7 @@ _BOUNDS = {
 _YAML_BOOLEANS = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
 
 
-def validate(model_type: type[Model], document: Document, loc: Loc = ()) -> Model:
+def validate(model_type: type[Model], document: Placed, loc: Loc = ()) -> Model:
     """The part of `document` at `loc` as a model.
 
     Raises `FormatError` with all problems (at most `MAX_PROBLEMS`, and how many more there are).
@@ -178,12 +189,12 @@ def _has(value: Any, step: str | int) -> bool:
     return isinstance(value, list) and isinstance(step, int) and 0 <= step < len(value)
 
 
-def _problems(errors: list[_Error], document: Document, base: tuple[str | int, ...]) -> list[Problem]:
+def _problems(errors: list[_Error], document: Placed, base: tuple[str | int, ...]) -> list[Problem]:
     found = list(_resolved(errors, 0))
     problems = [document.problem((*base, *loc), message) for loc, message in found[:MAX_PROBLEMS]]
     problems.sort(key=lambda problem: (problem.line, problem.column))
     if len(found) > MAX_PROBLEMS:
-        problems.append(Problem(document.path, 0, 0, f"and {len(found) - MAX_PROBLEMS:,} more problems"))
+        problems.append(Problem(problems[0].path, 0, 0, f"and {len(found) - MAX_PROBLEMS:,} more problems"))
     return problems
 
 

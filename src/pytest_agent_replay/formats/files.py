@@ -1,0 +1,298 @@
+"""Replay files as sessions: which ones a file holds, what other files they pull in, a small form to keep them in."""
+
+from __future__ import annotations
+
+import marshal
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pytest_agent_replay.errors import FormatError, Problem
+from pytest_agent_replay.formats.flakestorm import is_flakestorm, read_flakestorm
+from pytest_agent_replay.formats.loading import MAX_FILE_SIZE, Document, Loc, field_path, load_document
+from pytest_agent_replay.formats.mistakes import PLAIN
+from pytest_agent_replay.formats.recorded import recorded_responses
+from pytest_agent_replay.formats.replay import ReplayFile
+from pytest_agent_replay.formats.validation import unknown_key, validate
+
+__all__ = ["SUFFIXES", "LoadedReplay", "PackedReplay", "is_replay_path", "load_replays", "resolve_reference"]
+
+SUFFIXES = (".replay.yaml", ".replay.yml", ".replay.json")
+"""Names that are collected without being asked for by name."""
+
+MAX_PULLED = 10_000
+"""So many recordings may a list have in which other files are named."""
+
+_UNSELECTABLE = re.compile(r"\[|\]|:{2,}|[\x00-\x1f\x7f\x85\u2028\u2029]")
+
+
+def is_replay_path(path: Path) -> bool:
+    """Whether the file's name says that it is a replay file."""
+    return path.name.lower().endswith(SUFFIXES)
+
+
+def load_replays(
+    path: Path, *, root: Path, max_size: int = MAX_FILE_SIZE, display: str | None = None
+) -> list[LoadedReplay]:
+    """The sessions of a replay file (one), or of a `flakestorm.yaml` (any number).
+
+    `root` is the folder that references in the file may not leave, `display` the path for messages (default:
+    relative to the root). Ids may occur twice, over files and in one `flakestorm.yaml`: that is for the caller to
+    check, with `LoadedReplay.problem(("id",), …)`.
+    Raises `FormatError`.
+    """
+    origin = _Origin(path, _display(path, root) if display is None else display, root, max_size)
+    return [_loaded(part) for part in _parts(origin)]
+
+
+def resolve_reference(text: str, directory: Path, root: Path) -> Path:
+    """The file that `text` names, relative to `directory`, symlinks resolved; it need not exist.
+
+    Raises `ValueError`, in words for users, when it is not inside of `root`.
+    """
+    try:
+        path = (directory / text).resolve()
+        inside = path.is_relative_to(root.resolve())
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ValueError(f"`{text}` is not a usable path: {error}") from None
+    if not inside:
+        raise ValueError(f"`{text}` leads out of {root}; a file may only name files inside of it")
+    return path
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """Where a session is read from, enough to read it again. `session` is its number in a `flakestorm.yaml`."""
+
+    path: Path
+    display: str
+    root: Path
+    max_size: int
+    session: int | None = None
+    config: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One session's data, with files of recordings pulled in, and the way back to its places in the document."""
+
+    origin: _Origin
+    document: Document
+    base: tuple[str | int, ...]
+    data: Any
+    sources: dict[tuple[str | int, ...], list[int]] = field(default_factory=dict)
+    """For each list into which other files were pulled: which of its entries in the file an entry comes from."""
+
+    def at(self, loc: Loc = ()) -> Any:
+        value = self.data
+        for step in loc:
+            value = value[step]
+        return value
+
+    def problem(self, loc: Loc, message: str) -> Problem:
+        return self.document.problem((*self.base, *self._written(tuple(loc))), message)
+
+    def _written(self, loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
+        for container, indexes in self.sources.items():
+            size = len(container)
+            if loc[:size] == container and len(loc) > size and isinstance(index := loc[size], int):
+                return (*container, indexes[index], *loc[size + 1 :]) if index < len(indexes) else container
+        return loc
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedReplay:
+    """A session as it stands in a file."""
+
+    replay: ReplayFile
+    id: str
+    """As given, else the file's name without its suffixes, with what pytest could not select replaced by `-`."""
+    line: int
+    """Where it begins in its file, from 1."""
+    data: dict[str, Any] = field(repr=False)
+    """The plain data that `replay` was made from."""
+    _origin: _Origin = field(repr=False)
+
+    @property
+    def path(self) -> Path:
+        """The file in which it stands."""
+        return self._origin.path
+
+    @property
+    def display(self) -> str:
+        """The file's path as shown to users."""
+        return self._origin.display
+
+    @property
+    def directories(self) -> tuple[Path, ...]:
+        """Where relative paths in it are looked for, nearest first: its folder, a `flakestorm.yaml`'s that names it."""
+        own = self.path.parent
+        config = self._origin.config
+        return (own,) if config is None or config.parent == own else (own, config.parent)
+
+    def problem(self, loc: Loc, message: str) -> Problem:
+        """`message` at the place of `loc` in its file, which is read once more for that."""
+        try:
+            part = next(part for part in _parts(self._origin) if part.origin == self._origin)
+        except (FormatError, StopIteration):
+            return Problem(self.display, self.line, 1, message, field_path(loc))
+        return part.problem(loc, message)
+
+    def packed(self) -> PackedReplay:
+        """The form to keep when there are thousands."""
+        replay = self.replay
+        forks = tuple(fork.name for fork in replay.forks)
+        return PackedReplay(self.id, self.line, tuple(replay.tags), forks, marshal.dumps(self.data), self._origin)
+
+
+@dataclass(frozen=True, slots=True)
+class PackedReplay:
+    """A session in about the memory of its file, with what a list of tests needs of it."""
+
+    id: str
+    line: int
+    tags: tuple[str, ...]
+    forks: tuple[str, ...]
+    """The names of its forks."""
+    _data: bytes = field(repr=False)
+    _origin: _Origin = field(repr=False)
+
+    @property
+    def path(self) -> Path:
+        """The file in which it stands."""
+        return self._origin.path
+
+    @property
+    def display(self) -> str:
+        """The file's path as shown to users."""
+        return self._origin.display
+
+    def unpacked(self) -> LoadedReplay:
+        """The session as it was loaded; its file is not read again."""
+        data = marshal.loads(self._data)
+        replay = ReplayFile.model_validate(data, context=PLAIN)
+        return LoadedReplay(replay, self.id, self.line, data, self._origin)
+
+
+def _display(path: Path, root: Path) -> str:
+    try:
+        return str(path.relative_to(root))
+    except ValueError:
+        return str(path)
+
+
+def _loaded(part: _Part) -> LoadedReplay:
+    replay = validate(ReplayFile, part)
+    return LoadedReplay(
+        replay=replay,
+        id=replay.id if replay.id is not None else _default_id(part.origin.path),
+        line=part.document.position(part.base)[0],
+        data=part.data,
+        _origin=part.origin,
+    )
+
+
+def _default_id(path: Path) -> str:
+    name = path.name
+    for suffix in SUFFIXES:
+        if name.lower().endswith(suffix) and len(name) > len(suffix):
+            name = name[: -len(suffix)]
+            break
+    else:
+        name = path.stem
+    return _UNSELECTABLE.sub("-", name)
+
+
+def _parts(origin: _Origin) -> Iterator[_Part]:
+    document = load_document(origin.path, display=origin.display, max_size=origin.max_size)
+    named_by_config = origin.config is not None and origin.session is None
+    if is_flakestorm(document) and not named_by_config:
+        yield from _sessions(origin, document)
+    else:
+        yield _expanded(_Part(origin, document, (), document.data))
+
+
+def _sessions(origin: _Origin, document: Document) -> Iterator[_Part]:
+    config = read_flakestorm(document)
+    agent = {} if config.agent is None else {"agent": config.agent.as_agent()}
+    for index, session in enumerate(config.replays.sessions):
+        base = ("replays", "sessions", index)
+        if "file" not in session:
+            here = replace(origin, session=index, config=origin.path)
+            yield _expanded(_Part(here, document, base, {**agent, **session}))
+            continue
+        path = _referenced(document, (*base, "file"), session["file"], origin)
+        there = replace(origin, path=path, display=_display(path, origin.root), session=None, config=origin.path)
+        for part in _parts(there):
+            data = {**agent, **part.data} if isinstance(part.data, dict) else part.data
+            yield replace(part, data=data)
+
+
+def _referenced(document: Document, loc: Loc, text: str, origin: _Origin) -> Path:
+    try:
+        return resolve_reference(text, origin.path.parent, origin.root)
+    except ValueError as error:
+        raise FormatError(document.problem(loc, str(error))) from None
+
+
+def _expanded(part: _Part) -> _Part:
+    """Puts what other files recorded in the place of the entries `{responses: path}` of `tool_responses`."""
+    files: dict[str, list[dict[str, Any]]] = {}
+    for container in _recording_lists(part.data):
+        written = part.at(container)
+        if not any(map(_is_pull, written)):
+            continue
+        entries: list[Any] = []
+        indexes: list[int] = []
+        for index, entry in enumerate(written):
+            new = _pulled(part, (*container, index), entry, files) if _is_pull(entry) else [entry]
+            entries += new
+            indexes += [index] * len(new)
+            if len(entries) > MAX_PULLED:
+                message = f"these are more than {MAX_PULLED:,} recordings"
+                raise FormatError(part.document.problem((*part.base, *container, index), message))
+        sources = {**part.sources, container: indexes}
+        part = replace(part, data=_replaced(part.data, container, entries), sources=sources)
+    return part
+
+
+def _recording_lists(data: Any) -> Iterator[tuple[str | int, ...]]:
+    if not isinstance(data, dict):
+        return
+    if isinstance(data.get("tool_responses"), list):
+        yield ("tool_responses",)
+    for key in ("turns", "forks"):
+        for index, item in enumerate(data[key] if isinstance(data.get(key), list) else ()):
+            if isinstance(item, dict) and isinstance(item.get("tool_responses"), list):
+                yield (key, index, "tool_responses")
+
+
+def _is_pull(entry: Any) -> bool:
+    return isinstance(entry, dict) and "responses" in entry and "tool" not in entry
+
+
+def _replaced(value: Any, loc: tuple[str | int, ...], new: Any) -> Any:
+    if not loc:
+        return new
+    copy = value.copy()
+    copy[loc[0]] = _replaced(value[loc[0]], loc[1:], new)
+    return copy
+
+
+def _pulled(
+    part: _Part, loc: tuple[str | int, ...], entry: dict[str, Any], files: dict[str, list[dict[str, Any]]]
+) -> list[dict[str, Any]]:
+    place = (*part.base, *loc)
+    for key in entry:
+        if key != "responses" and not key.startswith("x-"):
+            raise FormatError(part.document.problem((*place, key), unknown_key(key, ["responses"])))
+    text = entry["responses"]
+    if not isinstance(text, str):
+        message = "must be the path of a file that the `responses` library recorded"
+        raise FormatError(part.document.problem((*place, "responses"), message))
+    if text not in files:
+        path = _referenced(part.document, (*place, "responses"), text, part.origin)
+        files[text] = list(recorded_responses(path, _display(path, part.origin.root), part.origin.max_size))
+    return files[text]
