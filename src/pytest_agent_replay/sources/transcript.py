@@ -1,0 +1,353 @@
+"""OpenAI chat messages into the turns of a session, with the request digests of an ordinary tool loop.
+
+A turn is a user message up to the next one. What an ordinary loop cannot send again is put right first, and noted:
+calls that were never answered, results that answer no call, several user messages in a row.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from pytest_agent_replay.formats.replay import (
+    LlmRequestDigests,
+    LlmResponse,
+    RecordedToolCall,
+    ToolResponse,
+    Turn,
+)
+from pytest_agent_replay.llm.digest import request_digests
+from pytest_agent_replay.llm.openai_messages import neutral_message
+from pytest_agent_replay.sources.session import Notes, SessionProblem
+
+__all__ = ["Transcript", "read_transcript"]
+
+_ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+
+_ERROR_TEXT = re.compile(
+    r"\s*(?:(?:error|exception|failed|failure|fatal)\s*(?::|\s-\s)"
+    r"|error \d+\b|error (?:executing|calling|while|during|in|occurred)\b"
+    r"|an? (?:\w+ )?error (?:occurred|happened)\b"
+    r"|traceback \(most recent call last\)"
+    r"|(?:[a-z_][\w.]*\.)?[a-z]\w*(?:error|exception)\s*(?::|\())",
+    re.IGNORECASE,
+)
+_ERROR_OBJECT = re.compile(r'\s*\{\s*"(?:error|exception)"\s*:\s*(?!null\b|false\b|""|\{\s*\}|\[\s*\])', re.IGNORECASE)
+
+UNANSWERED_CALLS = "tool calls without a result (not executed), left out of the model's answers"
+ORPHANS = "tool results that answer no call; recorded by their own name, for any arguments"
+NAMELESS = "tool results that answer no call and name no tool"
+MERGED = "user messages that follow another without an answer, joined with it"
+SEVERAL_TEXTS = "turns with several texts of the agent; `output` is the last"
+INNER_SYSTEM = "system messages within a turn: part of the digests, but the agent has to add them again by itself"
+LATE_SYSTEM = "system messages beside the unanswered user message"
+FAILED = "tool results that begin like an error, marked `failed`"
+RAW_ARGUMENTS = "tool calls whose arguments are no JSON object, kept as `raw_args`"
+SAME_IDS = "tool calls whose id was used before in the session"
+TOOLS_FIRST = "tool calls before the first user message, which are not played"
+
+
+@dataclass(slots=True)
+class Transcript:
+    """A session as its transcript tells it."""
+
+    context: Any = None
+    turns: list[Turn] = field(default_factory=list)
+    unanswered: Any = None
+
+
+def read_transcript(
+    messages: Sequence[Any], notes: Notes, *, tools: Sequence[dict[str, Any]] | None = None, model: str | None = None
+) -> Transcript:
+    """The session that `messages` tell; `tools` are neutral, where the source has them. Raises `SessionProblem`."""
+    read = _ordinary([_checked(message, number) for number, message in enumerate(messages, 1)], notes)
+    return _Builder(notes, tools, model).build(read)
+
+
+@dataclass(slots=True)
+class _Message:
+    """A message in neutral form beside its raw form; of an assistant's message, the results of its calls."""
+
+    raw: dict[str, Any]
+    neutral: dict[str, Any]
+    results: list[_Message | None] = field(default_factory=list)
+    was_cut: bool = False
+    """Asked for calls of which none was executed."""
+
+    @property
+    def role(self) -> str:
+        return str(self.neutral["role"])
+
+    @property
+    def calls(self) -> list[dict[str, Any]]:
+        return self.neutral.get("tool_calls") or []
+
+
+def _checked(message: Any, number: int) -> _Message:
+    if not isinstance(message, dict):
+        raise SessionProblem(f"message {number} is not an object but {_kind(message)}")
+    role = message.get("role")
+    if role not in _ROLES:
+        near = get_close_matches(str(role), _ROLES, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise SessionProblem(f"message {number} has the role {role!r}, which is none of {', '.join(_ROLES)}{hint}")
+    if not isinstance(message.get("content"), (str, list, dict, type(None))):
+        raise SessionProblem(
+            f"message {number}: its content is {_kind(message['content'])}, not text or a list of parts"
+        )
+    return _Message(message, neutral_message(message))
+
+
+def _kind(value: Any) -> str:
+    names = {list: "a list", str: "text", bool: "a boolean", int: "a number", float: "a number", type(None): "null"}
+    return names.get(type(value), f"a {type(value).__name__}")
+
+
+# -- what an ordinary tool loop would have
+
+
+def _ordinary(messages: list[_Message], notes: Notes) -> list[_Message]:
+    """The conversation with every call answered and nothing else; tool messages hang on the message that asked."""
+    kept: list[_Message] = []
+    asking: _Message | None = None
+    for message in messages:
+        if message.role == "tool":
+            _hang_on(message, asking, kept, notes)
+            continue
+        if message.role in ("user", "assistant"):
+            asking = message if message.calls else None
+            message.results = [None] * len(message.calls)
+        kept.append(message)
+    for message in kept:
+        _drop_unanswered(message, notes)
+    return [message for message in kept if message.role != "assistant" or not _says_nothing(message) or message.was_cut]
+
+
+def _hang_on(result: _Message, asking: _Message | None, kept: list[_Message], notes: Notes) -> None:
+    position = _answered_call(result, asking) if asking is not None else None
+    if asking is not None and position is not None:
+        asking.results[position] = result
+    elif isinstance(result.neutral.get("name"), str) and result.neutral["name"].strip():
+        notes.guess(ORPHANS)
+        kept.append(result)
+    else:
+        notes.lose(NAMELESS)
+
+
+def _answered_call(result: _Message, asking: _Message) -> int | None:
+    call_id, name = result.neutral.get("tool_call_id"), result.neutral.get("name")
+    open_calls = [i for i, answered in enumerate(asking.results) if answered is None]
+    by_id = [i for i in open_calls if call_id is not None and asking.calls[i]["id"] == call_id]
+    if call_id is not None and any(call["id"] is not None for call in asking.calls):
+        fitting = by_id
+    else:
+        fitting = [i for i in open_calls if name is None or asking.calls[i]["name"] == name]
+    named = [i for i in fitting if asking.calls[i]["name"] == name]
+    return next(iter(named or fitting), None)
+
+
+def _drop_unanswered(message: _Message, notes: Notes) -> None:
+    executed = [i for i, result in enumerate(message.results) if result is not None]
+    dropped = len(message.calls) - len(executed)
+    if not dropped:
+        return
+    notes.lose(UNANSWERED_CALLS, dropped)
+    message.was_cut = not executed
+    calls, results = message.calls, message.results
+    message.neutral["tool_calls"] = [calls[i] for i in executed]
+    message.results = [results[i] for i in executed]
+
+
+def _says_nothing(message: _Message) -> bool:
+    return not message.calls and not message.neutral["content"]
+
+
+# -- turns
+
+
+class _Builder:
+    def __init__(self, notes: Notes, tools: Sequence[dict[str, Any]] | None, model: str | None) -> None:
+        self.notes = notes
+        self.tools = tools
+        self.model = model
+        self.conversation: list[dict[str, Any]] = []
+        self.ids: set[str] = set()
+
+    def build(self, messages: list[_Message]) -> Transcript:
+        head = _leading(messages, "system")
+        self.conversation = [message.neutral for message in messages[:head]]
+        transcript = Transcript(context=_context(messages[:head]))
+        for said, steps in _split(messages[head:]):
+            if said and not any(step.role in ("assistant", "tool") for step in steps):
+                transcript.unanswered = self._input(said)
+                self.notes.lose(LATE_SYSTEM, sum(message.role == "system" for message in (*said, *steps)))
+            elif said or steps:
+                transcript.turns.append(self._turn(said, steps))
+        if not any(turn.is_played for turn in transcript.turns):
+            raise SessionProblem(_nothing_to_play(messages))
+        return transcript
+
+    def _input(self, said: list[_Message]) -> Any:
+        users = [message for message in said if message.role == "user"]
+        self.notes.guess(MERGED, len(users) - 1)
+        return _joined([_plain(message.neutral["content"]) for message in users])
+
+    def _turn(self, said: list[_Message], steps: list[_Message]) -> Turn:
+        given: dict[str, Any] = {}
+        if said:
+            system = [message for message in said if message.role == "system"]
+            given["input"] = self._input(said)
+            if system:
+                given["context"] = _context(system)
+            self.conversation += [message.neutral for message in system]
+            user = next(message.neutral for message in said if message.role == "user")
+            self.conversation.append({**user, "content": given["input"]})
+        else:
+            self.notes.lose(TOOLS_FIRST, sum(len(step.calls) for step in steps))
+        responses, answers = self._steps(steps)
+        if responses:
+            given["tool_responses"] = responses
+        if answers and said:
+            given["llm_responses"] = answers
+        return Turn(**given, **self._end(steps))
+
+    def _steps(self, steps: list[_Message]) -> tuple[list[ToolResponse], list[LlmResponse]]:
+        responses: list[ToolResponse] = []
+        answers: list[LlmResponse] = []
+        for step in steps:
+            if step.role == "system":
+                self.notes.guess(INNER_SYSTEM)
+                self.conversation.append(step.neutral)
+            elif step.role == "tool":
+                responses.append(self._orphan(step))
+            elif step.role == "assistant" and not _says_nothing(step):
+                answers.append(self._answer(step))
+                self.conversation.append(step.neutral)
+                for call, result in zip(step.calls, step.results, strict=True):
+                    assert result is not None
+                    responses.append(self._response(call, result))
+                    self.conversation.append(result.neutral)
+        return responses, answers
+
+    def _answer(self, step: _Message) -> LlmResponse:
+        request = request_digests(self.conversation, tools=self.tools)
+        given: dict[str, Any] = {"content": _plain(step.raw.get("content")), "request": _given(request)}
+        if step.calls:
+            given["tool_calls"] = [self._call(call) for call in step.calls]
+        if isinstance(step.raw.get("refusal"), str) and step.raw["refusal"]:
+            given["refusal"] = step.raw["refusal"]
+        model = step.raw.get("model") or self.model
+        if isinstance(model, str):
+            given["model"] = model
+        return LlmResponse(**given)
+
+    def _call(self, call: dict[str, Any]) -> RecordedToolCall:
+        if call["id"] is not None:
+            self.notes.guess(SAME_IDS, call["id"] in self.ids)
+            self.ids.add(call["id"])
+        self.notes.guess(RAW_ARGUMENTS, "raw_args" in call)
+        return RecordedToolCall(**{key: value for key, value in call.items() if value is not None})
+
+    def _response(self, call: dict[str, Any], result: _Message) -> ToolResponse:
+        given: dict[str, Any] = {key: call[key] for key in ("args", "raw_args") if key in call}
+        if call["id"] is not None:
+            given["call_id"] = call["id"]
+        return self._recorded(call["name"], result, given)
+
+    def _orphan(self, result: _Message) -> ToolResponse:
+        return self._recorded(result.neutral["name"], result, {})
+
+    def _recorded(self, tool: str, result: _Message, given: dict[str, Any]) -> ToolResponse:
+        response = _plain(result.neutral["content"])
+        if result.raw.get("error") is True or _is_error_text(response):
+            given["failed"] = True
+            self.notes.guess(FAILED)
+        return ToolResponse(tool=tool, response=response, **given)
+
+    def _end(self, steps: list[_Message]) -> dict[str, Any]:
+        """How the turn ended, and the agent's last text."""
+        spoken = [step for step in steps if step.role in ("assistant", "tool")]
+        last = spoken[-1]
+        if last.role == "tool" or last.calls:
+            return {"ended": "after_tool"}
+        texts = [step for step in spoken if step.role == "assistant" and not step.calls and not _says_nothing(step)]
+        self.notes.guess(SEVERAL_TEXTS, len(texts) > 1)
+        end: dict[str, Any] = {"ended": "cut"} if last.was_cut else {}
+        if texts and texts[-1] is last:
+            end["output"] = _plain(last.raw.get("content")) or last.raw.get("refusal")
+        return end
+
+
+def _given(request: LlmRequestDigests) -> LlmRequestDigests:
+    return LlmRequestDigests(**request.model_dump(exclude_none=True))
+
+
+def _leading(messages: list[_Message], role: str) -> int:
+    return next((index for index, message in enumerate(messages) if message.role != role), len(messages))
+
+
+def _split(messages: list[_Message]) -> list[tuple[list[_Message], list[_Message]]]:
+    """Pairs of what was said to the agent (user messages, and system messages before them) and what it did then."""
+    pairs: list[tuple[list[_Message], list[_Message]]] = [([], [])]
+    for index, message in enumerate(messages):
+        said, steps = pairs[-1]
+        if message.role != "user" and not (message.role == "system" and _user_is_next(messages, index)):
+            steps.append(message)
+        elif steps:
+            pairs.append(([message], []))
+        else:
+            said.append(message)
+    return pairs
+
+
+def _user_is_next(messages: list[_Message], index: int) -> bool:
+    following = next((message for message in messages[index:] if message.role != "system"), None)
+    return following is not None and following.role == "user"
+
+
+def _nothing_to_play(messages: list[_Message]) -> str:
+    if not any(message.role == "user" for message in messages):
+        return "there is no user message, so there is nothing to play"
+    return "the agent never answered, so there is nothing to play"
+
+
+# -- contents
+
+
+def _context(messages: list[_Message]) -> Any:
+    """One system text as text, anything else as messages."""
+    if not messages:
+        return None
+    contents = [_plain(message.neutral["content"]) for message in messages]
+    if len(contents) == 1 and isinstance(contents[0], str):
+        return contents[0]
+    return [{"role": "system", "content": content} for content in contents]
+
+
+def _plain(content: Any) -> Any:
+    """A single text part as text; everything else as it is."""
+    if isinstance(content, list) and len(content) == 1 and isinstance(content[0], dict):
+        part = content[0]
+        if part.get("type") == "text" and isinstance(part.get("text"), str):
+            return part["text"]
+    return content
+
+
+def _joined(contents: list[Any]) -> Any:
+    if len(contents) == 1:
+        return contents[0]
+    if all(isinstance(content, str) for content in contents):
+        return "\n\n".join(contents)
+    parts: list[Any] = []
+    for content in contents:
+        parts.extend(content if isinstance(content, list) else [{"type": "text", "text": content}])
+    return parts
+
+
+def _is_error_text(response: Any) -> bool:
+    text = response if isinstance(response, str) else json.dumps(response)
+    return _ERROR_TEXT.match(text) is not None or _ERROR_OBJECT.match(text) is not None
