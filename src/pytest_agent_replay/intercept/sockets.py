@@ -164,12 +164,12 @@ def _guarded_look_up(
     original: Callable[..., Any], addresses: Callable[[Any], set[str]], own_name: Callable[[], str]
 ) -> Callable[..., Any]:
     @functools.wraps(original)
-    def look_up(host: Any, port: Any = None, *args: Any, **kwargs: Any) -> Any:
-        rest = (port, *args) if original.__name__ == "getaddrinfo" else ()
+    def look_up(*args: Any, **kwargs: Any) -> Any:
+        host = args[0] if args else kwargs.get("host")
         if host is not None and _plain(host) == own_name():
-            return original(host, *rest, **kwargs)
-        session = _refuse(host, port)
-        found = original(host, *rest, **kwargs)
+            return original(*args, **kwargs)
+        session = _refuse(host, args[1] if len(args) > 1 else kwargs.get("port"))
+        found = original(*args, **kwargs)
         if session is not None:
             _add(session, {_plain(host)} | addresses(found))
         return found

@@ -45,6 +45,7 @@ class Session:
         self.requests: list[HttpRequest] = []
         self.connections: list[tuple[str, int | None]] = []
         self.failures: list[str] = []
+        self.functions: dict[int, Any] = {}
 
     def handle_http(self, request: HttpRequest) -> HttpReply | PassThrough:
         self.requests.append(request)
@@ -72,9 +73,10 @@ class Session:
 
 @contextlib.contextmanager
 def replaying(session: Session) -> Iterator[Session]:
-    """Everything patched, and `session` current."""
+    """Everything patched, and `session` current; it is over at the end."""
     with install(ALL), activate(session):
         yield session
+    session.is_over = True
 
 
 def json_reply(value: Any, status: int = 200, **fields: Any) -> HttpReply:
@@ -284,6 +286,9 @@ class Server(ThreadingHTTPServer):
         self.accepted = 0
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up early is no error of the server."""
 
     @classmethod
     @contextlib.contextmanager

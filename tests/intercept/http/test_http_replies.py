@@ -8,9 +8,10 @@ import json
 from typing import Any
 
 import pytest
-from http_clients import Session, client, every_client, json_reply, replaying
 
 from pytest_agent_replay.player.http import HttpReply
+
+from .http_clients import Session, client, every_client, json_reply, replaying
 
 URL = "http://api.example.com/v1/quote?ticker=ACME&n=1"
 
@@ -212,13 +213,13 @@ def test_clients_imported_during_the_replay_are_answered() -> None:
     pytest.importorskip("httpx")
     pytest.importorskip("aiohttp")
     code = """
-from http_clients import *
+from tests.intercept.http.http_clients import *
 import sys
 assert not {"urllib3", "requests", "httpx", "aiohttp"} & set(sys.modules)
 with replaying(Session(json_reply(7))) as session:
     assert [client(name)("http://x.invalid/").body for name in ("requests", "httpx", "aiohttp")] == [b"7"] * 3
 """
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code], cwd=Path(__file__).parents[3], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr

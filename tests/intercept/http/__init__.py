@@ -1,0 +1,1 @@
+"""Tests of the HTTP interceptors and of the egress guard."""
