@@ -1,0 +1,274 @@
+"""What an agent returned → its answer as JSON.
+
+Read as the text of an assistant's message: OpenAI chat completions (`choices[0].message`), anything with
+`messages` or a list of messages (the last one of the assistant), a message of the assistant itself (`role` or
+`type`, and `content`; content parts are joined), and the results of agent libraries (`final_output`, `output`
+beside `all_messages`).
+
+Data stays data: JSON values as they are; pydantic models, dataclasses, attrs classes and named tuples as
+objects with all their fields. What JSON has no word for: tuple → list, set → list in the order of its members'
+JSON, bytes → UTF-8 text, date and time → ISO 8601, timedelta → seconds, Decimal, UUID and path → text, Enum →
+its value, a key that is no string → as `json.dumps` writes it. Any other object is read by `final_output`,
+`output_text`, `output`, `text` or `content`; without these it is an error: nothing is answered by what `str()`
+happens to say.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, fields, is_dataclass
+from decimal import Decimal
+from enum import Enum
+from pathlib import PurePath
+from typing import Any
+from uuid import UUID
+
+from pytest_agent_replay.errors import AgentError
+
+__all__ = ["Answer", "read_answer"]
+
+Json = Any
+
+_ASSISTANT = frozenset({"assistant", "ai", "model", "aimessage", "aimessagechunk"})
+_ROLES = _ASSISTANT | {"user", "human", "system", "developer", "tool", "function", "toolmessage", "humanmessage"}
+_RESULT_ATTRIBUTES = ("final_output", "output_text", "output", "text", "content")
+_MAX_DEPTH = 100
+_MISSING: Any = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the agent answered. `output` None: no answer."""
+
+    output: Json
+    usage: dict[str, int] | None = None
+    """Token counts, where what the agent returned carries them: `{input_tokens, output_tokens}`."""
+
+
+def read_answer(value: Any) -> Answer:
+    """The answer that `value` holds; see the module for what is understood.
+
+    Raises `AgentError` saying what was returned and what is accepted.
+    """
+    if value is None or type(value) is str:
+        return Answer(value)
+    return Answer(_read(value), _usage(value))
+
+
+def _read(value: Any) -> Json:
+    text = _message_text(value)
+    if text is not _MISSING:
+        return text
+    if _is_data(value):
+        return _plain(value, "")
+    for name in _RESULT_ATTRIBUTES:
+        inner = getattr(value, name, _MISSING)
+        if inner is not _MISSING and not callable(inner):
+            return _read(inner)
+    raise _unreadable(value, "")
+
+
+# -- messages
+
+
+def _message_text(value: Any) -> Json:
+    """The text that the assistant said, or `_MISSING` when the value is no message and holds none."""
+    choices = _get(value, "choices")
+    if _is_list(choices) and choices and _role(_get(choices[0], "message")) in _ASSISTANT:
+        return _content(_get(choices[0], "message"))
+    if _role(value) in _ASSISTANT and _get(value, "content") is not _MISSING:
+        return _content(value)
+    messages = value if _is_list(value) else _get(value, "messages")
+    if _is_list(messages) and messages and all(_role(m) in _ROLES for m in messages):
+        said = [m for m in messages if _role(m) in _ASSISTANT]
+        return _content(said[-1]) if said else None
+    if isinstance(value, (Mapping, str)):
+        return _MISSING
+    if hasattr(value, "all_messages") and hasattr(value, "output"):
+        return _read(value.output)
+    if hasattr(value, "final_output"):
+        return _read(value.final_output)
+    return _MISSING
+
+
+def _role(value: Any) -> str | None:
+    if _get(value, "content") is _MISSING and _get(value, "tool_calls") is _MISSING:
+        return None
+    for name in ("role", "type"):
+        role = _get(value, name)
+        if isinstance(role, Enum):
+            role = role.value
+        if isinstance(role, str) and role.lower() in _ROLES:
+            return role.lower()
+    return None
+
+
+def _content(message: Any) -> Json:
+    content = _get(message, "content")
+    if content is _MISSING or content is None:
+        return None
+    if not _is_list(content):
+        return _plain(content, "content")
+    texts = [text for text in map(_part_text, content) if text is not None]
+    return "".join(texts) if texts else None
+
+
+def _part_text(part: Any) -> str | None:
+    text = part if isinstance(part, str) else _get(part, "text")
+    return text if isinstance(text, str) else None
+
+
+def _get(value: Any, name: str) -> Any:
+    if isinstance(value, Mapping):
+        return value.get(name, _MISSING)
+    if isinstance(value, (str, bytes, int, float, list, tuple)) or value is None:
+        return _MISSING
+    return getattr(value, name, _MISSING)
+
+
+def _is_list(value: Any) -> bool:
+    return (
+        isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray)) and not hasattr(value, "_fields")
+    )
+
+
+def _usage(value: Any) -> dict[str, int] | None:
+    for name in ("usage", "usage_metadata"):
+        usage = _get(value, name)
+        given = _count(usage, "input_tokens", "prompt_tokens")
+        made = _count(usage, "output_tokens", "completion_tokens")
+        if given is not None and made is not None:
+            return {"input_tokens": given, "output_tokens": made}
+    return None
+
+
+def _count(usage: Any, *names: str) -> int | None:
+    for name in names:
+        count = _get(usage, name)
+        if isinstance(count, int):
+            return count
+    return None
+
+
+# -- data
+
+
+def _is_data(value: Any) -> bool:
+    kinds = (str, bytes, bytearray, int, float, Enum, Mapping, list, tuple, AbstractSet, *_CONVERTED)
+    return value is None or isinstance(value, kinds) or _fields_of(value) is not None or _has_model_dump(value)
+
+
+_CONVERTED: dict[type, Callable[[Any], Json]] = {
+    datetime.date: lambda v: v.isoformat(),
+    datetime.time: lambda v: v.isoformat(),
+    datetime.timedelta: lambda v: v.total_seconds(),
+    Decimal: str,
+    UUID: str,
+    PurePath: lambda v: v.as_posix(),
+}
+
+
+def _plain(value: Any, path: str, depth: int = 0) -> Json:
+    if value is None or isinstance(value, bool):
+        return value
+    if depth > _MAX_DEPTH:
+        raise AgentError(f"the agent's answer nests deeper than {_MAX_DEPTH} levels{_at(path)}")
+    if isinstance(value, Enum):
+        return _plain(value.value, path, depth + 1)
+    if isinstance(value, (str, int, float)):
+        return _scalar(value, path)
+    if isinstance(value, (bytes, bytearray)):
+        return _decoded(bytes(value), path)
+    if isinstance(value, Mapping):
+        return {_key(k, path): _plain(v, _below(path, k), depth + 1) for k, v in value.items()}
+    named = _fields_of(value)
+    if named is not None:
+        return {k: _plain(v, _below(path, k), depth + 1) for k, v in named.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v, f"{path}[{i}]", depth + 1) for i, v in enumerate(value)]
+    if isinstance(value, AbstractSet):
+        return sorted((_plain(v, path, depth + 1) for v in value), key=lambda v: json.dumps(v, sort_keys=True))
+    if _has_model_dump(value):
+        return _dumped(value, path, depth)
+    for kind, convert in _CONVERTED.items():
+        if isinstance(value, kind):
+            return convert(value)
+    raise _unreadable(value, path)
+
+
+def _scalar(value: str | int | float, path: str) -> Json:
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int(value)
+    if not math.isfinite(value):
+        raise AgentError(f"the agent's answer{_at(path)} is {value!r}, which JSON has no number for")
+    return float(value)
+
+
+def _decoded(value: bytes, path: str) -> str:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise AgentError(f"the agent's answer{_at(path)} is bytes that are not UTF-8 text ({error})") from error
+
+
+def _key(key: Any, path: str) -> str:
+    if isinstance(key, Enum):
+        key = key.value
+    if isinstance(key, str):
+        return str.__str__(key)
+    if key is None or isinstance(key, (bool, int, float)):
+        return json.dumps(key)
+    raise AgentError(f"the agent's answer{_at(path)} has the key {key!r}, but JSON's keys are text")
+
+
+def _fields_of(value: Any) -> dict[str, Any] | None:
+    """The fields of a dataclass, named tuple or attrs class."""
+    if isinstance(value, type):
+        return None
+    if is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return dict(value._asdict())
+    attributes = getattr(type(value), "__attrs_attrs__", None)
+    return None if attributes is None else {a.name: getattr(value, a.name) for a in attributes}
+
+
+def _has_model_dump(value: Any) -> bool:
+    return not isinstance(value, type) and hasattr(type(value), "model_fields") and hasattr(value, "model_dump")
+
+
+def _dumped(value: Any, path: str, depth: int) -> Json:
+    try:
+        data = value.model_dump(mode="json")
+    except Exception as error:
+        raise AgentError(
+            f"the agent returned a {_name(value)}{_at(path)}, whose model_dump raised {type(error).__name__}: {error}"
+        ) from error
+    return _plain(data, path, depth + 1)
+
+
+def _below(path: str, key: Any) -> str:
+    return f"{path}.{key}" if path else str(key)
+
+
+def _at(path: str) -> str:
+    return f" at {path}" if path else ""
+
+
+def _name(value: Any) -> str:
+    kind = type(value)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _unreadable(value: Any, path: str) -> AgentError:
+    return AgentError(
+        f"the agent returned a {_name(value)}{_at(path)}, which cannot be read as an answer. Return text, JSON values, "
+        "a pydantic model, a dataclass, a message (`role` and `content`), or an object with one of "
+        f"{', '.join(_RESULT_ATTRIBUTES)}"
+    )
