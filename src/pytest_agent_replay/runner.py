@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from pytest_agent_replay.agents.answers import read_answer
 from pytest_agent_replay.agents.call import TurnInput, make_agent
 from pytest_agent_replay.agents.resolve import import_reference, root_importable
-from pytest_agent_replay.contracts.verdict import Services, Verdict, evaluate, reproduces
-from pytest_agent_replay.errors import AgentError, SessionError, StopReplay
+from pytest_agent_replay.contracts.verdict import Services, Verdict, evaluate, failing, reproduces
+from pytest_agent_replay.errors import AgentError, StopReplay
 from pytest_agent_replay.formats.replay import ReplayFile, Turn
 from pytest_agent_replay.intercept import built_in_interceptors
 from pytest_agent_replay.intercept.binding import Binder
@@ -68,10 +68,7 @@ def run_replay(case: Case) -> ReplayResult:
     """
     run = _Run(case)
     with run.prepared():
-        if run.agent.is_async:
-            _on_new_loop(run.play_async)
-        else:
-            run.play()
+        run.play()
     return run.result()
 
 
@@ -93,6 +90,7 @@ class _Run:
         self.agent: Any = None
         self.session: Session = None  # type: ignore[assignment]  # set by `prepared`
         self.binder: Binder = None  # type: ignore[assignment]
+        self.verdict: Verdict | None = None
 
     # -- around the run
 
@@ -135,7 +133,7 @@ class _Run:
     # -- the conversation
 
     def play(self) -> None:
-        """Plays the turns with a synchronous agent."""
+        """Plays the turns; an async agent brings its own loop."""
         conversation: Any = None
         try:
             for number, turn in self._turns():
@@ -145,8 +143,12 @@ class _Run:
                         conversation = self.agent.start(given)
                         self.binder.bind_recorded(self.session)
                     answer = conversation.ask(given)
+                except AgentError:
+                    raise
                 except (StopReplay, Exception, SystemExit) as error:
                     self._raised(number, turn, error)
+                except BaseException as error:
+                    self._wrapped_stop(number, turn, error)
                 else:
                     self._answered(number, turn, answer)
         finally:
@@ -164,13 +166,12 @@ class _Run:
                         conversation = self.agent.start(given)
                         self.binder.bind_recorded(self.session)
                     answer = await conversation.ask_async(given)
+                except AgentError:
+                    raise
                 except (StopReplay, Exception, SystemExit) as error:
                     self._raised(number, turn, error)
                 except BaseException as error:
-                    # a task group wraps what ended one of its tasks
-                    if not self.session.is_stopped or not hasattr(error, "exceptions"):
-                        raise
-                    self._raised(number, turn, error)
+                    self._wrapped_stop(number, turn, error)
                 else:
                     self._answered(number, turn, answer)
         finally:
@@ -214,6 +215,12 @@ class _Run:
         self.session.end_turn(output=answer.output, usage=answer.usage)
         self._add_turn(number, turn, output=answer.output)
         self.history += [{"role": "user", "content": turn.input}, {"role": "assistant", "content": answer.output}]
+
+    def _wrapped_stop(self, number: int, turn: Turn, error: BaseException) -> None:
+        """A task group wraps what ended one of its tasks; anything else is not ours to keep."""
+        if not self.session.is_stopped or not hasattr(error, "exceptions"):
+            raise error
+        self._raised(number, turn, error)
 
     def _raised(self, number: int, turn: Turn, error: BaseException) -> None:
         self.session.end_turn(error=error)
@@ -265,13 +272,15 @@ class _Run:
         case = self.case
         if case.contract is None:
             return
-        verdict = evaluate(case.contract, self.session.trace, self.replay, case.services, tags=self.replay.tags)
-        result.invariants = verdict.invariants
-        result.score = verdict.score
-        result.reproduces, result.recorded_invariants = reproduces(case.contract, self.replay, case.services)
-        self._verdict = verdict
-
-    _verdict: Verdict | None = None
+        tags = self.replay.tags
+        self.verdict = evaluate(
+            case.contract, self.session.trace, self.replay, case.services, tags=tags, fail_on=case.settings.fail_on
+        )
+        result.invariants = self.verdict.invariants
+        result.score = self.verdict.score
+        result.reproduces, result.recorded_invariants = reproduces(
+            case.contract, self.replay, case.services, tags=tags
+        )
 
     def _conclude(self, result: ReplayResult) -> None:
         reasons = list(self._failures(result))
@@ -285,11 +294,8 @@ class _Run:
 
     def _failures(self, result: ReplayResult) -> Iterator[str]:
         findings, settings = self.session.findings, self.case.settings
-        verdict = self._verdict
-        if verdict is not None:
-            failing = [i for i in result.invariants if i.outcome in ("failed", "error")]
-            if verdict.outcome == "failed":
-                yield from (f"invariant {i.id} failed: {i.message}" for i in failing)
+        for invariant in failing(result.invariants, settings.fail_on):
+            yield f"invariant {invariant.id} failed: {invariant.message}"
         yield from (call.message for call in result.unrecorded)
         yield from findings.problems
         yield from self._agent_failures(result)
@@ -318,7 +324,7 @@ class _Run:
             yield self.session.findings.inconclusive
         elif self.case.contract is None:
             yield "the replay has no contract: nothing was checked. Add `contract:` with at least one invariant"
-        elif self._verdict is not None and self._verdict.outcome == "inconclusive":
+        elif self.verdict is not None and self.verdict.outcome == "inconclusive":
             yield "nothing was checked: the contract is empty, or the `when` of every invariant did not hold"
         elif not self.turns:
             yield "nothing was run: no turn of the replay has an `input`"
@@ -372,28 +378,6 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-def _on_new_loop(play: Callable[[], Any]) -> None:
-    """Runs on a loop of our own; the policy's current loop, which other tests may rely on, is left alone."""
-    import asyncio
-
-    if asyncio._get_running_loop() is not None:
-        raise SessionError("an event loop is running: await `replay.arun()` (or `run_replay_async`) instead of `run()`")
-    loop = asyncio.new_event_loop()
-    try:
-        loop.run_until_complete(play())
-    finally:
-        try:
-            tasks = asyncio.all_tasks(loop)
-            for task in tasks:
-                task.cancel()
-            if tasks:
-                loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-            loop.run_until_complete(loop.shutdown_asyncgens())
-            loop.run_until_complete(loop.shutdown_default_executor())
-        finally:
-            loop.close()
 
 
 def _shown(path: Path, root: Path) -> str:

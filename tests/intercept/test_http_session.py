@@ -56,7 +56,7 @@ def server() -> Iterator[tuple[str, list[str]]]:
 
 
 def test_the_finance_incident() -> None:
-    """A 504 after 30 s against a timeout of 10 s, and a reset: the client's own exceptions, at once, in virtual time."""
+    """A 504 after 30 s against a timeout of 10 s, and a reset: native exceptions, at once, in virtual time."""
     recordings = [
         {"tool": "market_data_api", "response": None, "status": 504, "latency_ms": 30000},
         {"tool": "web_search", "response": "Connection reset by peer", "status": 0},
