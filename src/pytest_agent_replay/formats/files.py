@@ -17,7 +17,15 @@ from pytest_agent_replay.formats.recorded import recorded_responses
 from pytest_agent_replay.formats.replay import ReplayFile
 from pytest_agent_replay.formats.validation import unknown_key, validate
 
-__all__ = ["SUFFIXES", "LoadedReplay", "PackedReplay", "is_replay_path", "load_replays", "resolve_reference"]
+__all__ = [
+    "SUFFIXES",
+    "LoadedReplay",
+    "PackedReplay",
+    "ReplayPlace",
+    "is_replay_path",
+    "load_replays",
+    "resolve_reference",
+]
 
 SUFFIXES = (".replay.yaml", ".replay.yml", ".replay.json")
 """Names that are collected without being asked for by name."""
@@ -86,10 +94,14 @@ class _Part:
     """For each list into which other files were pulled: which of its entries in the file an entry comes from."""
 
     def at(self, loc: Loc = ()) -> Any:
-        value = self.data
-        for step in loc:
-            value = value[step]
-        return value
+        return _at(self.data, loc)
+
+    @property
+    def path(self) -> str:
+        return self.document.path
+
+    def position(self, loc: Loc = ()) -> tuple[int, int]:
+        return self.document.position((*self.base, *self._written(tuple(loc))))
 
     def problem(self, loc: Loc, message: str) -> Problem:
         return self.document.problem((*self.base, *self._written(tuple(loc))), message)
@@ -132,19 +144,59 @@ class LoadedReplay:
         config = self._origin.config
         return (own,) if config is None or config.parent == own else (own, config.parent)
 
+    def place(self) -> ReplayPlace:
+        """Its data with lines and columns; the file is read once more when one is asked for."""
+        return ReplayPlace(self)
+
     def problem(self, loc: Loc, message: str) -> Problem:
         """`message` at the place of `loc` in its file, which is read once more for that."""
-        try:
-            part = next(part for part in _parts(self._origin) if part.origin == self._origin)
-        except (FormatError, StopIteration):
-            return Problem(self.display, self.line, 1, message, field_path(loc))
-        return part.problem(loc, message)
+        return self.place().problem(loc, message)
 
     def packed(self) -> PackedReplay:
         """The form to keep when there are thousands."""
         replay = self.replay
         forks = tuple(fork.name for fork in replay.forks)
         return PackedReplay(self.id, self.line, tuple(replay.tags), forks, marshal.dumps(self.data), self._origin)
+
+
+class ReplayPlace:
+    """The data of a loaded session and its places: a `validation.Placed`."""
+
+    def __init__(self, loaded: LoadedReplay) -> None:
+        self._loaded = loaded
+        self._part: _Part | None = None
+        self._was_read = False
+
+    @property
+    def path(self) -> str:
+        """The file's path as shown to users."""
+        return self._loaded.display
+
+    def at(self, loc: Loc = ()) -> Any:
+        """The value at `loc`. Raises `LookupError` when there is none."""
+        return _at(self._loaded.data, loc)
+
+    def position(self, loc: Loc = ()) -> tuple[int, int]:
+        """Line and column of `loc`; of the session when its file has changed so that it is not found there."""
+        part = self._read()
+        return part.position(loc) if part is not None else (self._loaded.line, 1)
+
+    def problem(self, loc: Loc, message: str) -> Problem:
+        """`message` at the place of `loc`."""
+        part = self._read()
+        if part is not None:
+            return part.problem(loc, message)
+        return Problem(self.path, self._loaded.line, 1, message, field_path(loc))
+
+    def _read(self) -> _Part | None:
+        if not self._was_read:
+            self._was_read = True
+            origin = self._loaded._origin
+            try:
+                self._part = next((part for part in _parts(origin) if part.origin == origin), None)
+            except FormatError:
+                pass
+        return self._part
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +226,12 @@ class PackedReplay:
         data = marshal.loads(self._data)
         replay = ReplayFile.model_validate(data, context=PLAIN)
         return LoadedReplay(replay, self.id, self.line, data, self._origin)
+
+
+def _at(value: Any, loc: Loc) -> Any:
+    for step in loc:
+        value = value[step]
+    return value
 
 
 def _display(path: Path, root: Path) -> str:

@@ -71,17 +71,22 @@ def field_path(loc: Loc) -> str:
 class Document:
     """The plain data of one file, and where each value stands in it.
 
-    `path` is the path as shown to users, `text` the file's text without a byte order mark.
+    `text` is the file's text without a byte order mark.
     """
 
-    __slots__ = ("_counts", "_starts", "data", "path", "text")
+    __slots__ = ("_counts", "_path", "_starts", "data", "text")
 
     def __init__(self, path: str, text: str, data: Any, starts: list[int] | None = None) -> None:
-        self.path = path
+        self._path = path
         self.text = text
         self.data = data
         self._starts = starts
         self._counts: dict[int, int] | None = None
+
+    @property
+    def path(self) -> str:
+        """The path as shown to users."""
+        return self._path
 
     def at(self, loc: Loc = ()) -> Any:
         """The value at `loc`. Raises `LookupError` when there is none."""

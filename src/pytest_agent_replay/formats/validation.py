@@ -13,7 +13,7 @@ from pytest_agent_replay.errors import FormatError, Problem
 from pytest_agent_replay.formats.loading import Loc
 from pytest_agent_replay.formats.mistakes import MISTAKES, PLAIN
 
-__all__ = ["MAX_PROBLEMS", "did_you_mean", "unknown_key", "validate"]
+__all__ = ["MAX_PROBLEMS", "Placed", "did_you_mean", "unknown_key", "validate"]
 
 MAX_PROBLEMS = 100
 """So many problems of one file are listed."""
@@ -24,8 +24,15 @@ Model = TypeVar("Model", bound=BaseModel)
 class Placed(Protocol):
     """Data whose values have places: a `Document`, or a part of one."""
 
+    @property
+    def path(self) -> str:
+        """The file's path as shown to users."""
+
     def at(self, loc: Loc = ()) -> Any:
         """The value at `loc`."""
+
+    def position(self, loc: Loc = ()) -> tuple[int, int]:
+        """Line and column of `loc`, from 1; 0 when they are not known."""
 
     def problem(self, loc: Loc, message: str) -> Problem:
         """`message` at the place of `loc`."""
@@ -194,7 +201,7 @@ def _problems(errors: list[_Error], document: Placed, base: tuple[str | int, ...
     problems = [document.problem((*base, *loc), message) for loc, message in found[:MAX_PROBLEMS]]
     problems.sort(key=lambda problem: (problem.line, problem.column))
     if len(found) > MAX_PROBLEMS:
-        problems.append(Problem(problems[0].path, 0, 0, f"and {len(found) - MAX_PROBLEMS:,} more problems"))
+        problems.append(Problem(document.path, 0, 0, f"and {len(found) - MAX_PROBLEMS:,} more problems"))
     return problems
 
 
