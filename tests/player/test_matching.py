@@ -161,6 +161,12 @@ def test_ignored_arguments_do_not_count() -> None:
     assert value(it.match("t", {"k": "A", "request_id": "2"})) == "x"
 
 
+def test_where_arguments_do_not_count_any_call_is_served_again() -> None:
+    """`args: ignore` makes all calls of the tool equal."""
+    it = book(A, args="ignore")
+    assert [value(it.match("t", {"k": k})) for k in "XYZ"] == ["a", "a", "a"]
+
+
 def test_rules_of_one_tool_win_over_the_files() -> None:
     """`tools: {NAME: …}` is the exception."""
     it = book(A, {"tool": "u", "args": {"k": "A"}, "response": "u"}, args="ignore", tools={"u": {"args": "subset"}})

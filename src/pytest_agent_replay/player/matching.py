@@ -134,7 +134,7 @@ class RecordingBook:
         if rules.ignore_args:
             full = without_paths(full, rules.ignore_args)
         candidates = self._of_tool(tool)
-        key = (tool, canonical(full))
+        key = (tool, None if rules.args == "ignore" else canonical(full))
         if rules.order == "strict":
             return self._in_order(tool, full, defaults, rules, key)
         entry = self._first_unused(candidates, full, defaults, rules)
