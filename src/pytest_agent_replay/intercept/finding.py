@@ -41,7 +41,7 @@ class OwnModules:
     def modules(self) -> list[ModuleType]:
         """The own modules that are loaded now, in the order in which they were imported."""
         loaded = sys.modules
-        if len(loaded) != len(self._seen) or any(name not in self._seen for name in loaded):
+        if not self._seen.issuperset(loaded):
             for name in [name for name in list(loaded) if name not in self._seen]:
                 module = loaded.get(name)
                 if module is not None and self._is_own(name, module):

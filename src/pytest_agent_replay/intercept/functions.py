@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from types import CodeType, FunctionType
@@ -29,31 +30,53 @@ _EMPTY = inspect.Parameter.empty
 
 @dataclass(slots=True)
 class _Signature:
-    """What is needed to name the arguments of a call without the price of `Signature.bind`."""
+    """What is needed to name and check the arguments of a call without the price of `Signature.bind`."""
 
+    whole: inspect.Signature
     positional: tuple[str, ...]
     variadic: str | None
     """The name of `*args`."""
     defaults: dict[str, Any]
     """JSON values of the parameters' defaults."""
+    named: frozenset[str]
+    """Every parameter but `*args` and `**kwargs`."""
+    required: frozenset[str]
+    enough: int
+    """With so many positional arguments and no keywords nothing is missing."""
 
     @classmethod
-    def of(cls, function: FunctionType, *, is_method: bool) -> _Signature:
-        positional: list[str] = []
-        variadic = None
-        defaults: dict[str, Any] = {}
-        for parameter in inspect.signature(function).parameters.values():
-            if parameter.kind is parameter.VAR_POSITIONAL:
-                variadic = parameter.name
-            elif parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
-                positional.append(parameter.name)
-            if parameter.default is not _EMPTY:
-                value = to_json(parameter.default)
-                if value is not OPAQUE:
-                    defaults[parameter.name] = value
-        if is_method and positional:
-            defaults.pop(positional[0], None)
-        return cls(tuple(positional), variadic, defaults)
+    def of(cls, function: FunctionType) -> _Signature:
+        whole = inspect.signature(function)
+        parameters = list(whole.parameters.values())
+        single = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        positional = [p for p in single if p.kind is not p.KEYWORD_ONLY]
+        required = frozenset(p.name for p in single if p.default is _EMPTY)
+        needed = sum(p.default is _EMPTY for p in positional)
+        defaults = {p.name: to_json(p.default) for p in single if p.default is not _EMPTY}
+        return cls(
+            whole=whole,
+            positional=tuple(p.name for p in positional),
+            variadic=next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None),
+            defaults={name: value for name, value in defaults.items() if value is not OPAQUE},
+            named=frozenset(p.name for p in single),
+            required=required,
+            enough=needed if needed == len(required) else len(positional) + 1,
+        )
+
+    def check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Raises the `TypeError` that a call with missing, unknown or doubled arguments gets from Python."""
+        count = len(args)
+        if not kwargs and self.enough <= count <= len(self.positional):
+            return
+        taken = self.positional[:count]
+        if (
+            (count <= len(self.positional) or self.variadic is not None)
+            and self.required.issubset({*taken, *kwargs})
+            and kwargs.keys() <= self.named.difference(taken)
+        ):
+            return
+        # unusual, or wrong: Python says which, in the words that the agent would have seen
+        self.whole.bind(*args, **kwargs)
 
 
 @dataclass(slots=True)
@@ -70,20 +93,16 @@ class _Binding:
         return self.instance is None or (bool(args) and args[0] is self.instance)
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Served:
-        swap = self.swap
-        names = swap.signature.positional
+        signature = self.swap.signature
+        signature.check(args, kwargs)
+        names = signature.positional
         given = dict(zip(names, args, strict=False))
-        if len(args) > len(names):
-            if swap.signature.variadic is None:
-                # the call does not fit: let Python say so, in the words that the agent would have seen
-                inspect.signature(swap.original).bind(*args, **kwargs)
-            else:
-                given[swap.signature.variadic] = list(args[len(names) :])
+        if len(args) > len(names) and signature.variadic is not None:
+            given[signature.variadic] = list(args[len(names) :])
         given.update(kwargs)
-        swap.check(args, kwargs)
-        if swap.is_method and names:
+        if self.swap.is_method and names:
             given.pop(names[0], None)
-        return self.session.call_tool(self.tool, given, channel="function", defaults=swap.signature.defaults)
+        return self.session.call_tool(self.tool, given, channel="function", defaults=signature.defaults)
 
     def outcome(self, served: Served) -> Any:
         """The recorded value; raises what the recording says."""
@@ -119,34 +138,14 @@ class _Swap:
     key: int = field(init=False)
     what: str = field(init=False)
     """The call in error texts."""
-    _required: frozenset[str] = field(init=False)
-    _required_positional: int = field(init=False)
-    _known: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         self.key = id(self.function)
         self.what = f"a call of {self.function.__qualname__}()"
-        parameters = inspect.signature(self.original).parameters.values()
-        self._required = frozenset(
-            p.name for p in parameters if p.default is _EMPTY and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
-        )
-        positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-        needed = sum(p.default is _EMPTY for p in positional)
-        # without keywords it is enough to count, unless a keyword-only parameter is required
-        self._required_positional = needed if needed == len(self._required) else len(positional) + 1
-        self._known = frozenset(p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))
-
-    def check(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Raises the `TypeError` that a call with missing, unknown or doubled arguments gets from Python."""
-        taken = self.signature.positional[: len(args)]
-        if not kwargs and len(taken) >= self._required_positional:
-            return
-        if self._required.issubset({*taken, *kwargs}) and kwargs.keys() <= self._known.difference(taken):
-            return
-        inspect.signature(self.original).bind(*args, **kwargs)
 
 
 _swaps: dict[int, _Swap] = {}
+_signatures: weakref.WeakKeyDictionary[FunctionType, tuple[CodeType, _Signature]] = weakref.WeakKeyDictionary()
 _lock = threading.RLock()
 
 
@@ -189,14 +188,16 @@ def _swap_in(function: FunctionType, is_method: bool) -> _Swap:
     original.__dict__.update(function.__dict__)
     original.__annotations__ = function.__annotations__
     had_signature = "__signature__" in function.__dict__
-    signature = inspect.signature(function)
-    swap = _Swap(function, code, original, _Signature.of(function, is_method=is_method), is_method, had_signature)
+    cached = _signatures.get(function)
+    if cached is None or cached[0] is not code:
+        cached = _signatures[function] = (code, _Signature.of(function))
+    swap = _Swap(function, code, original, cached[1], is_method, had_signature)
     try:
         function.__code__ = _trampoline(code, swap)
     except ValueError as error:
         raise BindingError(f"{function.__module__}.{function.__qualname__} cannot be intercepted: {error}") from None
     if not had_signature:
-        function.__signature__ = signature  # type: ignore[attr-defined]
+        function.__signature__ = swap.signature.whole  # type: ignore[attr-defined]
     _swaps[id(function)] = swap
     return swap
 
