@@ -1,0 +1,270 @@
+"""What a check sees: one session (a new run, or what production did), and the turns of it that an invariant is
+about."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_agent_replay.formats.replay import ReplayFile, Turn
+from pytest_agent_replay.player.values import covers
+from pytest_agent_replay.trace.model import LlmCallView, ToolCallView, Trace
+
+if TYPE_CHECKING:
+    from pytest_agent_replay.contracts.grounds import Grounds
+
+__all__ = ["CannotEvaluate", "Case", "NoAnswer", "Services", "SessionView", "name_matches", "text_of"]
+
+
+class NoAnswer(Exception):
+    """The agent gave no answer in a turn that a check is about. Fails the invariant, negated or not."""
+
+
+class CannotEvaluate(Exception):
+    """What a check needs is not known: an error of the invariant, and `unknown` on a recording."""
+
+
+@dataclass(slots=True)
+class Services:
+    """What the project gives to checks."""
+
+    judge: Callable[..., Any] | None = None
+    """Called as `judge(rubric=…, answer=…, input=…, trace=…)`; returns True or False, a score from 0 to 1, or
+    `(score, reason)`."""
+    embed: Callable[[list[str]], Sequence[Sequence[float]]] | None = None
+    """Texts to vectors. None: the offline similarity."""
+    allow_python: bool = False
+    root: Path = field(default_factory=Path)
+    resolve_reference: Callable[[str], Any] | None = None
+    """`pkg.mod:name` to the object, under the rules for references in files. Raises `ReplayError`."""
+
+
+def text_of(output: Any) -> str:
+    """The text of an answer: a string as it is, anything else as JSON."""
+    return output if isinstance(output, str) else json.dumps(output, ensure_ascii=False, default=str)
+
+
+def name_matches(pattern: str, tool: str) -> bool:
+    """Whether a tool's name is the one given, or fits the glob given."""
+    return pattern == tool or fnmatchcase(tool, pattern)
+
+
+class SessionView:
+    """One session, with everything that several checks ask for computed once.
+
+    `recorded`: the trace is what production did. What the recording does not hold raises `CannotEvaluate` there.
+    """
+
+    def __init__(
+        self, trace: Trace, replay: ReplayFile, services: Services, *, tags: Iterable[str] = (), recorded: bool = False
+    ) -> None:
+        self.trace = trace
+        self.replay = replay
+        self.services = services
+        self.tags = {*tags, *replay.tags}
+        self.recorded = recorded
+        self._grounds: dict[int, Grounds] = {}
+
+    # -- turns
+
+    @cached_property
+    def played(self) -> list[int]:
+        """The numbers of the turns in which the user says something."""
+        return [n for n, turn in enumerate(self.replay.turn_list, 1) if turn.is_played]
+
+    @cached_property
+    def answered(self) -> list[int]:
+        """The played turns that call for an answer: not those that a tool, or the end of the recording, ended."""
+        return [n for n in self.played if self._turn(n).ended == "answered"]
+
+    @cached_property
+    def last(self) -> int | None:
+        """The last turn that production answered; without any recorded answer, the last one that is played."""
+        with_output = [n for n in self.answered if self._turn(n).given("output")]
+        candidates = with_output or self.answered or self.played
+        return candidates[-1] if candidates else None
+
+    def _turn(self, number: int) -> Turn:
+        return self.replay.turn_list[number - 1]
+
+    # -- answers
+
+    @cached_property
+    def outputs(self) -> dict[int, Any]:
+        return self.trace.outputs()
+
+    def output(self, turn: int) -> Any:
+        """The answer of a turn. Raises `NoAnswer`, `CannotEvaluate`."""
+        output = self.outputs.get(turn)
+        if output is not None:
+            return output
+        if self.recorded:
+            if turn in self.outputs:
+                raise NoAnswer(f"In turn {turn}, production answered nothing (null).")
+            raise CannotEvaluate(f"the recording holds no `output` of turn {turn}")
+        raise NoAnswer(self._why_no_answer(turn))
+
+    def _why_no_answer(self, turn: int) -> str:
+        error = self.trace.failures().get(turn)
+        if error is not None:
+            kind, message = error.get("type") or "an exception", error.get("message") or ""
+            return f"In turn {turn}, the agent raised {kind}{f': {message}' if message else ''} instead of answering."
+        if turn in self.outputs:
+            return f"In turn {turn}, the agent returned no answer (None)."
+        return f"Turn {turn} was not answered: the session ended before."
+
+    def baseline(self, turn: int) -> Any:
+        """What production answered in a turn. Raises `CannotEvaluate` when that is not recorded."""
+        recorded = self._turn(turn)
+        if not recorded.given("output") or recorded.output is None:
+            raise CannotEvaluate(f"the recording holds no `output` of turn {turn} to compare with")
+        return recorded.output
+
+    # -- calls
+
+    @cached_property
+    def all_calls(self) -> list[ToolCallView]:
+        return self.trace.tool_calls
+
+    @property
+    def calls(self) -> list[ToolCallView]:
+        """Every tool call, in order. Raises `CannotEvaluate` when the recording does not say what was called."""
+        if self.recorded and self._calls_unknown:
+            raise CannotEvaluate(self._calls_unknown)
+        return self.all_calls
+
+    @cached_property
+    def _calls_unknown(self) -> str | None:
+        turns = self.replay.turn_list
+        if self.replay.turns is not None and any(r.origin == "production" for r in self.replay.tool_responses):
+            return "recordings at the top of a file do not say in which turn production called them"
+        if any("*" in call.tool for call in self.all_calls):
+            return "a recording for any tool (`*`) does not say which tool production called"
+        if not self.all_calls and not any(turn.given("output") or turn.llm_responses for turn in turns):
+            return "the recording holds neither calls nor answers of production"
+        return None
+
+    @cached_property
+    def llm_calls(self) -> list[LlmCallView]:
+        return self.trace.llm_calls
+
+    @property
+    def llm_is_recorded(self) -> bool:
+        """Whether the model's answers are known for every turn."""
+        return not self.recorded or all(
+            turn.llm_responses is not None for turn in self.replay.turn_list if turn.is_played
+        )
+
+    def knows_args(self, call: ToolCallView) -> bool:
+        """Whether the arguments of a call are known; a recording may leave them out."""
+        if not self.recorded or call.recording is None:
+            return True
+        return self.replay.recording(call.recording).args is not None
+
+    # -- faults
+
+    def tool_failed(self, name: str | None = None) -> bool:
+        """Whether a call (of the named tool) failed."""
+        return any(call.failed and (name is None or name_matches(name, call.tool)) for call in self.calls)
+
+    @property
+    def llm_failed(self) -> bool:
+        return any(call.failed for call in self.llm_calls)
+
+    # -- what answers may rest on
+
+    def grounds(self, turn: int) -> Grounds:
+        """What tools, user and context have given up to and including a turn."""
+        if turn not in self._grounds:
+            self._grounds[turn] = self._make_grounds(turn)
+        return self._grounds[turn]
+
+    def sources(self, turn: int) -> list[tuple[str, Any, bool]]:
+        """`(where from, value, is_prose)` of everything that was given up to and including a turn."""
+        found: list[tuple[str, Any, bool]] = []
+        for event in self.trace.events:
+            if event.turn > turn or event.type != "run_started":
+                continue
+            found.append(("the context", event.payload.get("context"), True))
+            found.append((f"the input of turn {event.turn}", event.payload.get("input"), True))
+        if self.replay.context is not None:
+            found.append(("the context", self.replay.context, True))
+        for number, recorded in enumerate(self.replay.turn_list[:turn], 1):
+            if not recorded.is_played and recorded.output is not None:
+                found.append((f"what was said in turn {number}", recorded.output, True))
+        for call in self.all_calls:
+            if call.turn <= turn:
+                found.append((call.tool, call.result, False))
+                if call.error:
+                    found.append((call.tool, call.error.get("message"), False))
+        if self.recorded and self.replay.turns is not None:
+            found.extend((r.tool, r.response, False) for r in self.replay.tool_responses if r.origin == "production")
+        return [source for source in found if source[1] is not None]
+
+    def _make_grounds(self, turn: int) -> Grounds:
+        from pytest_agent_replay.contracts.grounds import Grounds
+
+        grounds = Grounds()
+        for label, value, prose in self.sources(turn):
+            grounds.add(value, label, prose=prose)
+        return grounds
+
+
+class Case:
+    """The turns of a session that one evaluation of a check is about: one turn, several, or the whole session."""
+
+    __slots__ = ("session", "turns", "whole")
+
+    def __init__(self, session: SessionView, turns: Sequence[int], *, whole: bool = False) -> None:
+        self.session = session
+        self.turns = turns
+        self.whole = whole
+
+    @property
+    def turn(self) -> int:
+        """The turn, for checks that look at one; of several the last."""
+        return self.turns[-1]
+
+    def sentence(self, text: str) -> str:
+        """`text` (which begins small) as a sentence that says which turn it is about, where there are several."""
+        if len(self.session.played) <= 1:
+            return text[:1].upper() + text[1:]
+        where = "In the session" if self.whole else f"In turn {', '.join(map(str, self.turns))}"
+        return f"{where}, {text}"
+
+    @property
+    def output(self) -> Any:
+        """The answer. Raises `NoAnswer`, `CannotEvaluate`."""
+        return self.session.output(self.turn)
+
+    @property
+    def text(self) -> str:
+        """The answer's text. Raises `NoAnswer`, `CannotEvaluate`."""
+        return text_of(self.output)
+
+    @property
+    def calls(self) -> list[ToolCallView]:
+        """The tool calls in these turns. Raises `CannotEvaluate`."""
+        calls = self.session.calls
+        return calls if self.whole else [call for call in calls if call.turn in self.turns]
+
+    @property
+    def llm_calls(self) -> list[LlmCallView]:
+        """The model calls in these turns, as far as they are known."""
+        calls = self.session.llm_calls
+        return calls if self.whole else [call for call in calls if call.turn in self.turns]
+
+    def calls_of(self, tool: str, args: dict[str, Any] | None = None) -> list[ToolCallView]:
+        """The calls of a tool (a name or a glob) whose arguments have at least `args`. Raises `CannotEvaluate`."""
+        calls = [call for call in self.calls if name_matches(tool, call.tool)]
+        if args is None:
+            return calls
+        for call in calls:
+            if not self.session.knows_args(call):
+                raise CannotEvaluate(f"the recording does not say with which arguments {call.tool} was called")
+        return [call for call in calls if covers(args, call.args)]

@@ -1,0 +1,200 @@
+"""Checks that an answer rests on what the tools, the user and the context gave: its figures, its quotations,
+its sources."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from pytest_agent_replay.contracts.case import Case, text_of
+from pytest_agent_replay.contracts.derivation import Answers
+from pytest_agent_replay.contracts.figures import Figure, Number
+from pytest_agent_replay.contracts.grounds import Grounds
+from pytest_agent_replay.contracts.patterns import Regex, excerpt
+from pytest_agent_replay.contracts.registry import Check, Finding, check
+from pytest_agent_replay.formats.contract import Invariant
+from pytest_agent_replay.trace.model import ToolCallView
+
+__all__ = ["CHECKS"]
+
+
+class GroundedNumbers(Invariant):
+    """Every figure of the answer was given. `tolerance` is a fraction of the given number (0.01: one percent).
+
+    A figure that one of the patterns `ignore` touches is not looked at.
+    """
+
+    tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    ignore: list[Regex] = Field(default_factory=list)
+
+
+class GroundedQuotes(Invariant):
+    """Every quotation of at least `min_words` words (in double or angle quotation marks) occurs in what was given."""
+
+    min_words: Annotated[int, Field(ge=1)] = 2
+
+
+class CitesSource(Invariant):
+    """The answer names at least one source, and every source that it names was given by a tool.
+
+    A source is a URL, or an identifier: what `pattern` finds, by default a word of letters and at least three digits.
+    """
+
+    pattern: Regex | None = None
+
+
+_QUOTATION = re.compile(r"“([^”]+)”|\"([^\"\n]+)\"|«([^»]+)»|„([^“”]+)[“”]")
+_ELLIPSIS = re.compile(r"\s*(?:\[…\]|\[\.\.\.\]|…|\.\.\.)\s*")
+_URL = re.compile(r"https?://[^\s<>\"'`)\]}]+", re.IGNORECASE)
+_IDENTIFIER = re.compile(r"(?<![\w/])(?=[\w-]*[A-Za-z])(?=(?:[\w-]*\d){3})\w[\w-]*\w")
+
+
+@check("grounded_numbers", GroundedNumbers)
+def grounded_numbers(params: GroundedNumbers, case: Case) -> Finding:
+    """Every figure occurs in a tool response, the input or the context up to this turn, or follows from
+    figures that do."""
+    text = case.text
+    grounds = case.session.grounds(case.turn)
+    found = Answers(grounds, tolerance=params.tolerance, ignore=params.ignore).read(text)
+    earlier = list(_earlier_answers(case)) if found else []
+    if earlier:
+        answers = Answers(grounds, tolerance=params.tolerance, ignore=params.ignore)
+        for each in earlier:
+            answers.read(each)
+        found = answers.read(text)
+    if not found:
+        return Finding(True, case.sentence("every figure of the answer was given or follows from given ones."))
+    calls = _calls_so_far(case)
+    listed = ", ".join(dict.fromkeys(figure.text for figure in found[:5]))
+    more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+    message = case.sentence(
+        f"the answer says {listed}{more}, which no tool, input or context gave: "
+        f"{excerpt(text, found[0].start, found[0].end)!r}{_nearest_in_words(found[0], grounds)} "
+        f"({_calls_in_words(calls)})."
+    )
+    figures = [_figure_evidence(figure, text, grounds) for figure in found[:20]]
+    return Finding(
+        False, message, {"turn": case.turn, "figures": figures, "tools": [_call_in_words(c) for c in calls[:50]]}
+    )
+
+
+def _earlier_answers(case: Case) -> Iterator[str]:
+    for turn in case.session.played:
+        output = case.session.outputs.get(turn) if turn < case.turn else None
+        if output is not None:
+            yield text_of(output)
+
+
+def _calls_so_far(case: Case) -> list[ToolCallView]:
+    return [call for call in case.session.all_calls if call.turn <= case.turn]
+
+
+def _call_in_words(call: ToolCallView) -> str:
+    if call.unrecorded:
+        return f"{call.tool} was not recorded"
+    if call.failed:
+        return f"{call.tool} failed{f' with status {call.status}' if call.status is not None else ''}"
+    return f"{call.tool} answered"
+
+
+def _calls_in_words(calls: list[ToolCallView]) -> str:
+    said = list(dict.fromkeys(map(_call_in_words, calls)))
+    more = f" and {len(said) - 6} more" if len(said) > 6 else ""
+    return ", ".join(said[:6]) + more if said else "no tool was called"
+
+
+def _nearest(figure: Figure, grounds: Grounds) -> tuple[float, str] | None:
+    numbers = [reading for option in figure.options for reading in option if isinstance(reading, Number)]
+    return grounds.nearest(numbers[0].value) if numbers else None
+
+
+def _nearest_in_words(figure: Figure, grounds: Grounds) -> str:
+    nearest = _nearest(figure, grounds)
+    return "" if nearest is None else f"; the nearest number given is {nearest[0]:g}, from {nearest[1]}"
+
+
+def _figure_evidence(figure: Figure, text: str, grounds: Grounds) -> dict[str, Any]:
+    evidence: dict[str, Any] = {"figure": figure.text, "excerpt": excerpt(text, figure.start, figure.end)}
+    nearest = _nearest(figure, grounds)
+    if nearest is not None:
+        evidence["nearest"] = {"value": nearest[0], "source": nearest[1]}
+    return evidence
+
+
+def _plain(text: str) -> str:
+    """For comparing quotations: lower case, one blank for many, plain quotation marks and hyphens."""
+    text = text.translate({0x2018: "'", 0x2019: "'", 0x201C: '"', 0x201D: '"', 0x2013: "-", 0x2014: "-", 0xA0: " "})
+    return " ".join(text.lower().split())
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield str(key)
+            yield from _leaves(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _leaves(item)
+    elif value is not None:
+        yield value if isinstance(value, str) else text_of(value)
+
+
+def _given_text(case: Case, *, tools_only: bool = False) -> str:
+    sources = case.session.sources(case.turn)
+    values = [value for _, value, prose in sources if not (tools_only and prose)]
+    return "\n".join(_plain(leaf) for value in values for leaf in _leaves(value))
+
+
+@check("grounded_quotes", GroundedQuotes)
+def grounded_quotes(params: GroundedQuotes, case: Case) -> Finding:
+    """Quotations occur word for word (case, blanks and quotation marks aside; `…` may leave words out)."""
+    text = case.text
+    matches = list(_QUOTATION.finditer(text))
+    given = _given_text(case) if matches else ""
+    missing: list[re.Match[str]] = []
+    checked = 0
+    for match in matches:
+        quoted = next(group for group in match.groups() if group is not None)
+        if len(quoted.split()) < params.min_words:
+            continue
+        checked += 1
+        pieces = [_plain(piece).strip(" .,;:!?") for piece in _ELLIPSIS.split(quoted)]
+        if not all(piece in given for piece in pieces):
+            missing.append(match)
+    if not missing:
+        return Finding(True, case.sentence(f"{checked} quotations in the answer occur in what was given."))
+    message = case.sentence(
+        f"the answer quotes {missing[0][0]}, which occurs nowhere in what tools, input and context gave."
+    )
+    return Finding(False, message, {"turn": case.turn, "quotations": [match[0] for match in missing]})
+
+
+@check("cites_source", CitesSource)
+def cites_source(params: CitesSource, case: Case) -> Finding:
+    """At least one source is named, and each that is named comes from a tool."""
+    text = case.text
+    named = list(dict.fromkeys(_named_sources(text, params.pattern)))
+    if not named:
+        return Finding(False, case.sentence("the answer names no source."), {"turn": case.turn, "answer": text[:400]})
+    given = _given_text(case, tools_only=True)
+    invented = [source for source in named if _plain(source) not in given]
+    if not invented:
+        return Finding(
+            True, case.sentence(f"the answer names {', '.join(named[:5])}, which tools gave."), {"sources": named}
+        )
+    message = case.sentence(f"the answer names {', '.join(invented[:5])} as a source, which no tool gave.")
+    return Finding(False, message, {"turn": case.turn, "sources": named, "not_given": invented})
+
+
+def _named_sources(text: str, pattern: re.Pattern[str] | None) -> Iterator[str]:
+    for match in _URL.finditer(text):
+        yield match[0].rstrip(".,;:!?*_")
+    without_urls = _URL.sub(" ", text)
+    for match in (pattern or _IDENTIFIER).finditer(without_urls):
+        yield match[0]
+
+
+CHECKS: tuple[Check[Any], ...] = (grounded_numbers, grounded_quotes, cites_source)

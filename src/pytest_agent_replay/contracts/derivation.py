@@ -1,0 +1,183 @@
+"""Which figures of an answer nothing gave, and do not follow from figures that were given."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import combinations, permutations
+
+from pytest_agent_replay.contracts.figures import Clock, Figure, Number, Reading, Span, read_figures, word_numbers
+from pytest_agent_replay.contracts.grounds import Grounds
+
+__all__ = ["Answers"]
+
+_HEDGE = re.compile(
+    r"(?:\b(?:about|around|approximately|approx\.?|roughly|nearly|almost|over|more than|under|less than|some|circa"
+    r"|close to|up to|at least)|[~≈<>])\s*$",
+    re.IGNORECASE,
+)
+_COMPUTES = re.compile(
+    r"\b(?:totals?|totall?ing|sum|altogether|combined|overall|difference|remain\w*|left|balance|owed?|due|refund\w*|sav\w+"
+    r"|discount\w*|additional|extra|more|less|increase\w*|decrease\w*|rise|rose|fell|drop\w*|grew|growth|each|per|both|times"
+    r"|plus|minus|average|mean|amount\w*|cost\w*|charge\w*|pay\w*|fees?|change|split|covers?|up|down)\b|[=+×*/]",
+    re.IGNORECASE,
+)
+_LIST_ITEM = re.compile(r"^[ \t]*(?:\d{1,3}[.)]|[-*•–])[ \t]", re.MULTILINE)
+_MAX_COUNT = 20
+_REACH = 6
+_MAX_FACTOR = 12
+_MINUTES_OF_DAY = 24 * 60
+
+
+class Answers:
+    """Reads the answers of a session in order, and tells which figures nothing gave.
+
+    Given is a figure that a source has, one that rounds a given one after a word such as `about`, and what follows from
+    given figures within these bounds:
+
+    - a count of up to 20 that is the length of a list that a source gave, or of the list in the answer;
+    - in a line that speaks of a total, a difference, a price each and the like (or has `=` or `+` in it), from the six
+      given figures of the answer that stand nearest before that line, and those in the line: the sum of a run
+      of them, the
+      sum or difference of two, the product or share of one with a small whole number of the answer, and for
+      percentages the
+      ratio or change of two;
+    - a duration between two given times of the answer.
+
+    A figure that followed in an earlier answer counts as given in the later ones. Operands stand in the answer
+    itself: from
+    the figures of all tools together, nearly any number would follow.
+    """
+
+    def __init__(self, grounds: Grounds, *, tolerance: float = 0.0, ignore: Sequence[re.Pattern[str]] = ()) -> None:
+        self._grounds = grounds
+        self._tolerance = tolerance
+        self._ignore = ignore
+        self._carried = Grounds()
+
+    def read(self, text: str) -> list[Figure]:
+        """The figures of the next answer that nothing gave."""
+        covered = [match.span() for pattern in self._ignore for match in pattern.finditer(text)]
+        figures = [f for f in read_figures(text) if not any(a < f.end and f.start < b for a, b in covered)]
+        given = [self._is_given(figure, text) for figure in figures]
+        if all(given):
+            return []
+        derivation = _Derivation(
+            text, self._grounds, [f for f, is_given in zip(figures, given, strict=True) if is_given]
+        )
+        left: list[Figure] = []
+        for figure, is_given in zip(figures, given, strict=True):
+            if is_given or self._is_given(figure, text):
+                continue
+            reading = derivation.explain(figure)
+            if reading is None:
+                left.append(figure)
+            elif isinstance(reading, Number):
+                self._carried.add(reading.value, "an earlier answer")
+        return left
+
+    def _is_given(self, figure: Figure, text: str) -> bool:
+        for option in figure.options:
+            if all(self._grounds.holds(r, self._tolerance) or self._carried.holds(r) for r in option):
+                return True
+        if not _HEDGE.search(text, max(0, figure.start - 20), figure.start):
+            return False
+        return any(
+            len(o) == 1 and isinstance(o[0], Number) and self._grounds.holds(_rounded(o[0])) for o in figure.options
+        )
+
+
+def _rounded(number: Number) -> Number:
+    """`about 4,000` is known to 1,000, and either side of it."""
+    unit = number.unit
+    while unit * 10 <= abs(number.value) and number.value % (unit * 10) == 0:
+        unit *= 10
+    return number._replace(unit=unit * 2)
+
+
+class _Derivation:
+    """What follows from the given figures of one answer; see `Answers`."""
+
+    def __init__(self, text: str, grounds: Grounds, given: list[Figure]) -> None:
+        self._text = text
+        self._grounds = grounds
+        self._given: list[tuple[int, Reading]] = []
+        for figure in given:
+            self._add(figure.start, figure.options[0])
+
+    def _add(self, start: int, readings: Sequence[Reading]) -> None:
+        self._given.extend((start, reading) for reading in readings)
+        self._given.sort(key=lambda item: item[0])
+
+    def explain(self, figure: Figure) -> Number | Span | None:
+        """The reading of a figure that follows; None when none does. What followed may be built on."""
+        for option in figure.options:
+            reading = option[0]
+            if len(option) > 1 or not isinstance(reading, (Number, Span)):
+                continue
+            if isinstance(reading, Span):
+                follows = self._is_between_times(reading)
+            else:
+                follows = self._is_count(reading) or self._is_computed(reading, figure)
+            if follows:
+                self._add(figure.start, option)
+                return reading
+        return None
+
+    def _is_count(self, number: Number) -> bool:
+        if number.money or number.percent or number.signed or number.unit != 1 or not 0 <= number.value <= _MAX_COUNT:
+            return False
+        return number.value in self._grounds.lengths or number.value == len(_LIST_ITEM.findall(self._text))
+
+    def _is_between_times(self, span: Span) -> bool:
+        clocks = [reading.minute for _, reading in self._given if isinstance(reading, Clock)]
+        gaps = {(b - a) % _MINUTES_OF_DAY * 60 for a, b in permutations(clocks[: 2 * _REACH], 2)}
+        return any(abs(gap - span.seconds) <= span.unit / 2 for gap in gaps)
+
+    def _is_computed(self, number: Number, figure: Figure) -> bool:
+        start = self._text.rfind("\n", 0, figure.start) + 1
+        end = self._text.find("\n", figure.end)
+        end = end if end >= 0 else len(self._text)
+        if not _COMPUTES.search(self._text, start, end):
+            return False
+        values = [operand.value for operand in self._operands(number, start, end)]
+        slack = number.unit / 2 * (1 + 1e-9)
+        candidates = _percentages(values) if number.percent else _results(values, self._factors())
+        return any(abs(abs(candidate) - abs(number.value)) <= slack for candidate in candidates)
+
+    def _operands(self, wanted: Number, line_start: int, line_end: int) -> list[Number]:
+        """The numbers of the same sort before the line, and in it."""
+        before: list[Number] = []
+        beside: list[Number] = []
+        for start, reading in self._given:
+            if not isinstance(reading, Number) or reading.percent or start >= line_end:
+                continue
+            if wanted.percent or reading.money == wanted.money:
+                (beside if start >= line_start else before).append(reading)
+        return [*before[-_REACH:], *beside[:_REACH]]
+
+    def _factors(self) -> set[float]:
+        """The small whole numbers of the answer that may multiply or share: passengers, bags, nights."""
+        numbers = [r for _, r in self._given if isinstance(r, Number) and not r.money and not r.percent]
+        factors = {r.value for r in numbers if r.value == int(r.value)} | set(map(float, word_numbers(self._text)))
+        return {factor for factor in factors if 2 <= factor <= _MAX_FACTOR}
+
+
+def _results(values: list[float], factors: set[float]) -> Iterator[float]:
+    for first, second in combinations(values, 2):
+        yield first + second
+        yield first - second
+    for size in range(3, len(values) + 1):
+        for start in range(len(values) - size + 1):
+            yield sum(values[start : start + size])
+    for value in values:
+        for factor in factors:
+            yield value * factor
+            yield value / factor
+
+
+def _percentages(values: list[float]) -> Iterator[float]:
+    for first, second in permutations(values, 2):
+        if second:
+            yield first / second * 100
+            yield (first - second) / second * 100

@@ -1,0 +1,399 @@
+"""Reads the figures in a text: numbers, dates, times of day, durations and identifiers.
+
+A figure that can be read in several ways (`1.234`, `5/6`, `3m`) carries every reading; whoever compares figures takes
+the reading that fits. Not figures: list numbering and headings that count (`1.`, `Step 2:`), ordinals up to 10
+outside of
+a date, short names with a digit in them (`Q3`, `MP3`, `GPT-4`), idioms such as `24/7`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+__all__ = [
+    "Clock",
+    "Code",
+    "Date",
+    "Figure",
+    "Number",
+    "Reading",
+    "Span",
+    "read_figures",
+    "scale_of",
+    "unit_seconds",
+    "word_numbers",
+]
+
+
+class Number(NamedTuple):
+    """A plain number. `unit` is one unit of its last written digit: `4.2 million` is known to 100,000."""
+
+    value: float
+    unit: float = 1.0
+    percent: bool = False
+    """The value is in percent: `12 %` has the value 12."""
+    money: bool = False
+    signed: bool = False
+    """A minus sign was written, or the parentheses of bookkeeping."""
+
+
+class Date(NamedTuple):
+    """A day, or a month when `day` is None; `year` is None when it was not written."""
+
+    year: int | None
+    month: int
+    day: int | None
+
+
+class Clock(NamedTuple):
+    """A time of day in minutes after midnight. `either_half`: written without am or pm, so 2:00 may be 14:00."""
+
+    minute: int
+    either_half: bool = False
+
+
+class Span(NamedTuple):
+    """A duration in seconds, known to `unit` seconds."""
+
+    seconds: float
+    unit: float
+
+
+class Code(NamedTuple):
+    """An identifier, a phone number, a version: compared as text, in lower case."""
+
+    text: str
+
+
+Reading = Number | Date | Clock | Span | Code
+
+
+class Figure(NamedTuple):
+    """One figure at `[start:end]` of its text. It may mean any of its options; an option is all of its
+    readings at once."""
+
+    text: str
+    start: int
+    end: int
+    options: tuple[tuple[Reading, ...], ...]
+
+
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTH = (
+    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:t(?:ember)?)?"
+    r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)(?![a-z])\.?"
+)
+_ORDINAL = r"(?:st|nd|rd|th)"
+_HALF = r"(?:[ap]\.m\.|[ap]m\b)"
+_SPACES = "  \u202f\u2009"
+_GROUPED = rf"\d{{1,3}}(?P<sep>[,.'’{_SPACES}])\d{{3}}(?:(?P=sep)\d{{3}})*(?!\d)(?:[.,]\d+)?"
+_INDIAN = r"\d{1,2}(?:,\d{2})+,\d{3}(?!\d)(?:\.\d+)?"
+_PLAIN = r"\d+(?:[.,]\d+)?(?:e[+-]?\d{1,2}(?!\d))?"
+_CURRENCY = (
+    r"(?:[a-z]{0,3}[$€£¥₹₩]|(?:usd|eur|gbp|jpy|chf|cny|inr|cad|aud|nzd|sek|nok|dkk|pln|brl|mxn|sgd|hkd|krw|zar)\b"
+    r"|rs\.?(?=[ \d]))"
+)
+_SCALES = {
+    "thousand": 1e3, "k": 1e3, "lakh": 1e5, "million": 1e6, "mn": 1e6, "mm": 1e6, "mio": 1e6, "mln": 1e6, "m": 1e6,
+    "crore": 1e7, "billion": 1e9, "bn": 1e9, "b": 1e9, "trillion": 1e12, "tn": 1e12, "t": 1e12,
+}  # fmt: skip
+_SCALE = r"(?:[\s-]?(?:thousand|million|billion|trillion|lakh|crore|mio|mln|mn|mm|bn|tn)s?|[kmbt])(?![a-z\d])"
+_UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_UNIT = r"(?:milliseconds?|msecs?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d|weeks?|w)(?![a-z\d])"
+_TOKEN = re.compile(
+    rf"""
+      (?P<iso>(?<![\w.-])\d{{4}}[-/]\d{{1,2}}[-/]\d{{1,2}}(?!\d)
+          (?:t\d{{2}}:\d{{2}}(?::\d{{2}}(?:\.\d+)?)?(?:z|[+-]\d{{2}}:?\d{{2}})?)?)
+    | (?P<monthday>(?<![a-z]){_MONTH}\s+\d{{1,2}}{_ORDINAL}?(?!\d|:\d)
+          (?:\s*(?:-|–|to|and|through|&)\s*\d{{1,2}}{_ORDINAL}?(?![\d:./%]|\s*{_HALF}|\s+[a-z]))?(?:,?\s+\d{{4}}(?!\d))?)
+    | (?P<monthyear>(?<![a-z]){_MONTH},?\s+\d{{4}}(?!\d))
+    | (?P<daymonth>(?<![\w.,])\d{{1,2}}{_ORDINAL}?(?:\s+of)?[\s-]{_MONTH}(?:,?[\s-]\d{{4}}(?!\d))?)
+    | (?P<numericdate>(?<![\w.])\d{{1,2}}(?P<dsep>[/.-])\d{{1,2}}(?P=dsep)(?:\d{{4}}|\d{{2}})(?!\d|[.]\d))
+    | (?P<time>(?<![\d:.])\d{{1,2}}:\d{{2}}(?::\d{{2}}(?:\.\d+)?)?(?!\d)(?:\s*{_HALF})?(?:\s?\(?\+\d\)?(?!\d))?
+          |(?<![\w.:])\d{{1,2}}\s*{_HALF})
+    | (?P<span>(?<![\w.])\d+(?:\.\d+)?[\s-]?{_UNIT}(?:[\s,]*(?:and\s+)?\d+(?:\.\d+)?[\s-]?{_UNIT})+)
+    | (?P<phone>(?<![\w+])(?:\+\d{{1,3}}[ .-]?(?:\(\d+\)[ .-]?)?\d{{2,4}}(?:[ .-]?\d{{2,4}}){{1,4}}
+          |\(?\d{{3}}\)?[ .-]\d{{3}}[ .-]\d{{4}}|\d{{4}}\ \d{{4}}\ \d{{4}}\ \d{{4}}|\d+(?:-\d+)+)(?!\w))
+    | (?P<dotted>(?<![\w.])\d+(?:\.\d+){{2,}}(?!\w))
+    | (?P<code>(?<![a-z\d_])(?:[a-z_]+(?:[-_.][a-z\d]+)*?[-_.]?\d[a-z\d]*(?:[-_.][a-z\d]+|_+)*
+          |\d[a-z\d]*[a-z_][a-z\d_]*(?:-[a-z\d]+)*))
+    | (?P<slash>(?<![\w.])\d{{1,4}}/\d{{1,4}}(?![\w/]))
+    | (?P<number>(?P<open>\()?(?P<sign>(?<![\w)])[-−])?(?:(?P<currency>{_CURRENCY})[ ]?(?P<sign2>[-−])?)?
+          (?P<digits>{_GROUPED}|{_INDIAN}|{_PLAIN}|(?<!\d)\.\d+)
+          (?:(?:\s?(?P<percent>%|percent\b|per\scent\b|pct\b|percentage\spoints?))|(?P<scale>{_SCALE}))?
+          (?:[\s-]?(?P<money>{_CURRENCY}|dollars?\b|euros?\b|pounds?\b|bucks\b))?
+          (?:[\s-]?(?P<unit>{_UNIT}))?(?P<close>\))?)
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_DIGIT = re.compile(r"\d")
+_PARTS = re.compile(r"(\d+(?:\.\d+)?)[\s-]?([a-z]+)", re.IGNORECASE)
+_NAMED_MONTH = re.compile(_MONTH, re.IGNORECASE)
+_MEASURE = re.compile(
+    rf"(\d+)({_ORDINAL}|bn|mn|mm|tn|[kmbtx]|{_UNIT}|kg|g|mg|km|cm|[kmgt]b|lbs?|oz|ft|mi|px|pts?|p|usd|eur|gbp)",
+    re.IGNORECASE,
+)
+_SCIENTIFIC = re.compile(r"\d{1,15}e\d{1,2}", re.IGNORECASE)
+_BULLETS = r"^[ \t>*_#(\-–•|]*"
+_LIST_NUMBER = re.compile(rf"{_BULLETS}(\d{{1,3}})[.):](?=[\s*_]|$)", re.MULTILINE)
+_LABEL = re.compile(
+    rf"{_BULLETS}(?:\d{{1,3}}[.)][ \t*_]+)?([A-Za-z][A-Za-z ]{{0,30}}?)[ \t]+#?(\d{{1,2}})"
+    r"(?=[*_]*[ \t]*(?:[:.)(\-–|*]|$))",
+    re.MULTILINE,
+)
+_IDIOM = re.compile(r"\b(?:24/7|24/365|50/50|9[- ]to[- ]5)\b")
+_WORD_NAMES = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_WORDS = {word: value for value, word in enumerate(_WORD_NAMES, 1)}
+_WORD = re.compile(r"\b(" + "|".join(_WORDS) + r")\b", re.IGNORECASE)
+_LARGEST_ORDINAL_TO_SKIP = 10
+
+
+def read_figures(text: str) -> list[Figure]:
+    """The figures of a text in order."""
+    if not _DIGIT.search(text):
+        return []
+    if not text.isascii():
+        text = _with_ascii_digits(text)
+    skipped = _numbering(text)
+    skipped.extend(m.span() for m in _IDIOM.finditer(text))
+    figures = []
+    for match in _TOKEN.finditer(text):
+        start, end = match.span()
+        if any(a <= start < b or (start <= a < end and end <= b) for a, b in skipped):
+            continue
+        options = _READERS[match.lastgroup or ""](match)
+        if options:
+            figures.append(Figure(text[start:end].strip(), start, end, tuple(dict.fromkeys(options))))
+    return figures
+
+
+def word_numbers(text: str) -> Iterator[int]:
+    """The numbers from one to twelve that are written as words."""
+    for match in _WORD.finditer(text):
+        yield _WORDS[match[1].lower()]
+
+
+def scale_of(word: str) -> float | None:
+    """What `million`, `k`, `bn` multiply by; None for another word."""
+    lower = word.lower()
+    return _SCALES.get(lower) or _SCALES.get(lower.removesuffix("s"))
+
+
+def unit_seconds(word: str) -> float | None:
+    """How many seconds one `ms`, `minutes`, `hrs`, … is; None for another word."""
+    lower = word.lower()
+    if not re.fullmatch(_UNIT, lower):
+        return None
+    if lower.startswith(("ms", "milli")):
+        return _UNITS["ms"]
+    return _UNITS["min"] if lower.startswith("mi") else _UNITS[lower[0]]
+
+
+def _with_ascii_digits(text: str) -> str:
+    return "".join(str(unicodedata.digit(c)) if not c.isascii() and c.isdecimal() else c for c in text)
+
+
+def _numbering(text: str) -> list[tuple[int, int]]:
+    """Where list numbers and counting labels stand. They must count: 1, or one more than one before."""
+    spans: list[tuple[int, int]] = []
+    seen: set[tuple[str, int]] = set()
+    for pattern, label_group, number_group in ((_LIST_NUMBER, 0, 1), (_LABEL, 1, 2)):
+        for match in pattern.finditer(text):
+            label = match[label_group].lower() if label_group else ""
+            number = int(match[number_group])
+            if number == 1 or (label, number - 1) in seen:
+                seen.add((label, number))
+                spans.append((match.start(label_group or number_group), match.end(number_group)))
+    return spans
+
+
+Options = list[tuple[Reading, ...]]
+
+
+def _year(text: str) -> int:
+    return int(text) if len(text) == 4 else 2000 + int(text)
+
+
+def _date(year: int | None, month: int, day: int | None) -> Options:
+    return [(Date(year, month, day),)] if 1 <= month <= 12 and (day is None or 1 <= day <= 31) else []
+
+
+def _numbers(text: str) -> tuple[Number, ...]:
+    return tuple(Number(float(digits)) for digits in re.findall(r"\d+", text))
+
+
+def _iso(match: re.Match[str]) -> Options:
+    text = match[0]
+    year, month, day = (int(part) for part in re.split(r"[-/tT]", text)[:3])
+    options = _date(year, month, day)
+    clock = re.search(r"[tT](\d\d):(\d\d)", text)
+    if options and clock:
+        return [(*options[0], Clock(int(clock[1]) * 60 + int(clock[2])))]
+    return options or [_numbers(text)]
+
+
+def _month_number(text: str) -> int:
+    found = _NAMED_MONTH.search(text)
+    return _MONTHS.index(found[0][:3].lower()) + 1 if found else 0
+
+
+def _named_date(match: re.Match[str]) -> Options:
+    text = match[0]
+    month = _month_number(text)
+    digits = re.findall(r"\d+", text)
+    year = int(digits.pop()) if len(digits[-1]) == 4 else None
+    days = [int(d) for d in digits]
+    if any(not 1 <= day <= 31 for day in days):
+        return [_numbers(text)]
+    options: Options = [tuple(Date(year, month, day) for day in days) if days else (Date(year, month, None),)]
+    if year is None and re.search(r"\b(?:may|march|mar)\b", text):
+        options.append(_numbers(text))
+    return options
+
+
+def _numeric_date(match: re.Match[str]) -> Options:
+    first, second, last = (part for part in re.split(r"[/.-]", match[0]))
+    year, a, b = _year(last), int(first), int(second)
+    return _date(year, a, b) + _date(year, b, a) or [(Code(match[0]),)]
+
+
+def _time(match: re.Match[str]) -> Options:
+    text = match[0].lower()
+    digits = [int(d) for d in re.findall(r"\d+", text.split("+")[0])]
+    hour, minute = digits[0], digits[1] if len(digits) > 1 else 0
+    half = re.search(r"([ap])\.?m", text)
+    if hour > 23 or minute > 59 or (half and not 1 <= hour <= 12):
+        return [tuple(Number(float(d)) for d in digits)]
+    if half:
+        return [(Clock((hour % 12 + (12 if half[1] == "p" else 0)) * 60 + minute),)]
+    return [(Clock(hour * 60 + minute, 1 <= hour <= 12),), (Span(hour * 3600.0 + minute * 60, 60.0),)]
+
+
+def _span(match: re.Match[str]) -> Options:
+    parts = [(float(n), unit_seconds(unit) or 0.0) for n, unit in _PARTS.findall(match[0])]
+    total = sum(n * seconds for n, seconds in parts)
+    return [
+        (Span(total, min(seconds for _, seconds in parts)),),
+        tuple(Span(n * s, s) for n, s in parts),
+        _numbers(match[0]),
+    ]
+
+
+def _phone(match: re.Match[str]) -> Options:
+    digits = re.findall(r"\d+", match[0])
+    options: Options = [(Code("".join(digits)),)] if sum(map(len, digits)) >= 6 else []
+    if match[0][0].isdigit() and "-" in match[0]:
+        options.append(_numbers(match[0]))
+    return options
+
+
+def _dotted(match: re.Match[str]) -> Options:
+    options: Options = [(Code(match[0]),)]
+    first, *rest = match[0].split(".")
+    if len(first) <= 3 and all(len(part) == 3 for part in rest):
+        options.append((Number(float(match[0].replace(".", ""))),))
+    return options
+
+
+def _code(match: re.Match[str]) -> Options:
+    text = match[0]
+    measure = _MEASURE.fullmatch(text)
+    if measure:
+        return _measure(int(measure[1]), measure[2].lower())
+    if _SCIENTIFIC.fullmatch(text):
+        return [(Number(*_decimal(text)),), (Code(text.lower()),)]
+    return [(Code(text.lower()),)] if any(_is_telling(part) for part in re.split(r"[-_.]", text)) else []
+
+
+def _is_telling(part: str) -> bool:
+    """Whether a piece of an identifier can be invented: `HAT069` and `4OG6T3` can, `Q3` and `OAuth2` are names."""
+    digits = sum(c.isdigit() for c in part)
+    return digits >= 3 or (digits > 0 and len(part) >= 5 and part.isupper())
+
+
+def _measure(value: int, suffix: str) -> Options:
+    if suffix in ("st", "nd", "rd", "th"):
+        return [] if value <= _LARGEST_ORDINAL_TO_SKIP else [(Number(float(value)),)]
+    options: Options = [(Number(float(value)),)]
+    scale, seconds = _SCALES.get(suffix), unit_seconds(suffix)
+    if scale:
+        options.append((Number(value * scale, scale),))
+    if seconds:
+        options.append((Span(value * seconds, seconds),))
+    return options
+
+
+def _slash(match: re.Match[str]) -> Options:
+    a, b = (int(part) for part in match[0].split("/"))
+    options = _date(None, a, b) + _date(None, b, a) + [_numbers(match[0])]
+    return [*options, (Number(a / b, 0.01),)] if b else options
+
+
+def _number(match: re.Match[str]) -> Options:
+    money = bool(match["currency"] or match["money"])
+    in_brackets = bool(match["open"] and match["close"])
+    signed = bool(match["sign"] or match["sign2"])
+    scale = (scale_of(match["scale"].strip(" \t\n-")) or 1.0) if match["scale"] else 1.0
+    bare_letter = bool(match["scale"]) and len(match["scale"]) == 1
+    options: Options = []
+    readings = _digit_readings(match["digits"])
+    for reading in readings[:1] if money and len(readings[-1]) > 1 else readings:
+        for factor in {scale, 1.0 if bare_letter else scale}:
+            options.append(
+                tuple(
+                    Number(-v * factor if signed else v * factor, u * factor, bool(match["percent"]), money, signed)
+                    for v, u in reading
+                )
+            )
+        if in_brackets and money and not signed:
+            options.append(tuple(Number(-v * scale, u * scale, False, money, True) for v, u in reading))
+        seconds = unit_seconds(match["unit"]) if match["unit"] else None
+        if seconds and len(reading) == 1:
+            options.append((Span(reading[0][0] * seconds, reading[0][1] * seconds),))
+    return options
+
+
+def _digit_readings(text: str) -> list[tuple[tuple[float, float], ...]]:
+    """Every way to read digits with separators: each is one or several (value, unit of the last digit)."""
+    separators = re.findall(r"[^\de+-]", text.lower())
+    if not separators or "e" in text.lower():
+        return [(_decimal(text.replace(",", ".")),)]
+    kinds = list(dict.fromkeys(separators))
+    last, groups = separators[-1], re.split(r"\D", text)
+    if len(kinds) > 1:
+        whole = text[: text.rfind(last)]
+        return [(_decimal(re.sub(r"\D", "", whole) + "." + groups[-1]),)]
+    joined: tuple[tuple[float, float], ...] = (_decimal("".join(groups)),)
+    if len(separators) > 1:
+        return [joined]
+    readings = [joined] if len(groups[-1]) == 3 and 1 <= len(groups[0]) <= 3 and groups[0] != "0" else []
+    if last in ".,":
+        readings.append((_decimal((groups[0] or "0") + "." + groups[1]),))
+    if last in _SPACES or (last == "," and not readings[:-1]):
+        readings.append(tuple(_decimal(group) for group in groups if group))
+    return readings
+
+
+def _decimal(text: str) -> tuple[float, float]:
+    mantissa, _, exponent = text.lower().partition("e")
+    decimals = len(mantissa.partition(".")[2])
+    return float(text), 10.0 ** (int(exponent or 0) - decimals)
+
+
+_READERS: dict[str, Callable[[re.Match[str]], Options]] = {
+    "iso": _iso,
+    "monthday": _named_date,
+    "monthyear": _named_date,
+    "daymonth": _named_date,
+    "numericdate": _numeric_date,
+    "time": _time,
+    "span": _span,
+    "phone": _phone,
+    "dotted": _dotted,
+    "code": _code,
+    "slash": _slash,
+    "number": _number,
+}

@@ -1,0 +1,310 @@
+"""What an answer may rest on: the figures that tools, the user and the context gave, indexed for looking up.
+
+A reading is grounded when a source has it: numbers to the precision in which they are written (`4.2 million` rests on
+4187000), percentages on fractions, dates with or without their year, times in 12 or 24 hours, identifiers as text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import date, timedelta
+from itertools import combinations
+from typing import Any
+
+from pytest_agent_replay.contracts.figures import (
+    Clock,
+    Date,
+    Number,
+    Reading,
+    Span,
+    read_figures,
+    scale_of,
+    unit_seconds,
+    word_numbers,
+)
+
+__all__ = ["Grounds"]
+
+_MINUTES_OF_DAY = 24 * 60
+_EPSILON = 1e-9
+_MAX_SUMMED = 10
+_DIGITS = re.compile(r"\d+")
+_KEY_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_UNIT_KEYS = frozenset({"unit", "units", "scale", "denomination", "multiplier"})
+_MONEY_KEYS = frozenset(
+    {"amount", "price", "total", "cost", "fee", "balance", "charge", "charged", "refund", "refunded", "subtotal", "tax"}
+    | {"paid", "cents", "discount"}
+)
+_NEXT_DAY = re.compile(
+    r"\d\s?\(?\+1\b|\b(?:tomorrow|next day|day after|following day|yesterday|day before)\b", re.IGNORECASE
+)
+
+
+class Grounds:
+    """An index of source figures. `add` sources, then ask `holds`."""
+
+    def __init__(self) -> None:
+        self.numbers: dict[float, str] = {}
+        self.lengths: set[int] = set()
+        self._exact: set[float] = set()
+        self._spans: set[float] = set()
+        self._clocks: set[int] = set()
+        self._codes: set[str] = set()
+        self._dates: defaultdict[tuple[int, int | None], set[int | None]] = defaultdict(set)
+        self._years: set[int] = set()
+        self._next_day = False
+        self._sorted: list[float] | None = None
+
+    def add(self, value: Any, label: str, *, prose: bool = False) -> None:
+        """Takes in a JSON value; a text that is JSON is read as JSON. `prose`: a time such as 2:00 may be
+        meant as 14:00."""
+        self._sorted = None
+        if isinstance(value, str):
+            parsed = _parsed(value)
+            if parsed is None:
+                self._add_text(value, label, prose)
+                return
+            value = parsed
+        self._add_value(value, label, prose)
+
+    def holds(self, reading: Reading, tolerance: float = 0.0) -> bool:
+        """Whether a source has this reading. `tolerance` is a fraction of the source's number."""
+        if isinstance(reading, Number):
+            return self._holds_number(reading, tolerance)
+        if isinstance(reading, Date):
+            return self._holds_date(reading)
+        if isinstance(reading, Clock):
+            other = (reading.minute + _MINUTES_OF_DAY // 2) % _MINUTES_OF_DAY
+            return reading.minute in self._clocks or (reading.either_half and other in self._clocks)
+        if isinstance(reading, Span):
+            return any(abs(s - reading.seconds) <= reading.unit / 2 + tolerance * s + _EPSILON for s in self._spans)
+        return self._holds_code(reading.text)
+
+    def nearest(self, value: float) -> tuple[float, str] | None:
+        """The source number that is nearest to `value`, and where it is from."""
+        if not self.numbers:
+            return None
+        found = min(self.numbers, key=lambda number: abs(abs(number) - abs(value)))
+        return found, self.numbers[found]
+
+    # -- taking in
+
+    def _add_value(self, value: Any, label: str, prose: bool) -> None:
+        if isinstance(value, str):
+            self.add(value, label, prose=prose)
+        elif isinstance(value, dict):
+            self._add_mapping(value, label, prose)
+        elif isinstance(value, list):
+            self.lengths.add(len(value))
+            for item in value:
+                self._add_value(item, label, prose)
+            if 2 <= len(value) <= _MAX_SUMMED and all(isinstance(item, dict) for item in value):
+                self._add_sums(value, label)
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            self._add_number(float(value), label)
+
+    def _add_mapping(self, value: dict[str, Any], label: str, prose: bool) -> None:
+        if len(value) > 1 and all(isinstance(item, (dict, list)) for item in value.values()):
+            self.lengths.add(len(value))
+        scales = [s for key in value if key.lower() in _UNIT_KEYS for s in _scales_in(str(value[key]))]
+        for key, item in value.items():
+            if isinstance(item, (int, float)) and not isinstance(item, bool):
+                self._add_keyed_number(key, item, scales, label)
+            else:
+                self._add_value(item, label, prose)
+            if _DIGITS.search(key):
+                self._add_text(key, label, prose)
+        texts = [item for item in value.values() if isinstance(item, str) and 3 < len(item) < 40]
+        if len(texts) > 1:
+            self._add_distances(texts)
+
+    def _add_sums(self, records: list[dict[str, Any]], label: str) -> None:
+        """The total of each number that all records of a short list have, also one level down:
+        `prices.economy` of two legs."""
+        first, *others = [dict(_numbers_of(record)) for record in records]
+        for path, number in first.items():
+            numbers = [other.get(path) for other in others]
+            if None not in numbers:
+                self._add_number(number + sum(n for n in numbers if n is not None), f"{label}, sum of {'.'.join(path)}")
+
+    def _add_keyed_number(self, key: str, number: int | float, scales: list[float], label: str) -> None:
+        """A number under a key that says its unit: `revenue_musd`, `duration_minutes`, `amount_cents`."""
+        value = float(number)
+        self._add_number(value, label)
+        words = [word.lower() for word in _KEY_WORDS.findall(key)]
+        for scale in scales + [s for word in words if len(word) > 1 for s in _scales_in(word)]:
+            self._add_number(value * scale, label)
+        for word in words:
+            seconds = unit_seconds(word) if len(word) > 1 else None
+            if seconds:
+                self._spans.add(value * seconds)
+        if value == int(value) and not _MONEY_KEYS.isdisjoint(words):
+            self._add_number(value / 100, label)
+
+    def _add_number(self, value: float, label: str) -> None:
+        if value == value and abs(value) != float("inf"):
+            self.numbers.setdefault(value, label)
+
+    def _add_distances(self, texts: list[str]) -> None:
+        """Times and days that stand in one record: the time between them is a figure that the record gives."""
+        readings = [r for text in texts for figure in read_figures(text) for r in figure.options[0]]
+        clocks = [r.minute for r in readings if isinstance(r, Clock)]
+        for a, b in combinations(clocks[:8], 2):
+            self._spans.add((b - a) % _MINUTES_OF_DAY * 60.0)
+            self._spans.add((a - b) % _MINUTES_OF_DAY * 60.0)
+        days = [d for r in readings if isinstance(r, Date) and (d := _day(r)) is not None]
+        for first, second in combinations(days[:8], 2):
+            self._spans.add(abs((second - first).days) * 86400.0)
+
+    def _add_text(self, text: str, label: str, prose: bool) -> None:
+        for figure in read_figures(text):
+            for option in figure.options:
+                for reading in option:
+                    self._add_reading(reading, label, prose)
+        for number in word_numbers(text):
+            self._add_number(float(number), label)
+        if _NEXT_DAY.search(text):
+            self._next_day = True
+
+    def _add_reading(self, reading: Reading, label: str, prose: bool) -> None:
+        if isinstance(reading, Number):
+            self._add_number(reading.value, label)
+            if reading.percent:
+                self._add_number(reading.value / 100, label)
+        elif isinstance(reading, Date):
+            self._dates[reading.month, reading.day].add(reading.year)
+            if reading.year is not None:
+                self._years.add(reading.year)
+        elif isinstance(reading, Clock):
+            self._clocks.add(reading.minute)
+            if reading.either_half and prose:
+                self._clocks.add((reading.minute + _MINUTES_OF_DAY // 2) % _MINUTES_OF_DAY)
+        elif isinstance(reading, Span):
+            self._spans.add(reading.seconds)
+        else:
+            self._add_code(reading.text)
+
+    def _add_code(self, text: str) -> None:
+        self._codes.add(text)
+        parts = re.split(r"[-_.]", text)
+        self._codes.update(parts)
+        for digits in _DIGITS.findall(text):
+            if len(digits) >= 3:
+                self._codes.add(digits)
+                self._exact.add(float(digits))
+
+    # -- looking up
+
+    def _holds_number(self, number: Number, tolerance: float) -> bool:
+        value, unit = number.value, number.unit
+        if self._has(value, unit, tolerance, number.signed):
+            return True
+        if number.percent:
+            return self._has(value / 100, unit / 100, tolerance, number.signed)
+        if number.money or unit != 1.0 or number.signed:
+            return False
+        return value in self._exact or value in self._years
+
+    def _has(self, value: float, unit: float, tolerance: float, signed: bool) -> bool:
+        slack = unit / 2 * (1 + _EPSILON) + _EPSILON * abs(value)
+        return self._near(value, slack, tolerance) or (not signed and self._near(-value, slack, tolerance))
+
+    def _near(self, value: float, slack: float, tolerance: float) -> bool:
+        if value in self.numbers:
+            return True
+        if self._sorted is None:
+            self._sorted = sorted(self.numbers)
+        spread = slack + tolerance * abs(value) * 2
+        index = bisect_left(self._sorted, value - spread)
+        while index < len(self._sorted) and self._sorted[index] <= value + spread:
+            source = self._sorted[index]
+            if abs(source - value) <= slack + tolerance * abs(source):
+                return True
+            index += 1
+        return False
+
+    def _holds_date(self, wanted: Date) -> bool:
+        if wanted.month == 0:
+            return any(day == wanted.day for _, day in self._dates)
+        if wanted.day is None:
+            years = {y for (month, _), found in self._dates.items() if month == wanted.month for y in found}
+            return self._fits_year(wanted.year, years)
+        if self._fits_year(wanted.year, self._dates.get((wanted.month, wanted.day), set())):
+            return True
+        return self._next_day and any(
+            self._fits_year(d.year, self._dates.get((d.month, d.day), set())) for d in _beside(wanted)
+        )
+
+    def _fits_year(self, wanted: int | None, found: set[int | None]) -> bool:
+        if wanted is None or wanted in found:
+            return bool(found)
+        return None in found and (wanted in self._years or not self._years or float(wanted) in self.numbers)
+
+    def _holds_code(self, text: str) -> bool:
+        if text in self._codes:
+            return True
+        if text.isdigit():
+            return float(text) in self.numbers or any(_same_phone(text, code) for code in self._codes)
+        telling = [part for part in re.split(r"[-_.]", text) if sum(map(str.isdigit, part)) >= 3 or part.isdigit()]
+        return (
+            len(telling) > 0
+            and telling != [text]
+            and all(part in self._codes or self._is_number(part) for part in telling)
+        )
+
+    def _is_number(self, text: str) -> bool:
+        return text.isdigit() and float(text) in self.numbers
+
+
+def _parsed(text: str) -> Any:
+    """The mapping or list that a text holds as JSON; None for any other text."""
+    if text[:1] not in ("{", "[") and text.lstrip()[:1] not in ("{", "["):
+        return None
+    try:
+        parsed = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return parsed if isinstance(parsed, (dict, list)) else None
+
+
+def _numbers_of(record: dict[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], float]]:
+    for key, item in record.items():
+        if isinstance(item, (int, float)) and not isinstance(item, bool):
+            yield (*prefix, key), float(item)
+        elif isinstance(item, dict) and not prefix:
+            yield from _numbers_of(item, (key,))
+
+
+def _scales_in(text: str) -> list[float]:
+    words = [word.lower() for word in _KEY_WORDS.findall(text)]
+    scales = {scale for word in words if len(word) > 1 and (scale := scale_of(word))}
+    if any(word in ("musd", "meur", "mgbp") for word in words):
+        scales.add(1e6)
+    return sorted(scales)
+
+
+def _day(reading: Date) -> date | None:
+    if reading.year is None or reading.day is None:
+        return None
+    try:
+        return date(reading.year, reading.month, reading.day)
+    except ValueError:
+        return None
+
+
+def _beside(wanted: Date) -> list[Date]:
+    day = _day(wanted if wanted.year is not None else wanted._replace(year=2024))
+    if day is None or not 1 < day.year < 9999:
+        return []
+    near = (day - timedelta(1), day + timedelta(1))
+    return [Date(d.year if wanted.year is not None else None, d.month, d.day) for d in near]
+
+
+def _same_phone(one: str, other: str) -> bool:
+    """Phone numbers with and without their country code."""
+    shorter, longer = sorted((one, other), key=len)
+    return len(shorter) >= 7 and other.isdigit() and longer.endswith(shorter)

@@ -1,0 +1,189 @@
+"""A bound contract and a trace → what each invariant says, and the verdict over all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from pytest_agent_replay.contracts.case import CannotEvaluate, Case, NoAnswer, Services, SessionView
+from pytest_agent_replay.contracts.registry import Finding
+from pytest_agent_replay.contracts.resolve import BoundContract, BoundInvariant
+from pytest_agent_replay.errors import ReplayError
+from pytest_agent_replay.formats.replay import ReplayFile
+from pytest_agent_replay.report.results import InvariantResult, Reproduces
+from pytest_agent_replay.settings import SEVERITIES, Severity
+from pytest_agent_replay.trace.model import Trace
+from pytest_agent_replay.trace.recorded import recorded_trace
+
+__all__ = ["WEIGHTS", "Services", "Verdict", "evaluate", "failing", "reproduces", "score"]
+
+WEIGHTS = {"critical": 3, "high": 2, "medium": 1, "low": 1}
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What a contract says of one session."""
+
+    invariants: list[InvariantResult]
+    score: float | None
+    """Σ passed × weight / Σ weight × 100 over the invariants that were evaluated; None when none was."""
+    outcome: Literal["passed", "failed", "inconclusive"]
+
+
+def evaluate(
+    contract: BoundContract,
+    trace: Trace,
+    replay: ReplayFile,
+    services: Services,
+    *,
+    tags: Iterable[str] = (),
+    fail_on: Severity = "low",
+) -> Verdict:
+    """Judges a new run. `fail_on` is the least severity whose failure fails the whole; critical always does.
+
+    A contract without invariants, or of which none applied, is `inconclusive`.
+    """
+    session = SessionView(trace, replay, services, tags=tags)
+    results = [_result(invariant, session) for invariant in contract.invariants]
+    if all(result.outcome == "skipped" for result in results):
+        return Verdict(results, None, "inconclusive")
+    return Verdict(results, score(results), "failed" if failing(results, fail_on) else "passed")
+
+
+def score(results: Iterable[InvariantResult]) -> float | None:
+    """Σ passed × weight / Σ weight × 100, in percent; None when nothing was evaluated."""
+    counted = [(WEIGHTS[r.severity], r.outcome == "passed") for r in results if r.outcome != "skipped"]
+    total = sum(weight for weight, _ in counted)
+    return sum(weight for weight, passed in counted if passed) / total * 100 if total else None
+
+
+def failing(results: Iterable[InvariantResult], fail_on: Severity = "low") -> list[InvariantResult]:
+    """The failed (or not evaluable) invariants at or above a severity."""
+    counted = SEVERITIES[: SEVERITIES.index(fail_on) + 1]
+    return [r for r in results if r.outcome in ("failed", "error") and r.severity in counted]
+
+
+def reproduces(
+    contract: BoundContract, replay: ReplayFile, services: Services, *, tags: Iterable[str] = ()
+) -> tuple[Reproduces, list[InvariantResult]]:
+    """Judges what production did, as far as the file knows it.
+
+    `yes`: an invariant fails there. `no`: everything that applies was evaluated and holds. `unknown`: none
+    fails, and some
+    could not be evaluated (or none applied). Invariants that could not be evaluated are `skipped` with the reason.
+    """
+    session = SessionView(recorded_trace(replay), replay, services, tags=tags, recorded=True)
+    results = [_result(invariant, session) for invariant in contract.invariants]
+    unknown = [result for result in results if result.outcome == "error"]
+    for result in unknown:
+        result.outcome = "skipped"
+    if any(result.outcome == "failed" for result in results):
+        return "yes", results
+    return ("no" if not unknown and any(r.outcome == "passed" for r in results) else "unknown"), results
+
+
+def _result(invariant: BoundInvariant, session: SessionView) -> InvariantResult:
+    params = invariant.params
+    result = InvariantResult(
+        invariant.id, params.type, params.severity, "passed", description=params.description, evidence={}
+    )
+    try:
+        why_not = _why_skipped(params.when, session)
+        if why_not is not None:
+            result.outcome, result.message = "skipped", why_not
+            return result
+        finding = _quantified(invariant, session)
+    except CannotEvaluate as error:
+        result.outcome, result.message = "error", f"Cannot be evaluated: {error}."
+        return result
+    except ReplayError as error:
+        result.outcome, result.message = "error", str(error)
+        return result
+    except Exception as error:
+        result.outcome, result.message = "error", f"The check raised {type(error).__name__}: {error}"
+        return result
+    result.outcome = "passed" if finding.holds else "failed"
+    result.message = finding.message
+    result.evidence = finding.evidence or {}
+    return result
+
+
+def _why_skipped(when: object, session: SessionView) -> str | None:
+    if when == "always" or _applies(when, session):
+        return None
+    said = when if isinstance(when, str) else ", ".join(f"{k}: {v}" for k, v in dict(when).items())  # type: ignore[call-overload]
+    return f"Not evaluated: its condition ({said}) does not hold in this replay."
+
+
+def _applies(when: object, session: SessionView) -> bool:
+    if isinstance(when, dict):
+        key, name = next(iter(when.items()))
+        if key == "tag":
+            return name in session.tags
+        if key == "tool_failed":
+            return session.tool_failed(name)
+        return bool(Case(session, session.played, whole=True).calls_of(name))
+    if when == "tool_faults_active":
+        return session.tool_failed()
+    if when == "llm_faults_active":
+        return session.llm_failed
+    return (session.llm_failed or session.tool_failed()) is (when == "any_chaos_active")
+
+
+def _quantified(invariant: BoundInvariant, session: SessionView) -> Finding:
+    """The finding over the turns that the invariant is about: it must hold in each, or (`turn: any`) in one."""
+    wants_any = invariant.params.turn == "any"
+    held: Finding | None = None
+    failed: Finding | None = None
+    unknown: CannotEvaluate | None = None
+    for case in _cases(invariant, session):
+        try:
+            finding = _finding(invariant, case)
+        except CannotEvaluate as error:
+            unknown = unknown or error
+            continue
+        if finding.holds is wants_any:
+            return finding
+        held, failed = (finding, failed) if finding.holds else (held, failed or finding)
+    if unknown is not None:
+        raise unknown
+    decided = failed if wants_any else held
+    if decided is None:
+        raise CannotEvaluate("the session has no turn that it could be evaluated on")
+    return decided
+
+
+def _cases(invariant: BoundInvariant, session: SessionView) -> Iterator[Case]:
+    turn, over = invariant.params.turn, invariant.check.over
+    if turn is None and over == "session":
+        yield Case(session, session.played, whole=True)
+        return
+    for number in _turns(turn, over, session):
+        yield Case(session, (number,))
+
+
+def _turns(turn: object, over: str, session: SessionView) -> list[int]:
+    if turn in ("all", "any") or (turn is None and over == "turns"):
+        return session.answered if over == "last" else session.played
+    if turn == "last" or turn is None:
+        return [] if session.last is None else [session.last]
+    numbers: list[int] = turn if isinstance(turn, list) else [turn]  # type: ignore[list-item]
+    for number in numbers:
+        if number not in session.played:
+            known = ", ".join(map(str, session.played)) or "none"
+            raise CannotEvaluate(f"it names turn {number}, but the replay plays {known}")
+    return numbers
+
+
+def _finding(invariant: BoundInvariant, case: Case) -> Finding:
+    try:
+        finding = invariant.check.function(invariant.params, case)
+    except NoAnswer as error:
+        return Finding(False, str(error))
+    if not isinstance(finding, Finding):
+        raise ReplayError(f"The check {invariant.check.name!r} returned {finding!r}, not a Finding.")
+    if not invariant.params.negate:
+        return finding
+    message = f"{finding.message} With `negate`, that must not be." if finding.holds else finding.message
+    return Finding(not finding.holds, message, finding.evidence)
