@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_agent_replay.agents.adapters import AgentAdapter
 from pytest_agent_replay.agents.answers import read_answer
 from pytest_agent_replay.agents.call import TurnInput, make_agent
 from pytest_agent_replay.agents.resolve import import_reference, root_importable
@@ -37,6 +38,7 @@ class RunHooks:
 
     steps: StepHooks | None = None
     interceptors: Sequence[Interceptor] = ()
+    agents: Sequence[AgentAdapter] = ()
 
 
 @dataclass(slots=True)
@@ -105,7 +107,9 @@ class _Run:
 
                 stack.enter_context(placeholder_keys())
             stack.enter_context(root_importable(case.root))
-            self.agent = make_agent(_agent_object(case), name=_agent_name(case))
+            self.agent = make_agent(
+                _agent_object(case), name=_agent_name(case), adapters=case.hooks.agents if case.hooks else ()
+            )
             self._refuse_pretence()
             self.binder = Binder(str(case.root), self.agent.module_names)
             hooks = case.hooks or RunHooks()

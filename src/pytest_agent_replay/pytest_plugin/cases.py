@@ -1,0 +1,217 @@
+"""From a replay, an item and every place where something can be set: the case that the runner runs."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_agent_replay.errors import FormatError, Problem, SettingsError
+from pytest_agent_replay.formats.files import LoadedReplay
+from pytest_agent_replay.formats.replay import Matching, ReplayFile
+from pytest_agent_replay.pytest_plugin.precedence import Given, Layer, merge, pick, settings_of
+from pytest_agent_replay.pytest_plugin.project import SETTINGS, Project, checked_values
+from pytest_agent_replay.runner import Case
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_agent_replay.contracts.resolve import BoundContract
+
+__all__ = ["FixtureValues", "build_case", "marker_values"]
+
+_ORIGINS = {
+    "command line": "--replay-agent",
+    "marker": "marker",
+    "file": "file",
+    "fixture": "fixture replay_agent",
+    "ini": "ini replay_agent",
+}
+
+
+def marker_values(item: pytest.Item) -> dict[str, Any]:
+    """The keyword arguments of the `replay` markers of an item; the closest marker wins. Raises `SettingsError`."""
+    values: dict[str, Any] = {}
+    for mark in item.iter_markers("replay"):
+        values = {**mark.kwargs, **values}
+    return checked_values(values, "@pytest.mark.replay") if values else values
+
+
+class FixtureValues:
+    """The values of the user's fixtures, each set up when it is first needed. None: not given."""
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        self._request = request
+        self._values: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        """The value of the fixture `replay_<name>`. Raises `SettingsError` for an async fixture that nobody awaited."""
+        if name not in self._values:
+            self._values[name] = self._checked(name, self._request.getfixturevalue(f"replay_{name}"))
+        return self._values[name]
+
+    def load_all(self) -> None:
+        """Sets all of them up now: inside of a running event loop, async fixtures no longer can be."""
+        for name in ("agent", "tools", "judge", "embeddings", "overrides", "settings"):
+            self[name]
+
+    def layer(self, *, agent: bool) -> Layer:
+        """The settings among them; the agent's fixture is set up only when asked for."""
+        values = checked_values(self._mapping("settings"), "fixture replay_settings")
+        for name in ("tools", "overrides"):
+            given = self._mapping(name)
+            if given:
+                values[name] = {**values.get(name, {}), **given}
+        if agent and self["agent"] is not None:
+            values["agent"] = self["agent"]
+        return Layer("fixture", values)
+
+    def _mapping(self, name: str) -> Mapping[str, Any]:
+        value = self[name]
+        if value is None:
+            return {}
+        if not isinstance(value, Mapping):
+            raise SettingsError(f"fixture replay_{name}: it must return a mapping, not {value!r}")
+        return value
+
+    @staticmethod
+    def _checked(name: str, value: Any) -> Any:
+        if inspect.iscoroutine(value):
+            value.close()
+        elif not inspect.isasyncgen(value):
+            return value
+        raise SettingsError(
+            f"fixture replay_{name} is async and was not awaited: declare it with `@pytest_asyncio.fixture`, or let it "
+            "depend on `anyio_backend`"
+        )
+
+
+def build_case(
+    project: Project,
+    item: pytest.Item,
+    loaded: LoadedReplay,
+    fixtures: FixtureValues,
+    marker: Mapping[str, Any],
+) -> Case:
+    """Everything that the runner needs. `marker` are values of the `replay` marker, or of a call in the test.
+
+    Raises `ReplayError` for what cannot be used: settings, contract.
+    """
+    replay = loaded.replay
+    upper = (project.command_line, Layer("marker", marker), _file_layer(replay))
+    fixture = fixtures.layer(agent=pick("agent", upper) is None)
+    layers = (*upper, fixture, project.ini)
+    settings = project.settings
+    if marker or fixture.values or upper[2].values:
+        settings = settings_of(layers, SETTINGS)
+    agent = pick("agent", layers)
+    return Case(
+        replay=_with_upper(replay, upper[:2]),
+        id=loaded.id,
+        path=loaded.path,
+        root=project.root,
+        agent=_agent(agent),
+        agent_origin=_ORIGINS[agent.origin] if agent is not None else "",
+        contract=_contract(project, item, loaded, pick("contract", layers)),
+        settings=settings,
+        services=project.services(settings, fixtures["judge"], fixtures["embeddings"]),
+        hooks=project.run_hooks(item),
+        file=loaded.display,
+    )
+
+
+def _file_layer(replay: ReplayFile) -> Layer:
+    values = {"agent": replay.agent, "contract": replay.contract}
+    for name in ("tools", "overrides"):
+        given = getattr(replay, name)
+        if given:
+            values[name] = given
+    return Layer("file", values)
+
+
+def _with_upper(replay: ReplayFile, upper: tuple[Layer, Layer]) -> ReplayFile:
+    """The replay with what command line and marker say in the place of what it says itself."""
+    changed: dict[str, Any] = {}
+    for name in ("tools", "overrides"):
+        given = merge(name, upper)
+        if given:
+            changed[name] = {**(getattr(replay, name) or {}), **given}
+    rules = merge("matching", upper)
+    if rules:
+        changed["matching"] = (replay.matching or Matching()).model_copy(update=rules)
+    return replay.model_copy(update=changed) if changed else replay
+
+
+def _agent(given: Given | None) -> Any:
+    if given is None:
+        return None
+    if given.origin != "file" and isinstance(given.value, str) and given.value.startswith(("http://", "https://")):
+        return {"endpoint": given.value}
+    return given.value
+
+
+def _contract(project: Project, item: pytest.Item, loaded: LoadedReplay, given: Given | None) -> BoundContract | None:
+    if given is None:
+        return None
+    place = _Place(loaded) if given.origin == "file" else _Elsewhere(given)
+    first: FormatError | None = None
+    for path in _contract_bases(project, item, loaded, given.origin):
+        try:
+            return project.contracts.resolve(given.value, path, place)  # type: ignore[arg-type]
+        except FormatError as error:
+            first = first or error
+    raise first or FormatError(place.problem(("contract",), "no place to look for a contract"))
+
+
+def _contract_bases(project: Project, item: pytest.Item, loaded: LoadedReplay, origin: str) -> list[Path]:
+    if origin in ("command line", "ini"):
+        return [project.root / "ini"]
+    if origin == "marker":
+        return [item.path, *(directory / loaded.path.name for directory in loaded.directories)]
+    return [directory / loaded.path.name for directory in loaded.directories]
+
+
+class _Place:
+    """Where in its file a replay names its contract; the file is read again only when a place is asked for."""
+
+    def __init__(self, loaded: LoadedReplay) -> None:
+        self._loaded = loaded
+        self.path = loaded.display
+        self.data = loaded.data
+
+    def at(self, loc: Any = ()) -> Any:
+        value: Any = self.data
+        for step in loc:
+            value = value[step]
+        return value
+
+    def position(self, loc: Any = ()) -> tuple[int, int]:
+        problem = self._loaded.problem(loc, "")
+        return problem.line, problem.column
+
+    def problem(self, loc: Any, message: str) -> Problem:
+        return self._loaded.problem(loc, message)
+
+
+class _Elsewhere:
+    """A contract that was named on the command line, by a marker or in the ini file."""
+
+    def __init__(self, given: Given) -> None:
+        self.path = f"contract ({given.origin})"
+        self.data = {"contract": given.value}
+
+    def at(self, loc: Any = ()) -> Any:
+        value: Any = self.data
+        for step in loc:
+            value = value[step]
+        return value
+
+    def position(self, loc: Any = ()) -> tuple[int, int]:
+        return 0, 0
+
+    def problem(self, loc: Any, message: str) -> Problem:
+        from pytest_agent_replay.formats.loading import field_path
+
+        return Problem(self.path, 0, 0, message, field_path(tuple(loc)[1:]))

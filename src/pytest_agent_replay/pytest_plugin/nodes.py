@@ -1,0 +1,124 @@
+"""Replay files and replays as pytest sees them. The only module that subclasses pytest's classes.
+
+A file is a `pytest.Module` with an empty module, a replay a `pytest.Function`: so fixtures of every scope, marks,
+reruns and the rest of pytest do what they do for tests.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_agent_replay.errors import FormatError, ReplayError
+from pytest_agent_replay.pytest_plugin.playing import RESULTS, ReplayFailed, conclude, note
+from pytest_agent_replay.pytest_plugin.project import project_of
+
+if TYPE_CHECKING:
+    from pytest_agent_replay.formats.files import LoadedReplay, PackedReplay
+
+__all__ = ["ReplayItem", "ReplayModule"]
+
+
+def play(request: pytest.FixtureRequest) -> None:
+    """What every replay item calls; synchronous, so that no plugin for async tests takes the item over."""
+    item = request.node
+    if item.problem is not None:
+        raise ReplayError(item.problem)
+    item.play(request)
+
+
+play.pytestmark = [pytest.mark.replay.mark]  # type: ignore[attr-defined]
+
+
+class ReplayModule(pytest.Module):
+    """One replay file."""
+
+    def _getobj(self) -> ModuleType:
+        return ModuleType(self.path.name.replace(".", "_"))
+
+    def collect(self) -> Iterable[ReplayItem]:
+        """One item for each session of the file; for a file that cannot be loaded, one that fails with the reason."""
+        project = project_of(self.config)
+        try:
+            loaded = project.load(self.path)
+        except FormatError as error:
+            return [self._broken(self.path.name.partition(".")[0] or self.path.name, str(error))]
+        items = []
+        names: set[str] = set()
+        for each in loaded:
+            other = project.duplicate_of(each)
+            problem = None
+            if other is not None:
+                problem = str(each.problem(("id",), f"the id `{each.id}` is taken by {other}; ids are unique in a run"))
+            name = each.id if each.id not in names else f"{each.id}@line-{each.line}"
+            names.add(name)
+            items.append(self._item(name, each, problem))
+        return items
+
+    def _item(self, name: str, loaded: LoadedReplay, problem: str | None) -> ReplayItem:
+        item = self._new(name)
+        item.packed = loaded.packed()
+        item.problem = problem
+        if item.packed.tags:
+            item.extra_keyword_matches.update(item.packed.tags)
+        return item
+
+    def _broken(self, name: str, problem: str) -> ReplayItem:
+        item = self._new("".join(c if c.isprintable() and c not in "[]" else "-" for c in name))
+        item.problem = problem
+        return item
+
+    def _new(self, name: str) -> ReplayItem:
+        # what fixtures an item needs depends on its folder alone, as long as files define none
+        cache = self.config.stash.setdefault(_FIXTURES, {})
+        known = cache.get(self.parent)
+        item: ReplayItem = ReplayItem.from_parent(self, name=name, callobj=play, fixtureinfo=known)
+        if known is None:
+            cache[self.parent] = getattr(item, "_fixtureinfo", None)
+        return item
+
+
+_FIXTURES = pytest.StashKey[dict[Any, Any]]()
+
+
+class ReplayItem(pytest.Function):
+    """One replay."""
+
+    packed: PackedReplay | None = None
+    """None when the file could not be loaded."""
+    problem: str | None = None
+    """Why the replay cannot be run."""
+
+    def play(self, request: pytest.FixtureRequest) -> None:
+        """Runs the replay. Raises `ReplayFailed`, `ReplayError`, or skips."""
+        from pytest_agent_replay.pytest_plugin.cases import FixtureValues, build_case, marker_values
+        from pytest_agent_replay.runner import run_replay
+
+        assert self.packed is not None
+        loaded = self.packed.unpacked()
+        if loaded.replay.parent is not None:
+            pytest.skip("a replay with `parent` is checked, and not run yet")
+        project = project_of(self.config)
+        case = build_case(project, self, loaded, FixtureValues(request), marker_values(self))
+        result = run_replay(case)
+        note(project, self, loaded, result)
+        conclude(project, result, skip=True)
+
+    def runtest(self) -> None:
+        """Forgets the results of an earlier attempt, then runs."""
+        self.stash[RESULTS] = []
+        super().runtest()
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *args: Any, **kwargs: Any) -> Any:
+        """Our own failures and users' mistakes as plain text, without a traceback."""
+        if isinstance(excinfo.value, (ReplayFailed, ReplayError)):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, *args, **kwargs)
+
+    def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
+        """Path, line from 0, and title."""
+        return self.path, (self.packed.line - 1 if self.packed is not None else 0), self.name
