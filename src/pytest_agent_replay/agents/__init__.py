@@ -1,1 +1,1 @@
-"""How an agent under test is found (`load`, `resolve`), called (`call`, `endpoint`, `asgi`) and understood (`answers`)."""
+"""How an agent under test is found (`load`, `resolve`), called (`call`, `endpoint`, `asgi`), and understood."""

@@ -55,7 +55,7 @@ class _AsgiConversation:
         self._loop = SessionLoop(endpoint.title)
 
     def ask(self, turn: TurnInput) -> Any:
-        return self._loop.run(self.ask_async(turn))
+        return self._loop.run(self.ask_async, turn)
 
     async def ask_async(self, turn: TurnInput) -> Any:
         endpoint = self._endpoint
@@ -70,7 +70,7 @@ class _AsgiConversation:
     def close(self) -> None:
         try:
             if self._loop.is_used:
-                self._loop.run(self.aclose())
+                self._loop.run(self.aclose)
         finally:
             self._loop.close()
 

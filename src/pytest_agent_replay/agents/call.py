@@ -177,11 +177,22 @@ class _CallConversation:
         self.is_async = is_async
 
     def ask(self, turn: TurnInput) -> Any:
+        if self.is_async:
+            return self._loop.run(self.ask_async, turn)
         value = self._call(turn)
-        if type(value) is str:
-            return value
-        # a decorator may hide that the agent is async: what it returned tells
-        return self._loop.run(settle_async(value)) if is_async_answer(value) else settle(value)
+        if type(value) is str or not is_async_answer(value):
+            return settle(value)
+        return self._late(value)
+
+    def _late(self, value: Any) -> Any:
+        """A decorator may hide that an agent is async: only what it returned tells."""
+        try:
+            self._loop.check()
+        except AgentError:
+            if inspect.iscoroutine(value):
+                value.close()
+            raise
+        return self._loop.run(settle_async, value)
 
     async def ask_async(self, turn: TurnInput) -> Any:
         return await settle_async(self._call(turn))
@@ -248,7 +259,7 @@ class _OwningConversation:
         self.is_async = inner.is_async
 
     def ask(self, turn: TurnInput) -> Any:
-        return self._loop.run(self._inner.ask_async(turn)) if self.is_async else self._inner.ask(turn)
+        return self._loop.run(self._inner.ask_async, turn) if self.is_async else self._inner.ask(turn)
 
     async def ask_async(self, turn: TurnInput) -> Any:
         return await self._inner.ask_async(turn)
@@ -256,7 +267,7 @@ class _OwningConversation:
     def close(self) -> None:
         try:
             if self._loop.is_used:
-                self._loop.run(self.aclose())
+                self._loop.run(self.aclose)
             else:
                 self._close_sync()
         finally:
@@ -267,7 +278,7 @@ class _OwningConversation:
             if _has_static(self._made, "close"):
                 closing = self._made.close()
                 if is_async_answer(closing):
-                    self._loop.run(settle_async(closing))
+                    self._loop.run(settle_async, closing)
         finally:
             self._inner.close()
 
@@ -294,7 +305,7 @@ class _LateConversation:
         self._loop = SessionLoop(f"agent {agent.name!r}")
 
     def ask(self, turn: TurnInput) -> Any:
-        return self._loop.run(self.ask_async(turn))
+        return self._loop.run(self.ask_async, turn)
 
     async def ask_async(self, turn: TurnInput) -> Any:
         if self._inner is None:
@@ -304,7 +315,7 @@ class _LateConversation:
     def close(self) -> None:
         try:
             if self._inner is not None:
-                self._loop.run(self._inner.aclose())
+                self._loop.run(self._inner.aclose)
         finally:
             self._loop.close()
 

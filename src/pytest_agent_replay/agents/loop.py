@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_agent_replay.errors import AgentError
@@ -31,18 +31,22 @@ class SessionLoop:
         """Whether anything was run."""
         return self._loop is not None
 
-    def run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
-        """The coroutine's result. Raises `AgentError` inside of a running loop, which cannot wait for another one."""
-        if _is_loop_running():
-            coroutine.close()
+    def check(self) -> None:
+        """Raises `AgentError` inside of a running loop, which cannot wait for another one."""
+        asyncio = sys.modules.get("asyncio")
+        if asyncio is not None and asyncio._get_running_loop() is not None:
             raise AgentError(
                 f"{self._title}: it is async and an event loop is running: await `replay.arun()` instead of `run()`"
             )
+
+    def run(self, work: Callable[..., Coroutine[Any, Any, _T]], *args: Any) -> _T:
+        """The result of `work(*args)`. Raises like `check`, before `work` is called."""
+        self.check()
         import asyncio
 
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
-        return self._loop.run_until_complete(coroutine)
+        return self._loop.run_until_complete(work(*args))
 
     def close(self) -> None:
         """Cancels what is still running, and closes the loop."""
@@ -61,8 +65,3 @@ class SessionLoop:
             loop.run_until_complete(loop.shutdown_default_executor())
         finally:
             loop.close()
-
-
-def _is_loop_running() -> bool:
-    asyncio = sys.modules.get("asyncio")
-    return asyncio is not None and asyncio._get_running_loop() is not None

@@ -68,7 +68,7 @@ class Guard:
         if spec.origin is None and spec.submodule_search_locations is not None:
             return  # a namespace package: it has no code, and what is below it is checked by itself
         if not spec.has_location or spec.origin is None:
-            raise Refused(f"module {name!r} is {spec.origin or 'made'} in the interpreter")
+            raise Refused(f"module {name!r}: it is part of the interpreter")
         reason = self._reason(spec.origin)
         if reason:
             raise Refused(f"module {name!r}: {reason}")
@@ -78,7 +78,8 @@ class Guard:
     def check_module(self, module: ModuleType, name: str) -> None:
         """Raises `Refused` for a loaded module that is neither the user's own nor listed."""
         if not self._owns_module(module, name):
-            raise Refused(f"module {name!r} is {getattr(module, '__file__', None) or 'part of the interpreter'}")
+            file = getattr(module, "__file__", None)
+            raise Refused(f"module {name!r}: {self._reason(file) if file else 'it is part of the interpreter'}")
 
     def check_value(self, value: Any, module: ModuleType, name: str) -> None:
         """Raises `Refused` unless `value`, reached from `module` by `name`, was defined in the user's own code.
