@@ -25,6 +25,10 @@ __all__ = [
 ]
 
 
+MAX_SHOWN = 101
+"""So many problems stand in the text of a `FormatError`."""
+
+
 class ReplayError(Exception):
     """Base of everything that this package raises on purpose."""
 
@@ -49,7 +53,10 @@ class FormatError(ReplayError):
 
     def __init__(self, problems: Problem | Sequence[Problem]) -> None:
         self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
-        super().__init__("\n".join(map(str, self.problems)))
+        shown = [str(problem) for problem in self.problems[:MAX_SHOWN]]
+        if len(self.problems) > MAX_SHOWN:
+            shown.append(f"and {len(self.problems) - MAX_SHOWN:,} more problems")
+        super().__init__("\n".join(shown))
 
 
 class SettingsError(ReplayError):

@@ -29,7 +29,7 @@ __all__ = ["MAX_DEPTH", "MAX_FILE_SIZE", "Document", "field_path", "load_documen
 
 MAX_FILE_SIZE = 16 * 1024 * 1024
 MAX_DEPTH = 100
-MAX_NODES = 1_000_000
+MAX_NODES = 250_000
 MAX_ALIASED_NODES = 100_000
 MAX_ALIASED_CHARACTERS = 16 * 1024 * 1024
 MAX_DIGITS = 4300
@@ -64,7 +64,10 @@ def field_path(loc: Loc) -> str:
     """A place as users write it: `("tool_responses", 0, "status")` is `tool_responses[0].status`."""
     text = ""
     for step in loc:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+        if isinstance(step, int):
+            text += f"[{step}]"
+        else:
+            text += f".{_shown(step)}" if text else _shown(step)
     return text
 
 
@@ -269,7 +272,7 @@ class _Composer:
         begin = len(starts)
         starts.append(event.start_mark.index)
         if begin >= MAX_NODES:
-            self._refuse(starts[-1], f"the file has more than {MAX_NODES:,} values")
+            self._refuse(starts[-1], f"more than {MAX_NODES:,} values, too many for YAML; a .json file may have more")
         anchor = event.anchor
         if anchor is not None:
             self.anchors[anchor] = None

@@ -18,6 +18,9 @@ __all__ = ["MAX_PROBLEMS", "Placed", "did_you_mean", "unknown_key", "validate"]
 MAX_PROBLEMS = 100
 """So many problems of one file are listed."""
 
+_MAX_ERRORS = 1000
+_LONGEST_NAME = 100
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -69,14 +72,17 @@ def validate(model_type: type[Model], document: Placed, loc: Loc = ()) -> Model:
     try:
         return model_type.model_validate(value, context=PLAIN)
     except ValidationError as error:
-        errors = [_located(model_type, value, details) for details in error.errors(include_url=False)]
-    raise FormatError(_problems(errors, document, tuple(loc)))
+        details = error.errors(include_url=False)
+    errors = [_located(model_type, value, detail) for detail in details[:_MAX_ERRORS]]
+    raise FormatError(_problems(errors, len(details) - len(errors), document, tuple(loc)))
 
 
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     """`; did you mean `x`?` with the known name that is nearest, or nothing when none is near."""
     from difflib import get_close_matches
 
+    if len(wrong) > _LONGEST_NAME:
+        return ""
     by_plain = {_plain_name(name): name for name in known}
     near = get_close_matches(_plain_name(wrong), by_plain, 1)
     return f"; did you mean `{by_plain[near[0]]}`?" if near else ""
@@ -196,12 +202,12 @@ def _has(value: Any, step: str | int) -> bool:
     return isinstance(value, list) and isinstance(step, int) and 0 <= step < len(value)
 
 
-def _problems(errors: list[_Error], document: Placed, base: tuple[str | int, ...]) -> list[Problem]:
+def _problems(errors: list[_Error], unread: int, document: Placed, base: tuple[str | int, ...]) -> list[Problem]:
     found = list(_resolved(errors, 0))
     problems = [document.problem((*base, *loc), message) for loc, message in found[:MAX_PROBLEMS]]
     problems.sort(key=lambda problem: (problem.line, problem.column))
-    if len(found) > MAX_PROBLEMS:
-        problems.append(Problem(document.path, 0, 0, f"and {len(found) - MAX_PROBLEMS:,} more problems"))
+    if more := len(found) - len(problems) + unread:
+        problems.append(Problem(document.path, 0, 0, f"and {more:,} more problems"))
     return problems
 
 
