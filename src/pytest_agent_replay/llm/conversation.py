@@ -28,7 +28,7 @@ def recorded_messages(replay: ReplayFile, ref: RecordingRef) -> list[dict[str, A
     """
     if ref.turn == 0:
         return []
-    messages = _context(replay.context)
+    messages = [] if replay.turns is None else _context(replay.context)
     for number, turn in enumerate(replay.turn_list[: ref.turn], 1):
         messages.extend(_turn(turn, ref.index if number == ref.turn else None))
     return messages

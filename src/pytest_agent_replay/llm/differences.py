@@ -44,8 +44,10 @@ def _names(request: ModelRequest) -> list[str]:
 
 def _system(recorded: str | None, request: ModelRequest, expected: Messages) -> str:
     now, before = canonical_system(request.messages), canonical_system(expected)
+    if not now:
+        return "the system prompt is missing"
     if digest(before) != recorded:
-        return "the system prompt differs" if now else "the system prompt is missing"
+        return "the system prompt differs"
     return f"the system prompt differs at {_place(content_text(before), content_text(now))}"
 
 

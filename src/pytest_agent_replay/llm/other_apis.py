@@ -18,7 +18,7 @@ _HOSTS = re.compile(
 )
 _SDK_AGENT = re.compile(r"^(Async)?(Azure|AsyncAzure)?(OpenAI|Anthropic)/")
 _POSTED = re.compile(
-    r"/(embeddings|moderations|completions|images/(?:generations|edits|variations)|audio/(?:speech|transcriptions|translations)"
+    r"(?<!/chat)/(embeddings|moderations|completions|images/(?:generations|edits|variations)|audio/(?:speech|transcriptions|translations)"
     r"|messages/count_tokens|[^/]+:(?:embedContent|batchEmbedContents|countTokens))$"
 )
 _LISTED = re.compile(r"/models(/[^/]+){0,2}$")
