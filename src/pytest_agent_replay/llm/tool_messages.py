@@ -190,9 +190,9 @@ def _carries(text: str, value: Any, result: Any) -> bool:
     written = {spelling.strip() for spelling in _spellings(result)}
     if text in written or (value is not None and same(value, known)):
         return True
-    if all(len(spelling) < _TRIVIAL for spelling in written) or known in (None, True, False, "", [], {}):
+    if len(str(result).strip()) < _TRIVIAL or known in (None, True, False, "", [], {}):
         return False
-    if any(len(spelling) >= _TRIVIAL and _stands_in(spelling, text) for spelling in written):
+    if any(_stands_in(spelling, text) for spelling in written):
         return True
     return _contains(value, known) or any(_is_beginning(text, spelling) for spelling in written)
 
@@ -242,6 +242,6 @@ def _contains(value: Any, known: Any) -> bool:
 
 
 def _is_beginning(text: str, spelling: str) -> bool:
-    for mark in _CUT_MARKS:
+    while mark := next((mark for mark in _CUT_MARKS if text.endswith(mark)), None):
         text = text.removesuffix(mark).rstrip()
     return len(text) >= _LEAST_OF_A_CUT and spelling.startswith(text)
