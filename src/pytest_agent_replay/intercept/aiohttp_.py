@@ -12,12 +12,14 @@ import asyncio
 import functools
 import http.client
 import sys
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 from pytest_agent_replay.intercept import wire
 from pytest_agent_replay.intercept.registry import Interceptor, Patcher
+from pytest_agent_replay.intercept.sockets import learn
 from pytest_agent_replay.player.current import current_session
 from pytest_agent_replay.player.http import HttpReply, HttpRequest
 
@@ -49,6 +51,19 @@ def _apply(module: ModuleType, patcher: Patcher) -> None:
         return found
 
     patcher.set(module.BaseConnector, "connect", connect)
+    patcher.set(module.TCPConnector, "_resolve_host", _resolve_host(module.TCPConnector._resolve_host))
+
+
+def _resolve_host(original: Any) -> Any:
+    """Tells the egress guard what the connector knows of a permitted host: it caches, and may ask c-ares."""
+
+    @functools.wraps(original)
+    async def resolve_host(self: Any, host: str, *args: Any, **kwargs: Any) -> Any:
+        found = await original(self, host, *args, **kwargs)
+        learn(host, [entry["host"] for entry in found])
+        return found
+
+    return resolve_host
 
 
 async def _request(req: Any, timeout: Any) -> HttpRequest:
@@ -94,23 +109,27 @@ async def _read_body(req: Any) -> bytes:
 class _Transport(asyncio.Transport):
     """Takes what the client writes, and starts the reply with the first of it."""
 
-    def __init__(self, reply: Iterator[Any]) -> None:
+    def __init__(self, steps: list[Callable[[], None]]) -> None:
         super().__init__({"peername": ("127.0.0.1", 0)})
-        self._reply: Iterator[Any] | None = reply
+        self._steps = deque(steps)
+        self._started = False
         self._closing = False
 
     def write(self, data: Any) -> None:
-        reply, self._reply = self._reply, None
-        if reply is not None:
-            asyncio.get_running_loop().call_soon(self._step, reply)
+        if not self._started:
+            self._started = True
+            asyncio.get_running_loop().call_soon(self._step)
 
     def writelines(self, list_of_data: Any) -> None:
         self.write(b"")
 
-    def _step(self, reply: Iterator[Any]) -> None:
+    def _step(self) -> None:
         """One part of the reply for each turn of the loop, so that a reader gets the parts one by one."""
-        if not self._closing and next(reply, self) is not self:
-            asyncio.get_running_loop().call_soon(self._step, reply)
+        if self._closing:
+            return
+        self._steps.popleft()()
+        if self._steps:
+            asyncio.get_running_loop().call_soon(self._step)
 
     def is_closing(self) -> bool:
         return self._closing
@@ -140,8 +159,7 @@ class _Reply:
         self._raise_early()
         loop = asyncio.get_running_loop()
         protocol = self._module.ResponseHandler(loop)
-        fail = self._reply.failure is not None
-        protocol.connection_made(_Transport(self._fail(protocol) if fail else self._feed(protocol)))
+        protocol.connection_made(_Transport(self._steps(protocol)))
         return connection(connector, self._req.connection_key, protocol, loop)
 
     def _raise_early(self) -> None:
@@ -160,12 +178,12 @@ class _Reply:
             unknown = wire.socket_error(failure, self._reply.message)
             raise kind(key, unknown) from unknown
 
-    def _feed(self, protocol: Any) -> Iterator[None]:
-        for part in wire.render(self._reply, self._req.method):
-            protocol.data_received(part)
-            yield
+    def _steps(self, protocol: Any) -> list[Callable[[], None]]:
+        if self._reply.failure is not None:
+            return [functools.partial(self._fail, protocol)]
+        return [functools.partial(protocol.data_received, part) for part in wire.render(self._reply, self._req.method)]
 
-    def _fail(self, protocol: Any) -> Iterator[None]:
+    def _fail(self, protocol: Any) -> None:
         failure, message = self._reply.failure, self._reply.message
         if failure == "total_timeout":
             protocol.set_exception(asyncio.TimeoutError(*filter(None, [message])))
@@ -176,7 +194,6 @@ class _Reply:
             protocol.set_exception(self._errors.ServerDisconnectedError(message))
         elif failure is not None:
             protocol.connection_lost(wire.socket_error(failure, message))
-        yield
 
 
 def _connection_class(module: ModuleType) -> Any:

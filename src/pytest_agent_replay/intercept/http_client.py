@@ -134,6 +134,7 @@ def _send(original: Any) -> Any:
 
 def _settle(connection: Any, body: bytes) -> None:
     """Asks about the complete request. Raises failures to connect."""
+    connection.__dict__.pop(_OBSERVED, None)
     pending = connection.sock
     request = _request(connection, pending, body)
     try:

@@ -1,6 +1,6 @@
 """The egress guard: a connection that no HTTP interceptor caught is checked before it is opened.
 
-`socket.socket.connect`, `connect_ex` and `sendto`, and the name look-ups `getaddrinfo`, `gethostbyname` and
+`socket.socket.connect`, `connect_ex`, `sendto` and `sendmsg`, and the name look-ups `getaddrinfo`, `gethostbyname` and
 `gethostbyname_ex` ask the session for every host that is not this machine. Loopback, Unix sockets and families other
 than IPv4 and IPv6 are never asked about. asyncio's selector loops, anyio and trio end in these functions.
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 import errno
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -22,7 +22,7 @@ from weakref import WeakKeyDictionary
 from pytest_agent_replay.intercept.registry import Interceptor, Patcher
 from pytest_agent_replay.player.current import SessionLike, current_session
 
-__all__ = ["INTERCEPTORS", "is_local", "permit"]
+__all__ = ["INTERCEPTORS", "is_local", "learn", "permit"]
 
 _permits: WeakKeyDictionary[SessionLike, set[str]] = WeakKeyDictionary()
 _lock = threading.Lock()
@@ -36,6 +36,15 @@ def permit(session: SessionLike, url: str, *proxies: str | None) -> None:
     have no context.
     """
     _add(session, {_host_of(each) for each in (url, _environment_proxy(url), *proxies) if each})
+
+
+def learn(host: str, addresses: Iterable[str]) -> None:
+    """Lets the addresses of a permitted host through, where a client knows them otherwise than by the guarded look-ups.
+
+    That is so with a cache from before the replay, or a resolver of its own.
+    """
+    for session in _permitting(_plain(host)):
+        _add(session, set(map(_plain, addresses)))
 
 
 def _host_of(url: str) -> str:
@@ -61,10 +70,10 @@ def _add(session: SessionLike, hosts: set[str]) -> None:
         _permits[session] = _permits.get(session, set()) | hosts
 
 
-def _permitting(host: str) -> SessionLike | None:
+def _permitting(host: str) -> list[SessionLike]:
     with _lock:
         entries = list(_permits.items())
-    return next((session for session, hosts in entries if host in hosts and not session.is_over), None)
+    return [session for session, hosts in entries if host in hosts and not session.is_over]
 
 
 def _plain(host: Any) -> str:
@@ -89,26 +98,26 @@ def is_local(host: str) -> bool:
     return address.is_loopback or address.is_unspecified
 
 
-def _check(host: Any, port: Any) -> tuple[SessionLike | None, Exception | None]:
-    """The session that lets a connection through (None: nobody needs to), or the error to raise."""
+def _check(host: Any, port: Any) -> tuple[list[SessionLike], Exception | None]:
+    """The sessions that let a connection through (none need to for this machine), or the error to raise."""
     name = "" if host is None else _plain(host)
     if is_local(name):
-        return None, None
-    session = _permitting(name)
-    if session is not None:
-        return session, None
+        return [], None
+    sessions = _permitting(name)
+    if sessions:
+        return sessions, None
     number = int(port) if isinstance(port, int) or (isinstance(port, (str, bytes)) and port.isdigit()) else None
     session = current_session(f"a connection to {name}" + (f":{number}" if number is not None else ""))
     if session is None:
-        return None, None
-    return session, session.check_connection(name, number)
+        return [], None
+    return [session], session.check_connection(name, number)
 
 
-def _refuse(host: Any, port: Any) -> SessionLike | None:
-    session, error = _check(host, port)
+def _refuse(host: Any, port: Any) -> list[SessionLike]:
+    sessions, error = _check(host, port)
     if error is not None:
         raise error
-    return session
+    return sessions
 
 
 def _is_internet(sock: Any, address: Any) -> bool:
@@ -150,6 +159,18 @@ def _guard_sockets(owner: Any, patcher: Patcher) -> None:
     patcher.set(owner, "connect", guarded_connect)
     patcher.set(owner, "connect_ex", guarded_connect_ex)
     patcher.set(owner, "sendto", guarded_sendto)
+    if hasattr(owner, "sendmsg"):
+        patcher.set(owner, "sendmsg", _guarded_sendmsg(owner.sendmsg))
+
+
+def _guarded_sendmsg(original: Any) -> Any:
+    @functools.wraps(original)
+    def guarded_sendmsg(self: Any, *args: Any) -> Any:
+        if len(args) > 3 and _is_internet(self, args[3]):
+            _refuse(args[3][0], args[3][1])
+        return original(self, *args)
+
+    return guarded_sendmsg
 
 
 _LOOK_UPS: dict[str, Callable[[Any], set[str]]] = {
@@ -168,9 +189,9 @@ def _guarded_look_up(
         host = args[0] if args else kwargs.get("host")
         if host is not None and _plain(host) == own_name():
             return original(*args, **kwargs)
-        session = _refuse(host, args[1] if len(args) > 1 else kwargs.get("port"))
+        sessions = _refuse(host, args[1] if len(args) > 1 else kwargs.get("port"))
         found = original(*args, **kwargs)
-        if session is not None:
+        for session in sessions:
             _add(session, {_plain(host)} | addresses(found))
         return found
 

@@ -15,6 +15,8 @@ import http.client
 import inspect
 import sys
 import time
+from collections.abc import Iterator
+from contextvars import ContextVar
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -28,6 +30,10 @@ __all__ = ["INTERCEPTORS"]
 _TUNNEL = "_agent_replay_tunnel"
 _CALLERS = {"requests": "requests", "botocore": "botocore"}
 _CALLER_DEPTH = 16
+
+
+_in_requests: ContextVar[bool] = ContextVar("agent_replay_in_requests", default=False)
+"""Whether the running code is below `requests.Session.send`, which unpacks what `_Carried` brings."""
 
 
 class _Carried(BaseException):
@@ -63,7 +69,7 @@ class _Point:
             body = wire.read_body(options.get("body"))
             options["body"] = body.again
             request = _request(pool, method, full, body.data, options)
-            answer = wire.ask(request, None if pool.proxy is None else str(pool.proxy))
+            answer = wire.ask(request, *_proxies(pool))
             if isinstance(answer, PassThrough):
                 return self.observe(wire.Observation(answer), pool, conn, method, url, options)
             conn.__dict__.pop(_TUNNEL, None)
@@ -116,7 +122,7 @@ class _Point:
         if reply.wait_s:
             time.sleep(reply.wait_s)
         if reply.exception is not None:
-            raise _Carried(reply.exception) if request.client == "requests" else reply.exception
+            raise _Carried(reply.exception) if _in_requests.get() else reply.exception
         if reply.failure is not None:
             self.fail(reply.failure, reply.message, request, pool, conn, url)
         native = http.client.HTTPResponse(
@@ -145,6 +151,14 @@ class _Point:
             raise self.errors.ConnectTimeoutError(conn, text) from cause
         text = message or f"Read timed out. (read timeout={request.read_timeout})"
         raise self.errors.ReadTimeoutError(pool, url, text) from cause
+
+
+def _proxies(pool: Any) -> Iterator[str]:
+    if pool.proxy is not None:
+        yield str(pool.proxy)
+    socks = getattr(pool, "conn_kw", {}).get("_socks_options")
+    if socks:
+        yield str(socks["proxy_host"])
 
 
 def _request(pool: Any, method: str, url: str, body: bytes, options: dict[str, Any]) -> HttpRequest:
@@ -199,22 +213,25 @@ def _wrapped(native: http.client.HTTPResponse, method: str, url: str, pool: Any,
 
 
 def _apply_requests(module: ModuleType, patcher: Patcher) -> None:
-    original = module.HTTPAdapter.send
+    original = module.Session.send
 
     @functools.wraps(original)
-    def send(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+    def send(self: Any, request: Any, **kwargs: Any) -> Any:
+        token = _in_requests.set(True)
         try:
-            return original(self, request, *args, **kwargs)
+            return original(self, request, **kwargs)
         except _Carried as carried:
             exception = carried.exception
+        finally:
+            _in_requests.reset(token)
         if getattr(exception, "request", False) is None:
             exception.request = request  # type: ignore[attr-defined]
         raise exception
 
-    patcher.set(module.HTTPAdapter, "send", send)
+    patcher.set(module.Session, "send", send)
 
 
 INTERCEPTORS = (
     Interceptor("urllib3", "urllib3.connectionpool", _apply),
-    Interceptor("requests", "requests.adapters", _apply_requests),
+    Interceptor("requests", "requests.sessions", _apply_requests),
 )

@@ -13,7 +13,7 @@ import os
 import re
 import socket
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pytest_agent_replay.intercept.sockets import permit
@@ -238,17 +238,17 @@ def has_body(reply: HttpReply, method: str) -> bool:
     return method.upper() != "HEAD" and reply.status not in (204, 304) and reply.status >= 200
 
 
-def render(reply: HttpReply, method: str) -> Iterator[bytes]:
-    """The reply as a server sends it: the head first, then one part for each piece of the body."""
+def render(reply: HttpReply, method: str) -> list[bytes]:
+    """The reply as a server sends it, in one part for each piece of the body; the head comes with the first."""
     headers = reply_headers(reply, method)
-    yield render_head(reply.status, headers)
-    if not has_body(reply, method):
-        return
-    chunked = _is_chunked(headers)
-    for piece in pieces(reply):
-        yield b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece
-    if chunked:
-        yield b"0\r\n\r\n"
+    parts = pieces(reply) if has_body(reply, method) else []
+    if parts and _is_chunked(headers):
+        parts = [b"%x\r\n%b\r\n" % (len(piece), piece) for piece in parts]
+    head, *rest = parts or [b""]
+    rendered = [render_head(reply.status, headers) + head, *rest]
+    if has_body(reply, method) and _is_chunked(headers):
+        rendered[-1] += b"0\r\n\r\n"
+    return rendered
 
 
 def render_head(status: int, headers: Iterable[tuple[str, str]]) -> bytes:

@@ -58,10 +58,13 @@ def test_foreign_connections_are_refused(no_network: list[Any]) -> None:
             udp.sendto(b"x", FAR)
         with pytest.raises(ConnectionRefusedError, match="guard"):
             udp.sendto(b"x", 0, FAR)
+        if hasattr(udp, "sendmsg"):
+            with pytest.raises(ConnectionRefusedError, match="guard"):
+                udp.sendmsg([b"x"], [], 0, FAR)
         assert tcp.connect_ex(FAR) in (errno.ECONNREFUSED, 111)
         with pytest.raises(ConnectionRefusedError, match="guard"):
             socket.create_connection(("db.example.com", 5432))
-    assert session.connections == [FAR] * 4 + [("db.example.com", 5432)]
+    assert session.connections == [FAR] * (5 if hasattr(socket.socket, "sendmsg") else 4) + [("db.example.com", 5432)]
     assert no_network == []
 
 
@@ -163,6 +166,36 @@ def test_environment_proxies_of_live_requests_are_permitted(
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("else.example.com", 80))
     assert session.connections == [("else.example.com", 80)]
+
+
+def test_addresses_that_aiohttp_knows_already(no_network: list[Any]) -> None:
+    """A live request of a session whose addresses were looked up before the replay is let through."""
+    aiohttp = pytest.importorskip("aiohttp")
+
+    async def run() -> None:
+        async with aiohttp.ClientSession() as http:
+            with pytest.raises(aiohttp.ClientError):
+                await http.get("http://api.example.com:8080/")
+            with replaying(Session(PassThrough())) as session, pytest.raises(aiohttp.ClientError):
+                await http.get("http://api.example.com:8080/")
+            assert session.connections == []
+
+    asyncio.run(run())
+    assert set(no_network) == {(FAR[0], 8080)}
+    assert len(no_network) > 1
+
+
+def test_sessions_that_permit_the_same_host_share_its_addresses(no_network: list[Any]) -> None:
+    """An address that was looked up while two sessions permit its host stays allowed when one of them ends."""
+    first, second = Session(), Session()
+    with install(sockets.INTERCEPTORS), activate(second):
+        for each in (first, second):
+            sockets.permit(each, "https://api.example.com/v1")
+        with activate(first):
+            socket.getaddrinfo("api.example.com", 443)
+        first.is_over = True
+        with socket.socket() as tcp, pytest.raises(TimeoutError, match="really tried"):
+            tcp.connect(FAR)
 
 
 def test_permits_end_with_their_session(no_network: list[Any]) -> None:

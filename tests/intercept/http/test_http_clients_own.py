@@ -373,14 +373,15 @@ def test_responses_started_before_the_replay() -> None:
     """The order in which `responses` and the replay begin and end does not matter."""
     requests = pytest.importorskip("requests")
     responses = pytest.importorskip("responses")
-    original = requests.adapters.HTTPAdapter.__dict__["send"]
+    places = (requests.adapters.HTTPAdapter, requests.Session)
+    originals = [each.__dict__["send"] for each in places]
     with responses.RequestsMock() as mocks:
         mocks.add(responses.GET, "http://mocked.example.com/", json="mocked")
         mocks.add_passthru("http://api.example.com")
         with replaying(Session(json_reply("recorded"))):
             assert requests.get("http://mocked.example.com/").json() == "mocked"
             assert requests.get("http://api.example.com/x").json() == "recorded"
-    assert requests.adapters.HTTPAdapter.__dict__["send"] is original
+    assert [each.__dict__["send"] for each in places] == originals
 
 
 def test_callers_of_urllib3_are_told_apart() -> None:

@@ -130,6 +130,29 @@ def test_exceptions_of_requests_are_not_wrapped(kind: str) -> None:
     assert caught.value.request.url == "http://api.example.com/x"
 
 
+def test_exceptions_pass_adapters_of_others() -> None:
+    """The recorded exception also arrives where the adapter is not the one of requests, as with `responses`."""
+    requests, responses = map(pytest.importorskip, ("requests", "responses"))
+    urllib3 = pytest.importorskip("urllib3")
+
+    class Adapter(requests.adapters.BaseAdapter):  # type: ignore[misc, name-defined]
+        def send(self, request: Any, **kwargs: Any) -> Any:
+            return urllib3.PoolManager().request("GET", request.url)
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    error = requests.exceptions.SSLError("bad certificate")
+    session = requests.Session()
+    session.mount("http://own.example.com", Adapter())
+    with replaying(Session(HttpReply(exception=error))), responses.RequestsMock() as mocks:
+        mocks.add_passthru("http://api.example.com")
+        with pytest.raises(requests.exceptions.SSLError):
+            requests.get("http://api.example.com/x")
+    with replaying(Session(HttpReply(exception=error))), pytest.raises(requests.exceptions.SSLError):
+        session.get("http://own.example.com/x")
+
+
 @pytest.mark.parametrize("answer", [StopReplay("enough"), HttpReply(failure="reset"), json_reply(1)])
 def test_urllib3_pool_gets_its_connection_back(answer: Any) -> None:
     """A pool of one blocking connection can be used again after an answer, a failure and a stop."""

@@ -182,7 +182,7 @@ def _patched_places() -> list[int | None]:
     places: list[tuple[Any, str]] = [
         *((http.client.HTTPConnection, each) for each in ("send", "getresponse", "connect", "endheaders")),
         (http.client.HTTPSConnection, "connect"),
-        *((socket.socket, each) for each in ("connect", "connect_ex", "sendto")),
+        *((socket.socket, each) for each in ("connect", "connect_ex", "sendto", "sendmsg")),
         *((socket, each) for each in ("getaddrinfo", "gethostbyname", "gethostbyname_ex")),
     ]
     for module, owner, name in (
@@ -190,12 +190,14 @@ def _patched_places() -> list[int | None]:
         ("urllib3.connectionpool", "HTTPSConnectionPool", "_prepare_proxy"),
         ("urllib3.connectionpool", "HTTPSConnectionPool", "_make_request"),
         ("requests.adapters", "HTTPAdapter", "send"),
+        ("requests.sessions", "Session", "send"),
         ("httpx", "HTTPTransport", "handle_request"),
         ("httpx", "AsyncHTTPTransport", "handle_async_request"),
         ("httpx2", "HTTPTransport", "handle_request"),
         ("httpx2", "AsyncHTTPTransport", "handle_async_request"),
         ("aiohttp.connector", "BaseConnector", "connect"),
         ("aiohttp.connector", "TCPConnector", "connect"),
+        ("aiohttp.connector", "TCPConnector", "_resolve_host"),
         ("httplib2", "HTTPConnectionWithTimeout", "connect"),
     ):
         if module in sys.modules:
