@@ -49,7 +49,7 @@ def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_own_functions_classes_and_objects_may_be_named(project: Project) -> None:
-    """What is defined in modules under the root is the user's own: also decorated, partial, bound, imported and re-exported."""
+    """What is defined under the root is the user's own: also decorated, partial, bound and re-exported."""
     root = project(
         own_a__init__="from .agent import answer as exported, agent as shared",
         own_a__agent="""
@@ -96,7 +96,7 @@ def test_own_functions_classes_and_objects_may_be_named(project: Project) -> Non
     "ref", ["os:system", "subprocess:Popen", "builtins:eval", "sys:exit", "json:dumps", "posixpath:join"]
 )
 def test_libraries_are_refused(tmp_path: Path, ref: str) -> None:
-    """The standard library, built-in modules included, cannot be reached, and the message says how to allow a module."""
+    """The standard library and built-in modules cannot be reached; the message says how to allow a module."""
     message = refused(ref, tmp_path)
     assert "replay_allow_modules" in message
     assert "command line, marker, fixture or ini" in message
@@ -156,7 +156,7 @@ def test_what_a_module_only_passes_on_is_refused(project: Project, ref: str) -> 
 
 
 def test_an_object_imported_from_a_library_is_refused(project: Project, outside: Path) -> None:
-    """A ready-made callable object of a library is out of reach, by name, by star and over another module of the user."""
+    """A ready-made callable object of a library is out of reach: by name, by star, over another own module."""
     (outside / "foreign_c.py").write_text("class Command:\n    def __call__(self, q): return q\ngit = Command()")
     root = project(
         own_c__init__="",

@@ -184,20 +184,37 @@ def _plain(value: Any, path: str, depth: int = 0) -> Json:
     if isinstance(value, (bytes, bytearray)):
         return _decoded(bytes(value), path)
     if isinstance(value, Mapping):
-        return {_key(k, path): _plain(v, _below(path, k), depth + 1) for k, v in value.items()}
+        return _object(value, path, depth)
     named = _fields_of(value)
     if named is not None:
         return {k: _plain(v, _below(path, k), depth + 1) for k, v in named.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(v, f"{path}[{i}]", depth + 1) for i, v in enumerate(value)]
     if isinstance(value, AbstractSet):
-        return sorted((_plain(v, path, depth + 1) for v in value), key=lambda v: json.dumps(v, sort_keys=True))
+        return _sorted([_plain(v, path, depth + 1) for v in value])
     if _has_model_dump(value):
         return _dumped(value, path, depth)
     for kind, convert in _CONVERTED.items():
         if isinstance(value, kind):
             return convert(value)
     raise _unreadable(value, path)
+
+
+def _object(value: Mapping[Any, Any], path: str, depth: int) -> dict[str, Json]:
+    found: dict[str, Json] = {}
+    for key, inner in value.items():
+        name = _key(key, path)
+        if name in found:
+            raise AgentError(f"the agent's answer{_at(path)} has two keys that are {name!r} in JSON")
+        found[name] = _plain(inner, _below(path, name), depth + 1)
+    return found
+
+
+def _sorted(values: list[Json]) -> list[Json]:
+    try:
+        return sorted(values)
+    except TypeError:
+        return sorted(values, key=lambda value: json.dumps(value, sort_keys=True))
 
 
 def _scalar(value: str | int | float, path: str) -> Json:

@@ -1,0 +1,215 @@
+"""What agents return, read as an answer."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import datetime
+import decimal
+import enum
+import json
+import pathlib
+import types
+import uuid
+from typing import Any, NamedTuple
+
+import pydantic
+import pytest
+
+from pytest_agent_replay.agents.answers import Answer, read_answer
+from pytest_agent_replay.errors import AgentError
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+class Level(enum.IntEnum):
+    HIGH = 3
+
+
+class Point(NamedTuple):
+    x: int
+    y: int
+
+
+@dataclasses.dataclass
+class Quote:
+    price: decimal.Decimal
+    tags: set[str]
+
+
+class Refund(pydantic.BaseModel):
+    amount: float
+    at: datetime.date
+    content: str = "c"
+
+
+class Text(str):
+    pass
+
+
+def of(**attributes: Any) -> Any:
+    """An object of an unknown class with these attributes."""
+    return types.SimpleNamespace(**attributes)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, None),
+        ("", ""),
+        ("text", "text"),
+        (Text("text"), "text"),
+        (True, True),
+        (3, 3),
+        (2.5, 2.5),
+        ([1, "a", None], [1, "a", None]),
+        ({"a": {"b": [1]}}, {"a": {"b": [1]}}),
+        ({"output": "x"}, {"output": "x"}),
+        ({2: "a", None: "b", True: "c", Colour.RED: "d"}, {"2": "a", "null": "b", "true": "c", "red": "d"}),
+        ((1, 2), [1, 2]),
+        (Point(1, 2), {"x": 1, "y": 2}),
+        ({"b", "a"}, ["a", "b"]),
+        (frozenset({20, 3}), [3, 20]),
+        ({"a", 1, (2,)}, ["a", 1, [2]]),
+        ("é".encode(), "é"),
+        (Colour.RED, "red"),
+        (Level.HIGH, 3),
+        (decimal.Decimal("4.20"), "4.20"),
+        (uuid.UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        (datetime.datetime(2026, 2, 15, 9, 12), "2026-02-15T09:12:00"),
+        (datetime.time(9, 12), "09:12:00"),
+        (datetime.timedelta(minutes=2), 120.0),
+        (pathlib.PurePosixPath("a/b"), "a/b"),
+        (collections.OrderedDict(a=1), {"a": 1}),
+        (Quote(decimal.Decimal("1.5"), {"b", "a"}), {"price": "1.5", "tags": ["a", "b"]}),
+        (Refund(amount=2, at=datetime.date(2026, 1, 2)), {"amount": 2.0, "at": "2026-01-02", "content": "c"}),
+        ([Refund(amount=2, at=datetime.date(2026, 1, 2))], [{"amount": 2.0, "at": "2026-01-02", "content": "c"}]),
+        ({"choices": [{"message": "a"}]}, {"choices": [{"message": "a"}]}),
+        ({"messages": ["a", "b"]}, {"messages": ["a", "b"]}),
+        ({"type": "text", "content": "a"}, {"type": "text", "content": "a"}),
+    ],
+)
+def test_data_stays_data(value: Any, expected: Any) -> None:
+    """JSON as it is, and everything with fields or a plain JSON form by the documented rule, of JSON's own types."""
+    answer = read_answer(value).output
+    assert answer == expected
+    assert type(answer) is type(expected)
+    assert json.loads(json.dumps(answer)) == expected
+
+
+USER = {"role": "user", "content": "Hi"}
+SAID = {"role": "assistant", "content": "It is 3."}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        SAID,
+        [USER, SAID],
+        {"messages": [USER, SAID]},
+        {"messages": [SAID, {"role": "tool", "content": "7"}], "remaining_steps": 3},
+        {"choices": [{"message": SAID}]},
+        of(choices=[of(message=of(role="assistant", content="It is 3."))]),
+        of(type="ai", content="It is 3."),
+        of(role="assistant", content=[of(type="text", text="It is"), of(type="text", text=" 3.")]),
+        {"role": "assistant", "content": ["It is", {"type": "text", "text": " 3."}, {"type": "image", "url": "x"}]},
+        of(messages=[of(type="human", content="Hi"), of(type="ai", content="It is 3.")]),
+        of(final_output="It is 3."),
+        of(output="It is 3."),
+        of(output_text="It is 3.", output=[1]),
+        of(text="It is 3.", content=b"ignored"),
+        of(content="It is 3."),
+        of(output="It is 3.", all_messages=list),
+        of(output=SAID),
+    ],
+)
+def test_messages_are_read_as_what_the_assistant_said(value: Any) -> None:
+    """Messages, lists of them, chat completions and results of agent libraries, as objects and as mappings."""
+    assert read_answer(value).output == "It is 3."
+
+
+def test_an_assistant_that_said_nothing_gave_no_answer() -> None:
+    """Only tool calls, an empty content or no message of the assistant at all."""
+    assert read_answer({"role": "assistant", "content": None, "tool_calls": []}).output is None
+    assert read_answer({"messages": [USER]}).output is None
+    assert read_answer({"role": "assistant", "content": []}).output is None
+
+
+def test_structured_content_of_a_message_stays_structured() -> None:
+    """A message may carry an object."""
+    assert read_answer({"role": "assistant", "content": {"price": 3}}).output == {"price": 3}
+    assert read_answer(of(final_output=Point(1, 2))).output == {"x": 1, "y": 2}
+
+
+def test_real_openai_objects_are_read() -> None:
+    """The SDK's own completion, with its token counts."""
+    chat = pytest.importorskip("openai.types.chat")
+    completion = chat.ChatCompletion.model_validate(
+        {
+            "id": "c",
+            "created": 1,
+            "model": "m",
+            "object": "chat.completion",
+            "choices": [{"index": 0, "finish_reason": "stop", "message": SAID}],
+            "usage": {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7},
+        }
+    )
+    assert read_answer(completion) == Answer("It is 3.", {"input_tokens": 5, "output_tokens": 2})
+    assert read_answer(completion.choices[0].message).output == "It is 3."
+
+
+def test_token_counts_are_read_by_both_names() -> None:
+    """Of OpenAI's and Anthropic's objects, and LangChain's mapping; other usage is left out."""
+    assert read_answer({**SAID, "usage": {"input_tokens": 1, "output_tokens": 2}}).usage == {
+        "input_tokens": 1,
+        "output_tokens": 2,
+    }
+    message = of(type="ai", content="x", usage_metadata={"input_tokens": 1, "output_tokens": 2, "total_tokens": 3})
+    assert read_answer(message).usage == {"input_tokens": 1, "output_tokens": 2}
+    assert read_answer(of(content="x", usage=lambda: 1)).usage is None
+    assert read_answer("x").usage is None
+
+
+class Opaque:
+    pass
+
+
+LOOP: list[Any] = []
+LOOP.append(LOOP)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (Opaque(), "returned a tests.agents.test_answers.Opaque, which cannot be read as an answer. Return text, JSON"),
+        ({"items": [1, Opaque()]}, "returned a tests.agents.test_answers.Opaque at items[1]"),
+        (of(content=Opaque()), "Opaque"),
+        (Opaque, "returned a type"),
+        (ValueError("x"), "returned a ValueError"),
+        (of(text=lambda: "x"), "SimpleNamespace"),
+        (float("nan"), "nan, which JSON has no number for"),
+        ({"price": float("inf")}, "at price is inf"),
+        (b"\xff", "not UTF-8"),
+        ({(1, 2): 3}, "has the key (1, 2), but JSON's keys are text"),
+        ({1: "a", "1": "b"}, "has two keys that are '1' in JSON"),
+        (LOOP, "nests deeper than 100 levels"),
+    ],
+)
+def test_what_cannot_be_read_is_an_error_not_its_repr(value: Any, expected: str) -> None:
+    """The error says what came back, where in the answer, and what is accepted."""
+    with pytest.raises(AgentError) as caught:
+        read_answer(value)
+    assert expected in str(caught.value)
+
+
+def test_a_model_that_cannot_be_dumped_says_why() -> None:
+    """The dump's own message is kept."""
+
+    class Broken(pydantic.BaseModel):
+        model_config = pydantic.ConfigDict(arbitrary_types_allowed=True)
+        part: Opaque
+
+    with pytest.raises(AgentError, match="whose model_dump raised PydanticSerializationError"):
+        read_answer(Broken(part=Opaque()))
