@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from operator import attrgetter
+from types import FunctionType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from pytest_agent_replay.agents.model import KNOWN_NAMES, TurnInput
 from pytest_agent_replay.errors import AgentError
@@ -16,17 +18,26 @@ __all__ = ["CallPlan", "parameters_of", "plan_agent_call", "plan_factory_call", 
 
 Parameters = list[inspect.Parameter]
 
+_known: WeakKeyDictionary[Callable[..., Any], Parameters] = WeakKeyDictionary()
+"""Reading a signature costs more than a whole turn, and every replay of a suite calls the same agent."""
+
 _VAR = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def parameters_of(target: Callable[..., Any], title: str) -> Parameters:
     """The parameters that a caller fills: without `self`, and without those that a partial fills."""
+    is_lasting = isinstance(target, (FunctionType, type))
+    if is_lasting and target in _known:
+        return _known[target]
     try:
-        return list(inspect.signature(target).parameters.values())
+        parameters = list(inspect.signature(target).parameters.values())
     except (ValueError, TypeError) as error:
         raise AgentError(
             f"{title}: its parameters cannot be read ({error}); wrap it: `def agent(input): return …`"
         ) from error
+    if is_lasting:
+        _known[target] = parameters
+    return parameters
 
 
 def takes_input(parameters: Parameters) -> bool:
