@@ -43,7 +43,7 @@ _NUMBER_STARTS = frozenset("-0123456789")
 _TAG = "tag:yaml.org,2002:"
 _JSON_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{\]}]|[^\s\[\]{}:,"]+', re.DOTALL)
 _JSON_COLON = re.compile(r"\s*:")
-_JSON_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _SCALAR_TAGS: dict[str, type] = {
     f"{_TAG}int": int,
     f"{_TAG}float": float,
@@ -51,6 +51,7 @@ _SCALAR_TAGS: dict[str, type] = {
     f"{_TAG}null": type(None),
 }
 _TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
+_HALF_A_PAIR = "half of a surrogate pair is not text"
 _HINTS = {
     "found character that cannot start any token": "; a value that begins with `@`, a backquote or `%` needs quotes, "
     "and a tab may not indent",
@@ -179,7 +180,7 @@ def _checked(text: str, path: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        _refuse(path, text, error.start, "half of a surrogate pair is not text")
+        _refuse(path, text, error.start, _HALF_A_PAIR)
     return text.removeprefix("\ufeff")
 
 
@@ -262,7 +263,16 @@ class _Composer:
         after = next_event()
         if type(after) is not StreamEndEvent:
             self._refuse(after.start_mark.index, "a second document begins here; a file holds one")
+        if escape := _SURROGATE.search(self.text):
+            self._check_surrogates(data, escape.start())
         return Document(self.path, self.text, data, self.starts)
+
+    def _check_surrogates(self, data: Any, start: int) -> None:
+        # libyaml refuses such escapes itself; the pure parser takes them.
+        try:
+            json.dumps(data, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            self._refuse(start, _HALF_A_PAIR)
 
     def _node(self, event: Any) -> Any:
         kind = type(event)
@@ -409,7 +419,7 @@ def _parse_json(text: str, path: str) -> Any:
         _refuse(path, text, _too_deep_at(text) or 0, _TOO_DEEP)
     if text.count("[") + text.count("{") > MAX_DEPTH and (index := _too_deep_at(text)) is not None:
         _refuse(path, text, index, _TOO_DEEP)
-    if _JSON_SURROGATE.search(text):
+    if _SURROGATE.search(text):
         _check_surrogates(text, path)
     return data
 
@@ -496,11 +506,11 @@ def _number(match: re.Match[str]) -> int | float:
 def _check_surrogates(text: str, path: str) -> None:
     for match in _JSON_TOKEN.finditer(text):
         token = match.group()
-        if _JSON_SURROGATE.search(token):
+        if _SURROGATE.search(token):
             try:
                 json.loads(token).encode()
             except UnicodeEncodeError:
-                _refuse(path, text, match.start(), "this string has half of a surrogate pair, which is not text")
+                _refuse(path, text, match.start(), _HALF_A_PAIR)
 
 
 def _shown(text: str) -> str:
