@@ -34,6 +34,7 @@ _KEPT = frozenset(
     {*_MESSAGES, *_IDS, "task_id", "trial", "reward", "scores", "model", "tools", "functions", "tags", "metadata"}
 )
 _NO_TOOLS = "the tools that the model was offered are not in the transcript: they are not compared"
+_HALF_CHARACTERS = "text with half a character (an unpaired surrogate), which is now U+FFFD"
 
 
 def import_openai_chat(
@@ -165,11 +166,12 @@ def _session(raw: Any, path: Path, where: str, index: int) -> ImportedSession:
     data = {"messages": raw} if isinstance(raw, list) else raw
     if not isinstance(data, dict):
         raise SessionProblem("a session is a list of messages, or an object with `messages` or `traj`")
+    notes = Notes()
+    data = _text_repaired(data, notes)
     messages = next((data[key] for key in _MESSAGES if key in data), None)
     if not isinstance(messages, list):
         known = ", ".join(f"`{key}`" for key in list(data)[:8]) or "nothing"
         raise SessionProblem(f"it needs a list `messages` or `traj`; it has {known}")
-    notes = Notes()
     offered = "tools" in data or "functions" in data
     tools = neutral_tools(data.get("tools"), data.get("functions")) if offered else None
     model = data.get("model") if isinstance(data.get("model"), str) else None
@@ -192,6 +194,17 @@ def _session(raw: Any, path: Path, where: str, index: int) -> ImportedSession:
     if tools is None:
         notes.lose(_NO_TOOLS)
     return ImportedSession(ReplayFile(**given), _wish(data, path.name, index), where, notes)
+
+
+def _text_repaired(value: Any, notes: Notes) -> Any:
+    """The same data without half surrogate pairs, which are left when text was cut off and which no file can hold."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        notes.guess(_HALF_CHARACTERS)
+        repaired = json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return json.loads(repaired)
+    return value
 
 
 def _wish(data: dict[str, Any], file_name: str, index: int) -> str:

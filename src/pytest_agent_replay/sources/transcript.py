@@ -36,7 +36,9 @@ _ERROR_TEXT = re.compile(
     r"|(?:[a-z_][\w.]*\.)?[a-z]\w*(?:error|exception)\s*(?::|\())",
     re.IGNORECASE,
 )
-_ERROR_OBJECT = re.compile(r'\s*\{\s*"(?:error|exception)"\s*:\s*(?!null\b|false\b|""|\{\s*\}|\[\s*\])', re.IGNORECASE)
+_ERROR_OBJECT = re.compile(
+    r'\s*\{\s*"(?:error|exception)"\s*:(?!\s*(?:null\b|false\b|""|\{\s*\}|\[\s*\]))', re.IGNORECASE
+)
 
 UNANSWERED_CALLS = "tool calls without a result (not executed), left out of the model's answers"
 ORPHANS = "tool results that answer no call; recorded by their own name, for any arguments"
