@@ -1,0 +1,120 @@
+"""Recorded model answers in a running session: the agent's own SDK client, caught by the real interceptors."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import openai
+import pytest
+from openai import AsyncOpenAI, OpenAI
+
+from pytest_agent_replay.errors import StopReplay
+from pytest_agent_replay.formats.replay import ReplayFile
+from pytest_agent_replay.intercept import built_in_interceptors
+from pytest_agent_replay.intercept.registry import install
+from pytest_agent_replay.player.session import Session
+from pytest_agent_replay.settings import Settings
+
+NOWHERE = "http://127.0.0.1:9/v1"
+ASK: Any = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}
+
+
+@contextmanager
+def playing(*answers: dict[str, Any], llm: Any = "auto", **file: Any) -> Iterator[Session]:
+    """A session in its first turn, with these recorded answers."""
+    replay = ReplayFile.model_validate({"input": "Hi", "llm_responses": list(answers), **file})
+    session = Session(replay, Settings(llm=llm), label="test")
+    with install(built_in_interceptors()), session:
+        session.begin_turn(1, input="Hi", context=None)
+        yield session
+
+
+def sdk(**options: Any) -> OpenAI:
+    """A client whose real address refuses connections."""
+    return OpenAI(api_key="sk-none", base_url=NOWHERE, **options)
+
+
+def test_whole_and_streamed_answers_sync_and_async() -> None:
+    """Clients made before the replay are answered too; the trace has what was asked and answered."""
+    client, async_client = sdk(), AsyncOpenAI(api_key="sk-none", base_url=NOWHERE)
+
+    async def streamed() -> str:
+        stream = await async_client.chat.completions.create(**ASK, stream=True)
+        return "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
+
+    answers = [{"content": text, "usage": {"input_tokens": 3}} for text in ("one", "two", "three", "four")]
+    with playing(*answers) as session:
+        got = [client.chat.completions.create(**ASK).choices[0].message.content]
+        got.append(
+            "".join(c.choices[0].delta.content or "" for c in client.chat.completions.create(**ASK, stream=True))
+        )
+        got.append(asyncio.run(streamed()))
+        with client.chat.completions.stream(**ASK) as stream:
+            got.append(stream.get_final_completion().choices[0].message.content)
+    assert got == ["one", "two", "three", "four"]
+    seen = session.trace.llm_calls
+    assert [(call.content, call.recorded, call.usage) for call in seen] == [
+        (text, True, {"input_tokens": 3}) for text in got
+    ]
+    assert seen[0].messages == [{"role": "user", "content": "Hi"}]
+
+
+def test_retries_of_the_sdk_run_without_sleeping() -> None:
+    """429 and 503 with a wait of 20 s, then success: the SDK's own retries, in no time."""
+    headers = {"retry-after": "20"}
+    started = time.perf_counter()
+    with playing(
+        {"status": 429, "error": "slow down", "headers": headers}, {"status": 503, "error": "x"}, {"content": "ok"}
+    ) as session:
+        assert sdk().chat.completions.create(**ASK).choices[0].message.content == "ok"
+    assert time.perf_counter() - started < 2
+    assert [call.failed for call in session.trace.llm_calls] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ({"status": 429, "error": "slow down"}, openai.RateLimitError),
+        ({"status": 0, "error": "Connection refused"}, openai.APIConnectionError),
+        ({"content": "late", "latency_ms": 700_000}, openai.APITimeoutError),
+    ],
+)
+def test_failures_are_the_sdks_own_exceptions(answer: dict[str, Any], error: type[Exception]) -> None:
+    """A status, a refused connection, and a latency over the client's timeout of ten minutes."""
+    with playing(answer), pytest.raises(error):
+        sdk(max_retries=0).chat.completions.create(**ASK)
+
+
+def test_a_request_beyond_the_recording_stops_the_replay() -> None:
+    """The turn ends at once, past the agent's own `except Exception`, and is inconclusive."""
+    with playing({"content": "one"}) as session:
+        sdk().chat.completions.create(**ASK)
+        with pytest.raises(StopReplay, match="the model would have to be asked"):
+            sdk().chat.completions.create(**ASK)
+    assert session.findings.inconclusive is not None
+
+
+def test_recorded_mode_says_that_the_model_was_not_asked() -> None:
+    """The note is among the session's findings."""
+    with playing({"content": "one"}, llm="recorded") as session:
+        sdk().chat.completions.create(**ASK)
+    assert any("the model was not asked" in note for note in session.findings.notes)
+
+
+def test_a_tool_that_ran_for_real_fails_the_item() -> None:
+    """A tool message whose result nobody served is a problem of the session."""
+    call = {"id": "c", "type": "function", "function": {"name": "get_user", "arguments": '{"id": "u1"}'}}
+    messages = [
+        *ASK["messages"],
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": "a real user"},
+    ]
+    with playing({"content": "one"}) as session:
+        sdk().chat.completions.create(model="gpt-4o", messages=messages)
+    [problem] = session.findings.problems
+    assert "get_user" in problem
+    assert "a real user" in problem
