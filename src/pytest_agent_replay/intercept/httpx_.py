@@ -193,7 +193,7 @@ def _replay_streams(sync_base: Any, async_base: Any) -> tuple[Any, Any]:
 
 
 class _Seen:
-    """The part of a live response that went by."""
+    """The part of a live response that went by. The client closes every stream, also one that it read to its end."""
 
     def __init__(self, response: Any, observation: wire.Observation) -> None:
         self._status = response.status_code
@@ -222,7 +222,6 @@ def _tee_stream(base: Any) -> Any:
             except Exception as error:
                 self._seen.failed(error)
                 raise
-            self._seen.ended()
 
         def close(self) -> None:
             self._stream.close()
@@ -245,7 +244,6 @@ def _async_tee_stream(base: Any) -> Any:
             except Exception as error:
                 self._seen.failed(error)
                 raise
-            self._seen.ended()
 
         async def aclose(self) -> None:
             await self._stream.aclose()

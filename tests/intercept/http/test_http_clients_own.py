@@ -256,6 +256,18 @@ def test_generators_can_be_sent_after_they_were_read(module: str, server: Server
     assert [body for _, _, body in server.seen] == [b"part1part2"] * 2
 
 
+@pytest.mark.parametrize("name", ["requests", "urllib3", "http.client", "boto3"])
+@pytest.mark.parametrize("kind", ["file", "generator"])
+def test_uploads_can_be_sent_after_they_were_read(name: str, kind: str, server: Server) -> None:
+    """A file and a generator that are let through go out whole."""
+    if (name, kind) == ("boto3", "generator"):
+        pytest.skip("takes no generator")
+    body: Any = io.BytesIO(b"part1part2") if kind == "file" else iter([b"part1", b"part2"])
+    with replaying(Session(PassThrough())) as session:
+        client(name)(server.url, "POST", body=body)
+    assert [body for _, _, body in server.seen] == [b"part1part2"] == [session.only.body]
+
+
 def test_aiohttp_sends_what_was_read(server: Server) -> None:
     """Async generators, files and forms that were read to be looked at are sent when they are let through."""
     aiohttp = pytest.importorskip("aiohttp")
