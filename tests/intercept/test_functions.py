@@ -137,6 +137,16 @@ def test_kinds_of_functions_keep_their_kind(make_module: MakeModule, play: Play)
     assert m.REAL == []
 
 
+def test_frames_of_intercepted_closures_can_be_looked_at(make_module: MakeModule, play: Play) -> None:
+    """A debugger or a traceback with locals reads the closure's variables."""
+    m: Any = make_module(TOOLS)
+    with play([{"tool": "closure", "error": "down"}]):
+        with pytest.raises(RecordedToolError) as caught:
+            m.CLOSURE("k")
+        frame = next(frame for frame in caught.traceback if frame.name == "closure")
+        assert frame.frame.f_locals["captured"] == []
+
+
 def test_everything_is_put_back(make_module: MakeModule, play: Play) -> None:
     """The very same code objects, also after an exception."""
     m: Any = make_module(TOOLS)
@@ -411,3 +421,51 @@ def test_an_imported_library_function_is_not_taken_for_a_tool(make_module: MakeM
     with play([{"tool": "search", "response": 1}]) as session:
         assert re.search("a", "a") is not None
     assert "search" not in session.bindings
+
+
+NESTED = """
+    REAL = []
+
+    def agent(question):
+        seen = []
+        def lookup(key):
+            seen.append(key)
+            REAL.append(key)
+            return "real"
+        async def alookup(key):
+            seen.append(key)
+            REAL.append(key)
+            return "real"
+        return lookup, alookup
+
+    class Factory:
+        def make(self):
+            def lookup(key):
+                REAL.append(key)
+                return "real"
+            return lookup
+
+    BEFORE, _ = agent("x")
+"""
+
+
+def test_functions_made_in_every_call_are_caught(make_module: MakeModule, play: Play) -> None:
+    """Closures that the agent makes while it runs, and those that it made before; all get their own code back."""
+    m: Any = make_module(NESTED)
+    code = m.agent.__code__
+    recordings: list[dict[str, Any]] = [
+        {"tool": "lookup", "args": {"key": "k"}, "response": "recorded"},
+        {"tool": "alookup", "response": "async"},
+    ]
+    with play(recordings) as session:
+        lookup, alookup = m.agent("q")
+        assert lookup("k") == lookup(key="k") == m.BEFORE("k") == m.Factory().make()("k") == "recorded"
+        assert asyncio.run(alookup("k")) == "async"
+        with pytest.raises(UnrecordedCallError):
+            lookup("other")
+    assert m.REAL == []
+    assert session.bindings["lookup"].endswith("lookup")
+    assert m.agent.__code__ is not None
+    assert m.agent.__code__ == code
+    assert lookup("after") == m.agent("q")[0]("after") == m.BEFORE("after") == "real"
+    assert asyncio.run(alookup("after")) == "real"

@@ -16,7 +16,7 @@ from typing import Any
 from pytest_agent_replay.errors import BindingError
 from pytest_agent_replay.formats.replay import ToolTarget
 from pytest_agent_replay.intercept.finding import Found, OwnModules, as_function, caches_around, resolve_target
-from pytest_agent_replay.intercept.functions import bind_function, release
+from pytest_agent_replay.intercept.functions import bind_function, bind_nested, release
 from pytest_agent_replay.intercept.registry import after_imports
 from pytest_agent_replay.player.http_tools import is_route
 from pytest_agent_replay.player.session import Session
@@ -83,12 +83,21 @@ class Binder:
                     f"the tool {name!r} could be any of {places}: say which in `tools:` of the replay file, for "
                     f"example `tools: {{{name}: {_reference(found[0])}}}`"
                 )
+        if target is None and all("<locals>" in each.where for each in found):
+            self._bind_nested(session, name)
         for each in found:
             bind_function(session, each.function, name, is_method=each.is_method, instance=each.instance)
             session.bound(name, f"function {each.where}")
             self._bound.add(name)
         if found and target is None:
             self._remember_caches(name)
+
+    def _bind_nested(self, session: Session, name: str) -> None:
+        """Functions that the agent makes in each call are caught as they are made."""
+        for parent, code in self._own.find_nested(name):
+            bind_nested(session, parent, code, name)
+            session.bound(name, f"function {parent.__module__}.{parent.__qualname__}.<locals>.{name}")
+            # further ones may exist already, or be made by code that is yet to be imported: the name stays open
 
     def _remember_caches(self, name: str) -> None:
         for module in self._own.modules():

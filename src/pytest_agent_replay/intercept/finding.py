@@ -36,7 +36,7 @@ class OwnModules:
         self._root = os.path.join(os.path.realpath(root), "")
         self._seen: set[str] = set()
         self._own: dict[str, None] = {}
-        self._nested: dict[str, tuple[int, frozenset[str]]] = {}
+        self._nested: dict[str, tuple[int, dict[str, list[FunctionType]]]] = {}
 
     def modules(self) -> list[ModuleType]:
         """The own modules that are loaded now, in the order in which they were imported."""
@@ -75,16 +75,29 @@ class OwnModules:
                 found = _distinct(each for each in search(group, tool) if id(each.function.__globals__) in own)
                 if found:
                     return found
-        if any(tool in self._nested_names(module) for module in modules):
+        if any(tool in self._nested_in(module) for module in modules):
             return _distinct(_closures(tool, {module.__name__ for module in modules}))
         return []
 
-    def _nested_names(self, module: ModuleType) -> frozenset[str]:
-        """Names of functions that the functions of a module define inside themselves."""
+    def find_nested(self, tool: str) -> list[tuple[FunctionType, CodeType]]:
+        """The code of functions named `tool` that functions of these modules make in every call, with the latter."""
+        return [
+            (parent, code)
+            for module in self.modules()
+            for parent in self._nested_in(module).get(tool, ())
+            for code in _nested_codes(parent.__code__)
+            if code.co_name == tool
+        ]
+
+    def _nested_in(self, module: ModuleType) -> dict[str, list[FunctionType]]:
+        """The names of functions that the functions of a module define inside themselves, with the latter."""
         size = len(vars(module))
         cached = self._nested.get(module.__name__)
         if cached is None or cached[0] != size:
-            names = frozenset(_nested_code_names(module))
+            names: dict[str, list[FunctionType]] = {}
+            for function in _functions_of(module):
+                for name in {code.co_name for code in _nested_codes(function.__code__)}:
+                    names.setdefault(name, []).append(function)
             cached = self._nested[module.__name__] = (size, names)
         return cached[1]
 
@@ -127,19 +140,19 @@ def _takes_self(function: FunctionType) -> bool:
     return names[:1] in (("self",), ("cls",))
 
 
-def _nested_code_names(module: ModuleType) -> Iterator[str]:
-    functions: list[Any] = []
+def _functions_of(module: ModuleType) -> Iterator[FunctionType]:
     for value in list(vars(module).values()):
         if isinstance(value, FunctionType) and value.__module__ == module.__name__:
-            functions.append(value)
+            yield value
         elif isinstance(value, type) and value.__module__ == module.__name__:
-            functions.extend(v for v in vars(value).values() if isinstance(v, FunctionType))
-    codes = [function.__code__ for function in functions]
-    while codes:
-        for constant in codes.pop().co_consts:
-            if isinstance(constant, CodeType):
-                yield constant.co_name
-                codes.append(constant)
+            yield from (v for v in vars(value).values() if isinstance(v, FunctionType))
+
+
+def _nested_codes(code: CodeType) -> Iterator[CodeType]:
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield constant
+            yield from _nested_codes(constant)
 
 
 def as_function(value: Any, where: str) -> Found | None:

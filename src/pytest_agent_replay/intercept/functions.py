@@ -7,23 +7,24 @@ session that uses it. A function that is called outside of a session that bound 
 
 from __future__ import annotations
 
+import gc
 import inspect
 import threading
 import time
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
-from types import CodeType, FunctionType
+from types import CellType, CodeType, FunctionType
 from typing import Any
 
-from pytest_agent_replay.errors import BindingError, UnrecordedCallError
+from pytest_agent_replay.errors import BindingError, SessionError, UnrecordedCallError
 from pytest_agent_replay.intercept.returns import rebuild
 from pytest_agent_replay.player.current import current_session
 from pytest_agent_replay.player.revive import tool_exception
 from pytest_agent_replay.player.session import Served, Session
 from pytest_agent_replay.player.values import OPAQUE, to_json
 
-__all__ = ["bind_function", "is_swapped", "release"]
+__all__ = ["bind_function", "bind_nested", "is_swapped", "release"]
 
 _EMPTY = inspect.Parameter.empty
 
@@ -129,13 +130,14 @@ class _Swap:
     """A function whose code is exchanged."""
 
     function: FunctionType
-    code: CodeType
-    original: FunctionType
+    original: Callable[..., Any]
     signature: _Signature
     is_method: bool
-    had_signature: bool
+    undo: Callable[[], None] = field(init=False)
     users: int = 0
     key: int = field(init=False)
+    source: int = 0
+    """`id` of what was exchanged: the function, or the code of functions yet to be made."""
     what: str = field(init=False)
     """The call in error texts."""
 
@@ -175,10 +177,8 @@ def release(session: Session) -> None:
             swap = binding.swap
             swap.users -= 1
             if not swap.users:
-                del _swaps[key]
-                swap.function.__code__ = swap.code
-                if not swap.had_signature:
-                    swap.function.__dict__.pop("__signature__", None)
+                del _swaps[swap.source]
+                swap.undo()
 
 
 def _swap_in(function: FunctionType, is_method: bool) -> _Swap:
@@ -191,40 +191,122 @@ def _swap_in(function: FunctionType, is_method: bool) -> _Swap:
     cached = _signatures.get(function)
     if cached is None or cached[0] is not code:
         cached = _signatures[function] = (code, _Signature.of(function))
-    swap = _Swap(function, code, original, cached[1], is_method, had_signature)
+    swap = _Swap(function, original, cached[1], is_method, source=id(function))
     try:
         function.__code__ = _trampoline(code, swap)
     except ValueError as error:
         raise BindingError(f"{function.__module__}.{function.__qualname__} cannot be intercepted: {error}") from None
     if not had_signature:
         function.__signature__ = swap.signature.whole  # type: ignore[attr-defined]
-    _swaps[id(function)] = swap
+
+    def undo() -> None:
+        function.__code__ = code
+        if not had_signature:
+            function.__dict__.pop("__signature__", None)
+
+    swap.undo = undo
+    _swaps[swap.source] = swap
     return swap
+
+
+# -- functions that are made anew in every call of another one
+
+
+def bind_nested(session: Session, parent: FunctionType, code: CodeType, tool: str) -> None:
+    """Makes calls of the functions that `parent` will make from its constant `code` calls of `tool`, for this session.
+
+    Those that it made while this held get their own code back at the end.
+    """
+    with _lock:
+        swap = _swaps.get(id(code)) or _swap_nested(parent, code)
+        if swap.key not in session.functions:
+            swap.users += 1
+            session.functions[swap.key] = _Binding(session, tool, swap)
+
+
+def _swap_nested(parent: FunctionType, code: CodeType) -> _Swap:
+    cells = tuple(CellType() for _ in code.co_freevars)
+    # which parameters have defaults is known only once a function is made: here all may be absent
+    stand_in = FunctionType(code, parent.__globals__, code.co_name, (None,) * code.co_argcount, cells)
+    keyword_only = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    stand_in.__kwdefaults__ = dict.fromkeys(keyword_only)
+    stand_in.__qualname__ = f"{parent.__qualname__}.<locals>.{code.co_name}"
+
+    def unknown(*args: Any, **kwargs: Any) -> Any:
+        raise SessionError(
+            f"{stand_in.__qualname__}() was made while a replay answered for it, and cannot run for real in it: move "
+            "the tool to the top of its module"
+        )
+
+    signature = _Signature.of(stand_in)
+    signature.defaults.clear()
+    swap = _Swap(stand_in, unknown, signature, _takes_self(code), source=id(code))
+    trampoline = _trampoline(code, swap)
+    parent.__code__ = _with_constant(parent.__code__, code, trampoline)
+
+    def undo() -> None:
+        parent.__code__ = _with_constant(parent.__code__, trampoline, code)
+        for made in gc.get_objects():
+            if type(made) is FunctionType and made.__code__ is trampoline:
+                made.__code__ = code
+
+    swap.undo = undo
+    _swaps[swap.source] = swap
+    return swap
+
+
+def _takes_self(code: CodeType) -> bool:
+    return code.co_varnames[: min(1, code.co_argcount)] in (("self",), ("cls",))
+
+
+def _with_constant(code: CodeType, old: CodeType, new: CodeType) -> CodeType:
+    """`code` with one constant exchanged, at any depth."""
+    constants = tuple(
+        new if each is old else _with_constant(each, old, new) if isinstance(each, CodeType) else each
+        for each in code.co_consts
+    )
+    if all(mine is theirs for mine, theirs in zip(constants, code.co_consts, strict=True)):
+        return code
+    return code.replace(co_consts=constants)
 
 
 # -- trampolines: code of the same kind as the original, which hands the call to a handler kept among its constants
 
 _MARK = 7.25e77
 _SOURCES = {
-    "sync": "def f(*args, **kwargs):\n    handler = {mark}\n    return handler(args, kwargs)",
-    "async": "async def f(*args, **kwargs):\n    handler = {mark}\n    return await handler(args, kwargs)",
-    "generator": "def f(*args, **kwargs):\n    handler = {mark}\n    return (yield from handler(args, kwargs))",
+    "sync": "def f(*args, **kwargs):\n  handler = {mark}\n  return handler(args, kwargs)\n  {free}",
+    "async": "async def f(*args, **kwargs):\n  handler = {mark}\n  return await handler(args, kwargs)\n  {free}",
+    "generator": "def f(*args, **kwargs):\n  handler = {mark}\n  return (yield from handler(args, kwargs))\n  {free}",
     "async generator": (
-        "async def f(*args, **kwargs):\n    handler = {mark}\n"
-        "    async for item in handler(args, kwargs):\n        yield item"
+        "async def f(*args, **kwargs):\n  handler = {mark}\n"
+        "  async for item in handler(args, kwargs):\n    yield item\n  return\n  {free}"
     ),
 }
-_templates: dict[str, CodeType] = {}
+_templates: dict[tuple[str, int], CodeType] = {}
+
+
+def _template(kind: str, free: int) -> CodeType:
+    """Code of a kind with so many free variables.
+
+    The interpreter takes the closure's cells over only where the code says so; who looks at the locals of a frame whose
+    cells were not taken over crashes the process.
+    """
+    found = _templates.get((kind, free))
+    if found is None:
+        names = [f"free{number:04d}" for number in range(free)]
+        source = _SOURCES[kind].format(mark=_MARK, free="; ".join(names) or "pass")
+        outer = "".join(f"  {name} = None\n" for name in names)
+        inner = "".join(f"  {line}\n" for line in source.splitlines())
+        namespace: dict[str, Any] = {}
+        # our own constant source: nothing of a replay file comes near it
+        exec(compile(f"def outer():\n{outer}{inner}  return f\n", "<agent-replay>", "exec"), namespace)
+        found = _templates[kind, free] = namespace["outer"]().__code__
+    return found
 
 
 def _trampoline(code: CodeType, swap: _Swap) -> CodeType:
     kind = _kind(code)
-    template = _templates.get(kind)
-    if template is None:
-        namespace: dict[str, Any] = {}
-        # our own constant source: nothing of a replay file comes near it
-        exec(compile(_SOURCES[kind].format(mark=_MARK), "<agent-replay>", "exec"), namespace)
-        template = _templates[kind] = namespace["f"].__code__
+    template = _template(kind, len(code.co_freevars))
     handler = _HANDLERS[kind](swap)
     changes: dict[str, Any] = {
         "co_consts": tuple(handler if constant == _MARK else constant for constant in template.co_consts),
@@ -235,8 +317,6 @@ def _trampoline(code: CodeType, swap: _Swap) -> CodeType:
     }
     if hasattr(code, "co_qualname"):
         changes["co_qualname"] = code.co_qualname
-    if code.co_flags & inspect.CO_NESTED:
-        changes["co_flags"] = template.co_flags | inspect.CO_NESTED
     return template.replace(**changes)
 
 

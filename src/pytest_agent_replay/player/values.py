@@ -85,7 +85,8 @@ def _rich_to_json(value: Any) -> Any:
         return next(base(value) for base in (str, int, float) if isinstance(value, base))
     if hasattr(kind, "isoformat"):
         return str(value.isoformat())
-    return str(value) if kind.__module__ in ("uuid", "pathlib", "ipaddress", "yarl", "pydantic.networks") else OPAQUE
+    package = kind.__module__.partition(".")[0]
+    return str(value) if package in ("uuid", "pathlib", "ipaddress", "yarl", "pydantic") else OPAQUE
 
 
 def same(left: Any, right: Any) -> bool:
