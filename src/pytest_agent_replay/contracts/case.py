@@ -68,6 +68,7 @@ class SessionView:
         self.services = services
         self.tags = {*tags, *replay.tags}
         self.recorded = recorded
+        self._recorded_turns = replay.turn_list
         self._grounds: dict[int, Grounds] = {}
 
     # -- turns
@@ -75,7 +76,7 @@ class SessionView:
     @cached_property
     def played(self) -> list[int]:
         """The numbers of the turns in which the user says something."""
-        return [n for n, turn in enumerate(self.replay.turn_list, 1) if turn.is_played]
+        return [n for n, turn in enumerate(self._recorded_turns, 1) if turn.is_played]
 
     @cached_property
     def answered(self) -> list[int]:
@@ -90,7 +91,7 @@ class SessionView:
         return candidates[-1] if candidates else None
 
     def _turn(self, number: int) -> Turn:
-        return self.replay.turn_list[number - 1]
+        return self._recorded_turns[number - 1]
 
     # -- answers
 
@@ -140,7 +141,7 @@ class SessionView:
 
     @cached_property
     def _calls_unknown(self) -> str | None:
-        turns = self.replay.turn_list
+        turns = self._recorded_turns
         if self.replay.turns is not None and any(r.origin == "production" for r in self.replay.tool_responses):
             return "recordings at the top of a file do not say in which turn production called them"
         if any("*" in call.tool for call in self.all_calls):
@@ -157,7 +158,7 @@ class SessionView:
     def llm_is_recorded(self) -> bool:
         """Whether the model's answers are known for every turn."""
         return not self.recorded or all(
-            turn.llm_responses is not None for turn in self.replay.turn_list if turn.is_played
+            turn.llm_responses is not None for turn in self._recorded_turns if turn.is_played
         )
 
     def knows_args(self, call: ToolCallView) -> bool:
@@ -194,7 +195,7 @@ class SessionView:
             found.append((f"the input of turn {event.turn}", event.payload.get("input"), True))
         if self.replay.context is not None:
             found.append(("the context", self.replay.context, True))
-        for number, recorded in enumerate(self.replay.turn_list[:turn], 1):
+        for number, recorded in enumerate(self._recorded_turns[:turn], 1):
             if not recorded.is_played and recorded.output is not None:
                 found.append((f"what was said in turn {number}", recorded.output, True))
         for call in self.all_calls:

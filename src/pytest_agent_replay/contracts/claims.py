@@ -28,7 +28,7 @@ _CLAIM = re.compile(
     | \b(?:has|have)\s{_ADVERBS}been\s{_ADVERBS}{_DONE}
     | \b(?:is|are|'s|’s|you're|you’re)\s(?:now|all|officially|successfully)\s{_ADVERBS}(?:set|done|{_DONE})
     | \b(?:is|are|was|were)\ssuccessfully\s{_DONE}
-    | \byour\s(?:\w+\s){{1,3}}?(?:is|are)\s(?:confirmed|booked|complete|cancell?ed)\b
+    | \byour\s(?:\w+\s){{1,3}}?(?:is|are)\s(?:confirmed|booked|complete|cancell?ed)(?=[.!,;*]|\sand\b|$)
     | \bsuccessfully\s{_DONE}
     """,
     re.VERBOSE | re.IGNORECASE,

@@ -17,12 +17,36 @@ _HEDGE = re.compile(
     re.IGNORECASE,
 )
 _COMPUTES = re.compile(
+    r"\b(?:totals?|totall?ing|sum|altogether|combined|overall|in all|difference|remain\w*|left|average|mean)\b|[=+×]",
+    re.IGNORECASE,
+)
+_COMPUTES_MONEY = re.compile(
     r"\b(?:totals?|totall?ing|sum|altogether|combined|overall|difference|remain\w*|left|balance|owed?|due|refund\w*|sav\w+"
     r"|discount\w*|additional|extra|more|less|increase\w*|decrease\w*|rise|rose|fell|drop\w*|grew|growth|each|per|both|times"
     r"|plus|minus|average|mean|amount\w*|cost\w*|charge\w*|pay\w*|fees?|change|split|covers?|up|down)\b|[=+×*/]",
     re.IGNORECASE,
 )
 _LIST_ITEM = re.compile(r"^[ \t]*(?:\d{1,3}[.)]|[-*•–])[ \t]", re.MULTILINE)
+_COUNTED = re.compile(r"[*_]*(?:[ -][*_]*[A-Za-z]+){1,3}")
+_LABELLED = re.compile(r"([A-Za-z]+s)[*_]*:[ *_]*$")
+_ANNOUNCED = re.compile(r"[^.!?\n]*:[*_]*\s*\n")
+_ANYTHING = frozenset(
+    {
+        "option",
+        "options",
+        "results",
+        "items",
+        "matches",
+        "entries",
+        "records",
+        "choices",
+        "people",
+        "persons",
+        "travelers",
+    }
+    | {"travellers", "guests", "adults", "legs", "segments", "things", "ones"}
+)
+_LEAST_ROUND = 100
 _MAX_COUNT = 20
 _REACH = 6
 _MAX_FACTOR = 12
@@ -35,8 +59,11 @@ class Answers:
     Given is a figure that a source has, one that rounds a given one after a word such as `about`, and what follows from
     given figures within these bounds:
 
-    - a count of up to 20 that is the length of a list that a source gave, or of the list in the answer;
-    - in a line that speaks of a total, a difference, a price each and the like (or has `=` or `+` in it), from the six
+    - a count of up to 20 that is the length of a list that a source gave, when the words after it name the list (`2
+      passengers`; of `options`, `results` and the like: any list), or the length of the list in the answer
+      that it announces;
+    - in a line that speaks of a total, a difference, a price each and the like (or has `=` or `+` in it; for
+    what is neither money nor a percentage, of a total or a difference), from the six
       given figures of the answer that stand nearest before that line, and those in the line: the sum of a run
       of them, the
       sum or difference of two, the product or share of one with a small whole number of the answer, and for
@@ -82,17 +109,19 @@ class Answers:
                 return True
         if not _HEDGE.search(text, max(0, figure.start - 20), figure.start):
             return False
-        return any(
-            len(o) == 1 and isinstance(o[0], Number) and self._grounds.holds(_rounded(o[0])) for o in figure.options
-        )
+        rounded = (_rounded(o[0]) for o in figure.options if len(o) == 1 and isinstance(o[0], Number))
+        return any(number is not None and self._grounds.holds(number) for number in rounded)
 
 
-def _rounded(number: Number) -> Number:
-    """`about 4,000` is known to 1,000, and either side of it."""
+def _rounded(number: Number) -> Number | None:
+    """`about 4,000` is known to 1,000, either side of it, but not beyond a tenth of it. None: it is not a
+    round number."""
     unit = number.unit
+    if not (number.money or number.percent) and abs(number.value) < _LEAST_ROUND:
+        return None
     while unit * 10 <= abs(number.value) and number.value % (unit * 10) == 0:
         unit *= 10
-    return number._replace(unit=unit * 2)
+    return number._replace(unit=2 * min(unit, abs(number.value) / 10)) if unit > number.unit else None
 
 
 class _Derivation:
@@ -118,16 +147,26 @@ class _Derivation:
             if isinstance(reading, Span):
                 follows = self._is_between_times(reading)
             else:
-                follows = self._is_count(reading) or self._is_computed(reading, figure)
+                follows = self._is_count(reading, figure) or self._is_computed(reading, figure)
             if follows:
                 self._add(figure.start, option)
                 return reading
         return None
 
-    def _is_count(self, number: Number) -> bool:
+    def _is_count(self, number: Number, figure: Figure) -> bool:
         if number.money or number.percent or number.signed or number.unit != 1 or not 0 <= number.value <= _MAX_COUNT:
             return False
-        return number.value in self._grounds.lengths or number.value == len(_LIST_ITEM.findall(self._text))
+        counted = _COUNTED.match(self._text, figure.end)
+        words = re.findall(r"[A-Za-z]+", counted[0]) if counted else []
+        labelled = _LABELLED.search(self._text, max(0, figure.start - 40), figure.start)
+        if labelled:
+            words.append(labelled[1])
+        if any(word.lower() in _ANYTHING for word in words):
+            words.extend(self._grounds.listed(number.value))
+        if self._grounds.counts(number.value, words):
+            return True
+        announces = _ANNOUNCED.match(self._text, figure.end) is not None
+        return announces and number.value == len(_LIST_ITEM.findall(self._text))
 
     def _is_between_times(self, span: Span) -> bool:
         clocks = [reading.minute for _, reading in self._given if isinstance(reading, Clock)]
@@ -138,7 +177,7 @@ class _Derivation:
         start = self._text.rfind("\n", 0, figure.start) + 1
         end = self._text.find("\n", figure.end)
         end = end if end >= 0 else len(self._text)
-        if not _COMPUTES.search(self._text, start, end):
+        if not (_COMPUTES_MONEY if number.money or number.percent else _COMPUTES).search(self._text, start, end):
             return False
         values = [operand.value for operand in self._operands(number, start, end)]
         slack = number.unit / 2 * (1 + 1e-9)

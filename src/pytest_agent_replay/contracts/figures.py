@@ -89,8 +89,8 @@ _MONTH = (
 _ORDINAL = r"(?:st|nd|rd|th)"
 _HALF = r"(?:[ap]\.m\.|[ap]m\b)"
 _SPACES = "  \u202f\u2009"
-_GROUPED = rf"\d{{1,3}}(?P<sep>[,.'’{_SPACES}])\d{{3}}(?:(?P=sep)\d{{3}})*(?!\d)(?:[.,]\d+)?"
-_INDIAN = r"\d{1,2}(?:,\d{2})+,\d{3}(?!\d)(?:\.\d+)?"
+_GROUPED = rf"\d{{1,3}}(?P<sep>[,.'’{_SPACES}])\d{{3}}(?:(?P=sep)\d{{3}}){{0,9}}(?!\d)(?:[.,]\d+)?"
+_INDIAN = r"\d{1,2}(?:,\d{2}){1,6},\d{3}(?!\d)(?:\.\d+)?"
 _PLAIN = r"\d+(?:[.,]\d+)?(?:e[+-]?\d{1,2}(?!\d))?"
 _CURRENCY = (
     r"(?:[a-z]{0,3}[$€£¥₹₩]|(?:usd|eur|gbp|jpy|chf|cny|inr|cad|aud|nzd|sek|nok|dkk|pln|brl|mxn|sgd|hkd|krw|zar)\b"
@@ -114,12 +114,13 @@ _TOKEN = re.compile(
     | (?P<numericdate>(?<![\w.])\d{{1,2}}(?P<dsep>[/.-])\d{{1,2}}(?P=dsep)(?:\d{{4}}|\d{{2}})(?!\d|[.]\d))
     | (?P<time>(?<![\d:.])\d{{1,2}}:\d{{2}}(?::\d{{2}}(?:\.\d+)?)?(?!\d)(?:\s*{_HALF})?(?:\s?\(?\+\d\)?(?!\d))?
           |(?<![\w.:])\d{{1,2}}\s*{_HALF})
-    | (?P<span>(?<![\w.])\d+(?:\.\d+)?[\s-]?{_UNIT}(?:[\s,]*(?:and\s+)?\d+(?:\.\d+)?[\s-]?{_UNIT})+)
+    | (?P<span>(?<![\w.])\d+(?:\.\d+)?[\s-]?{_UNIT}(?:[\s,]*(?:and\s+)?\d+(?:\.\d+)?[\s-]?{_UNIT}){{1,4}})
     | (?P<phone>(?<![\w+])(?:\+\d{{1,3}}[ .-]?(?:\(\d+\)[ .-]?)?\d{{2,4}}(?:[ .-]?\d{{2,4}}){{1,4}}
-          |\(?\d{{3}}\)?[ .-]\d{{3}}[ .-]\d{{4}}|\d{{4}}\ \d{{4}}\ \d{{4}}\ \d{{4}}|\d+(?:-\d+)+)(?!\w))
+          |\(?\d{{3}}\)?[ .-]\d{{3}}[ .-]\d{{4}}|\d{{4}}\ \d{{4}}\ \d{{4}}\
+          \d{{4}}|\d{{1,20}}(?:-\d{{1,20}}){{1,8}})(?!\w))
     | (?P<dotted>(?<![\w.])\d+(?:\.\d+){{2,}}(?!\w))
-    | (?P<code>(?<![a-z\d_])(?:[a-z_]+(?:[-_.][a-z\d]+)*?[-_.]?\d[a-z\d]*(?:[-_.][a-z\d]+|_+)*
-          |\d[a-z\d]*[a-z_][a-z\d_]*(?:-[a-z\d]+)*))
+    | (?P<code>(?<![a-z\d_])(?:(?<![a-z\d_][-.])(?=[a-z_.-]*\d)[a-z_][a-z\d_]*(?:[-.][a-z\d_]+)*
+          |\d+[a-z_][a-z\d_]*(?:-[a-z\d]+)*))
     | (?P<slash>(?<![\w.])\d{{1,4}}/\d{{1,4}}(?![\w/]))
     | (?P<number>(?P<open>\()?(?P<sign>(?<![\w)])[-−])?(?:(?P<currency>{_CURRENCY})[ ]?(?P<sign2>[-−])?)?
           (?P<digits>{_GROUPED}|{_INDIAN}|{_PLAIN}|(?<!\d)\.\d+)
@@ -160,7 +161,7 @@ def read_figures(text: str) -> list[Figure]:
     skipped = _numbering(text)
     skipped.extend(m.span() for m in _IDIOM.finditer(text))
     figures = []
-    for match in _TOKEN.finditer(text):
+    for match in _tokens(text):
         start, end = match.span()
         if any(a <= start < b or (start <= a < end and end <= b) for a, b in skipped):
             continue
@@ -168,6 +169,22 @@ def read_figures(text: str) -> list[Figure]:
         if options:
             figures.append(Figure(text[start:end].strip(), start, end, tuple(dict.fromkeys(options))))
     return figures
+
+
+def _tokens(text: str) -> Iterator[re.Match[str]]:
+    """The tokens in order. Each has a digit in it and begins at most one word before its first: the rest is
+    not scanned."""
+    position = 0
+    while (digit := _DIGIT.search(text, position)) is not None:
+        blank = text.rfind(" ", position, digit.start())
+        while blank > position and text[blank - 1] == " ":
+            blank -= 1
+        start = max(position, text.rfind(" ", position, max(blank, position)) + 1)
+        match = _TOKEN.search(text, start)
+        if match is None:
+            return
+        yield match
+        position = match.end()
 
 
 def word_numbers(text: str) -> Iterator[int]:

@@ -10,7 +10,7 @@ import json
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from itertools import combinations
 from typing import Any
@@ -32,6 +32,8 @@ __all__ = ["Grounds"]
 _MINUTES_OF_DAY = 24 * 60
 _EPSILON = 1e-9
 _MAX_SUMMED = 10
+_LEAST_ROUNDED = 10
+_CENT = 0.01
 _DIGITS = re.compile(r"\d+")
 _KEY_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _UNIT_KEYS = frozenset({"unit", "units", "scale", "denomination", "multiplier"})
@@ -49,8 +51,9 @@ class Grounds:
 
     def __init__(self) -> None:
         self.numbers: dict[float, str] = {}
-        self.lengths: set[int] = set()
+        self._lengths: defaultdict[int, set[str]] = defaultdict(set)
         self._exact: set[float] = set()
+        self._cents: set[float] = set()
         self._spans: set[float] = set()
         self._clocks: set[int] = set()
         self._codes: set[str] = set()
@@ -84,6 +87,15 @@ class Grounds:
             return any(abs(s - reading.seconds) <= reading.unit / 2 + tolerance * s + _EPSILON for s in self._spans)
         return self._holds_code(reading.text)
 
+    def counts(self, number: float, words: Iterable[str]) -> bool:
+        """Whether a source has a list of so many of the things that one of `words` names."""
+        stems = {_stem(word) for word in words}
+        return not stems.isdisjoint(self._lengths.get(int(number), set()))
+
+    def listed(self, number: float) -> set[str]:
+        """What the lists of this length hold, by name."""
+        return self._lengths.get(int(number), set())
+
     def nearest(self, value: float) -> tuple[float, str] | None:
         """The source number that is nearest to `value`, and where it is from."""
         if not self.numbers:
@@ -93,34 +105,38 @@ class Grounds:
 
     # -- taking in
 
-    def _add_value(self, value: Any, label: str, prose: bool) -> None:
+    def _add_value(self, value: Any, label: str, prose: bool, name: str | None = None) -> None:
+        """`name` is the key under which the value stands; a value without one is named by where it is from."""
         if isinstance(value, str):
             self.add(value, label, prose=prose)
         elif isinstance(value, dict):
+            if all(isinstance(item, (dict, list)) for item in value.values()):
+                self._add_length(len(value), name or label)
             self._add_mapping(value, label, prose)
         elif isinstance(value, list):
-            self.lengths.add(len(value))
+            self._add_length(len(value), name or label)
             for item in value:
-                self._add_value(item, label, prose)
+                self._add_value(item, label, prose, name)
             if 2 <= len(value) <= _MAX_SUMMED and all(isinstance(item, dict) for item in value):
                 self._add_sums(value, label)
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
             self._add_number(float(value), label)
 
     def _add_mapping(self, value: dict[str, Any], label: str, prose: bool) -> None:
-        if len(value) > 1 and all(isinstance(item, (dict, list)) for item in value.values()):
-            self.lengths.add(len(value))
         scales = [s for key in value if key.lower() in _UNIT_KEYS for s in _scales_in(str(value[key]))]
         for key, item in value.items():
             if isinstance(item, (int, float)) and not isinstance(item, bool):
                 self._add_keyed_number(key, item, scales, label)
             else:
-                self._add_value(item, label, prose)
+                self._add_value(item, label, prose, key)
             if _DIGITS.search(key):
                 self._add_text(key, label, prose)
         texts = [item for item in value.values() if isinstance(item, str) and 3 < len(item) < 40]
         if len(texts) > 1:
             self._add_distances(texts)
+
+    def _add_length(self, length: int, name: str) -> None:
+        self._lengths[length].update(_stem(word) for word in _KEY_WORDS.findall(name))
 
     def _add_sums(self, records: list[dict[str, Any]], label: str) -> None:
         """The total of each number that all records of a short list have, also one level down:
@@ -143,7 +159,7 @@ class Grounds:
             if seconds:
                 self._spans.add(value * seconds)
         if value == int(value) and not _MONEY_KEYS.isdisjoint(words):
-            self._add_number(value / 100, label)
+            self._cents.add(value)
 
     def _add_number(self, value: float, label: str) -> None:
         if value == value and abs(value) != float("inf"):
@@ -195,17 +211,22 @@ class Grounds:
         for digits in _DIGITS.findall(text):
             if len(digits) >= 3:
                 self._codes.add(digits)
-                self._exact.add(float(digits))
+                if digits[0] != "0":
+                    self._exact.add(float(digits))
 
     # -- looking up
 
     def _holds_number(self, number: Number, tolerance: float) -> bool:
         value, unit = number.value, number.unit
+        if unit == 1.0 and abs(value) < _LEAST_ROUNDED and not number.money and not number.percent:
+            unit = 0.0
         if self._has(value, unit, tolerance, number.signed):
             return True
+        if number.money and unit == _CENT:
+            return round(abs(value) * 100) in self._cents
         if number.percent:
             return self._has(value / 100, unit / 100, tolerance, number.signed)
-        if number.money or unit != 1.0 or number.signed:
+        if number.money or number.unit != 1.0 or number.signed:
             return False
         return value in self._exact or value in self._years
 
@@ -269,6 +290,12 @@ def _parsed(text: str) -> Any:
     except (ValueError, RecursionError):
         return None
     return parsed if isinstance(parsed, (dict, list)) else None
+
+
+def _stem(word: str) -> str:
+    """`passengers`, `Passenger` → `passenger`; `flies` stays, which does no harm."""
+    lower = word.lower()
+    return lower[:-1] if lower.endswith("s") and not lower.endswith("ss") else lower
 
 
 def _numbers_of(record: dict[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], float]]:

@@ -31,13 +31,11 @@ Loc = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class BoundInvariant:
-    """One invariant with its check and its validated parameters. `path` and `line` say where it is written."""
+    """One invariant with its check and its validated parameters."""
 
     id: str
     params: Invariant
     check: Check[Any]
-    path: str
-    line: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +311,7 @@ class ContractFinder:
                 contract, source.directory, self.root, lambda field, message: document.problem((*loc, field), message)
             )
             check.prepare(params, context)
-        return BoundInvariant(params.id or params.type, params, check, document.path, document.position(loc)[0])
+        return BoundInvariant(params.id or params.type, params, check)
 
     def _check_of(self, written: Any, document: Document, loc: Loc) -> Check[Any]:
         if not isinstance(written, dict):

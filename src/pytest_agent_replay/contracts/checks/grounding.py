@@ -46,6 +46,7 @@ class CitesSource(Invariant):
     pattern: Regex | None = None
 
 
+_DIGIT = re.compile(r"\d")
 _QUOTATION = re.compile(r"“([^”]+)”|\"([^\"\n]+)\"|«([^»]+)»|„([^“”]+)[“”]")
 _ELLIPSIS = re.compile(r"\s*(?:\[…\]|\[\.\.\.\]|…|\.\.\.)\s*")
 _URL = re.compile(r"https?://[^\s<>\"'`)\]}]+", re.IGNORECASE)
@@ -57,6 +58,8 @@ def grounded_numbers(params: GroundedNumbers, case: Case) -> Finding:
     """Every figure occurs in a tool response, the input or the context up to this turn, or follows from
     figures that do."""
     text = case.text
+    if not _DIGIT.search(text):
+        return Finding(True, case.sentence("the answer has no figures."))
     grounds = case.session.grounds(case.turn)
     found = Answers(grounds, tolerance=params.tolerance, ignore=params.ignore).read(text)
     earlier = list(_earlier_answers(case)) if found else []

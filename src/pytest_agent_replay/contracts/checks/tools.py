@@ -98,7 +98,7 @@ def _shown(call: ToolCallView) -> dict[str, Any]:
 
 
 def _call_text(call: ToolCallView) -> str:
-    return f"{call.tool}({', '.join(f'{key}={short(value, 60)}' for key, value in call.args.items())})"
+    return f"the call {call.tool}({', '.join(f'{key}={short(value, 60)}' for key, value in call.args.items())})"
 
 
 def _times(count: int) -> str:
@@ -112,7 +112,7 @@ def _bounds(low: int, high: int | None) -> str:
 
 
 def _wanted(tool: str, args: dict[str, Any] | None) -> str:
-    return tool if args is None else f"{tool} with {short(args, 120)}"
+    return f"the tool {tool}" if args is None else f"the tool {tool} with {short(args, 120)}"
 
 
 def _count(params: CallCount, case: Case) -> tuple[bool, str, dict[str, Any]]:
@@ -126,7 +126,7 @@ def _count(params: CallCount, case: Case) -> tuple[bool, str, dict[str, Any]]:
         nearest = min(others, key=lambda call: len(_argument_differences(params.args or {}, call.args)))
         differences = _argument_differences(params.args or {}, nearest.args)
         evidence["nearest"] = {**_shown(nearest), "differences": differences}
-        text += f" (the nearest call is {_call_text(nearest)}: {'; '.join(differences)})"
+        text += f" (the nearest is {_call_text(nearest)}: {'; '.join(differences)})"
     elif not calls and not within:
         evidence["called"] = dict(Counter(call.tool for call in case.calls))
         text += f" (called: {', '.join(evidence['called']) or 'nothing'})"
@@ -180,7 +180,9 @@ def tool_args(params: ArgsFitSchema, case: Case) -> Finding:
         if mistakes:
             message = case.sentence(f"{_call_text(call)} has arguments that do not fit the schema: {mistakes[0]}.")
             return Finding(False, message, {"call": _shown(call), "mistakes": mistakes})
-    return Finding(True, case.sentence(f"{params.tool} was {_times(len(calls))}, with arguments that fit the schema."))
+    return Finding(
+        True, case.sentence(f"the tool {params.tool} was {_times(len(calls))}, with arguments that fit the schema.")
+    )
 
 
 def _expected_calls(params: Trajectory, case: Case) -> list[ExpectedCall]:
@@ -264,7 +266,7 @@ def _set_difference(expected: list[ExpectedCall], calls: list[ToolCallView], mod
     missing = [each for j, each in enumerate(expected) if j not in pairs.values()]
     for index, call in enumerate(calls):
         if index not in pairs and mode != "superset":
-            return f"{_call_text(call)} was called{_instead(call, missing) if missing else ', which was not expected'}"
+            return f"{_call_text(call)} was made{_instead(call, missing) if missing else ', which was not expected'}"
     if missing and mode != "subset":
         listed = ", ".join(_wanted(each.tool, each.args) for each in missing[:5])
         return f"{listed} was expected, but not called"
@@ -283,9 +285,13 @@ def tool_order(params: ToolOrder, case: Case) -> Finding:
         if any(c.ended_ms is not None and c.ended_ms <= call.started_ms for c in earlier):
             continue
         when = f"before {params.before} had come back" if done else f"and {params.before} was never called"
-        message = case.sentence(f"{_call_text(call)} was called (call {position + 1}, turn {call.turn}) {when}.")
+        message = case.sentence(f"{_call_text(call)} was made (call {position + 1}, turn {call.turn}) {when}.")
         return Finding(False, message, {"call": _shown(call), "calls": [_shown(c) for c in calls[:_MAX_SHOWN]]})
-    said = f"every call of {params.after} came after {params.before}" if later else f"{params.after} was not called"
+    said = (
+        f"every call of {params.after} came after {params.before}"
+        if later
+        else f"the tool {params.after} was not called"
+    )
     return Finding(True, case.sentence(f"{said}."))
 
 
@@ -338,7 +344,7 @@ def no_repeated_calls(params: AtMostDefaultZero, case: Case) -> Finding:
     if len(repeats) <= params.max:
         return Finding(True, case.sentence(f"{len(repeats)} calls were repeated; allowed: {params.max}."))
     message = case.sentence(
-        f"{_call_text(repeats[params.max])} was called again with the same arguments, although it had not failed "
+        f"{_call_text(repeats[params.max])} was made again with the same arguments, although it had not failed "
         f"({len(repeats)} repeated calls; allowed: {params.max})."
     )
     return Finding(False, message, {"repeated": [_shown(call) for call in repeats[:_MAX_SHOWN]]})
@@ -350,7 +356,7 @@ def no_unrecorded_calls(params: AtMostDefaultZero, case: Case) -> Finding:
     calls = [c for c in case.calls if c.unrecorded and (params.tool is None or name_matches(params.tool, c.tool))]
     if len(calls) <= params.max:
         return Finding(True, case.sentence(f"{len(calls)} calls were not recorded; allowed: {params.max}."))
-    message = case.sentence(f"{_call_text(calls[params.max])} was called, which no recording answers.")
+    message = case.sentence(f"{_call_text(calls[params.max])} was made, which no recording answers.")
     return Finding(False, message, {"unrecorded": [_shown(call) for call in calls[:_MAX_SHOWN]]})
 
 
