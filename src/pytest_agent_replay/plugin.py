@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_agent_replay.pytest_plugin.options import add_options, ini_values
+from pytest_agent_replay.pytest_plugin.options import NOT_GIVEN, add_options, ini_values
 
 _SUFFIXES = (".replay.yaml", ".replay.yml", ".replay.json")
 
@@ -86,37 +86,37 @@ def pytest_xdist_setupnodes(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def replay_agent() -> Any:
     """The agent under test. Override it: an object, or a reference `pkg.mod:name`; None when it is given elsewhere."""
-    return None
+    return NOT_GIVEN
 
 
 @pytest.fixture(scope="session")
 def replay_tools() -> Any:
     """Override it to bind tools: a mapping of names to `pkg.mod:callable`, routes or tool objects."""
-    return None
+    return NOT_GIVEN
 
 
 @pytest.fixture(scope="session")
 def replay_judge() -> Any:
     """Override it to judge `llm_judge` invariants: called as `judge(rubric=…, answer=…, input=…, trace=…)`."""
-    return None
+    return NOT_GIVEN
 
 
 @pytest.fixture(scope="session")
 def replay_embeddings() -> Any:
     """Override it to compare texts by embeddings: a function from a list of texts to a list of vectors."""
-    return None
+    return NOT_GIVEN
 
 
 @pytest.fixture(scope="session")
 def replay_overrides() -> Any:
     """Override it with a mapping that is handed to agent factories as `overrides`."""
-    return None
+    return NOT_GIVEN
 
 
 @pytest.fixture(scope="session")
 def replay_settings() -> Any:
     """Override it with a mapping of settings by their names, such as `{"llm": "recorded"}`."""
-    return None
+    return NOT_GIVEN
 
 
 @pytest.fixture

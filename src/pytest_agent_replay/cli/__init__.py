@@ -1,1 +1,55 @@
+"""`agent-replay`: one file per command. Starting it loads nothing but argparse; a command loads what it needs."""
 
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from pytest_agent_replay import __version__
+from pytest_agent_replay.cli import import_, init, run, schema, validate
+
+__all__ = ["main"]
+
+_COMMANDS = (run, validate, schema, init, import_)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command and returns its exit code: 0 fine, 1 something is wrong with the files, 2 wrong usage."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:2] == ["replay", "run"]:
+        words = words[1:]
+    if words[:1] == ["run"] and not {"-h", "--help"} & set(words[1:2]):
+        return run.main(words[1:])
+    parser = _parser()
+    given = parser.parse_args(words)
+    if not hasattr(given, "main"):
+        parser.print_help()
+        return 2
+    return _run(given)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="agent-replay", description="Replay real production sessions of an AI agent as pytest tests."
+    )
+    parser.add_argument("--version", action="version", version=f"agent-replay {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for command in _COMMANDS:
+        command.add_parser(commands)
+    return parser
+
+
+def _run(given: argparse.Namespace) -> int:
+    from pytest_agent_replay.errors import ReplayError
+
+    try:
+        code: int = given.main(given)
+    except BrokenPipeError:
+        return 1
+    except (ReplayError, OSError) as error:
+        print(f"agent-replay: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return code

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from pytest_agent_replay.errors import FormatError, Problem, SettingsError
+from pytest_agent_replay.contracts.place import resolve_contract
+from pytest_agent_replay.errors import Problem, SettingsError
 from pytest_agent_replay.formats.files import LoadedReplay
 from pytest_agent_replay.formats.replay import Matching, ReplayFile
+from pytest_agent_replay.pytest_plugin.options import NOT_GIVEN
 from pytest_agent_replay.pytest_plugin.precedence import Given, Layer, merge, pick, settings_of
 from pytest_agent_replay.pytest_plugin.project import SETTINGS, Project, checked_values
 from pytest_agent_replay.runner import Case
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pytest_agent_replay.contracts.resolve import BoundContract
+    from pytest_agent_replay.formats.loading import Document
 
 __all__ = ["FixtureValues", "build_case", "marker_values"]
 
@@ -42,14 +43,22 @@ def marker_values(item: pytest.Item) -> dict[str, Any]:
 class FixtureValues:
     """The values of the user's fixtures, each set up when it is first needed. None: not given."""
 
-    def __init__(self, request: pytest.FixtureRequest) -> None:
+    def __init__(self, request: pytest.FixtureRequest, not_given: set[str] | None = None) -> None:
         self._request = request
         self._values: dict[str, Any] = {}
+        self._not_given: set[str] = set() if not_given is None else not_given
+        """Names that this project does not override here; kept by the caller for all items of one folder."""
 
     def __getitem__(self, name: str) -> Any:
         """The value of the fixture `replay_<name>`. Raises `SettingsError` for an async fixture that nobody awaited."""
+        if name in self._not_given:
+            return None
         if name not in self._values:
-            self._values[name] = self._checked(name, self._request.getfixturevalue(f"replay_{name}"))
+            value = self._request.getfixturevalue(f"replay_{name}")
+            if value is NOT_GIVEN:
+                self._not_given.add(name)
+                return None
+            self._values[name] = self._checked(name, value)
         return self._values[name]
 
     def load_all(self) -> None:
@@ -59,11 +68,12 @@ class FixtureValues:
 
     def layer(self, *, agent: bool) -> Layer:
         """The settings among them; the agent's fixture is set up only when asked for."""
-        values = checked_values(self._mapping("settings"), "fixture replay_settings")
+        given = self._mapping("settings")
+        values = checked_values(given, "fixture replay_settings") if given else {}
         for name in ("tools", "overrides"):
-            given = self._mapping(name)
-            if given:
-                values[name] = {**values.get(name, {}), **given}
+            mapping = self._mapping(name)
+            if mapping:
+                values[name] = {**values.get(name, {}), **mapping}
         if agent and self["agent"] is not None:
             values["agent"] = self["agent"]
         return Layer("fixture", values)
@@ -155,44 +165,10 @@ def _agent(given: Given | None) -> Any:
 def _contract(project: Project, item: pytest.Item, loaded: LoadedReplay, given: Given | None) -> BoundContract | None:
     if given is None:
         return None
-    place = _Place(loaded) if given.origin == "file" else _Elsewhere(given)
-    first: FormatError | None = None
-    for path in _contract_bases(project, item, loaded, given.origin):
-        try:
-            return project.contracts.resolve(given.value, path, place)  # type: ignore[arg-type]
-        except FormatError as error:
-            first = first or error
-    raise first or FormatError(place.problem(("contract",), "no place to look for a contract"))
-
-
-def _contract_bases(project: Project, item: pytest.Item, loaded: LoadedReplay, origin: str) -> list[Path]:
-    if origin in ("command line", "ini"):
-        return [project.root / "ini"]
-    if origin == "marker":
-        return [item.path, *(directory / loaded.path.name for directory in loaded.directories)]
-    return [directory / loaded.path.name for directory in loaded.directories]
-
-
-class _Place:
-    """Where in its file a replay names its contract; the file is read again only when a place is asked for."""
-
-    def __init__(self, loaded: LoadedReplay) -> None:
-        self._loaded = loaded
-        self.path = loaded.display
-        self.data = loaded.data
-
-    def at(self, loc: Any = ()) -> Any:
-        value: Any = self.data
-        for step in loc:
-            value = value[step]
-        return value
-
-    def position(self, loc: Any = ()) -> tuple[int, int]:
-        problem = self._loaded.problem(loc, "")
-        return problem.line, problem.column
-
-    def problem(self, loc: Any, message: str) -> Problem:
-        return self._loaded.problem(loc, message)
+    if given.origin == "file":
+        return resolve_contract(project.contracts, loaded)
+    base = item.path if given.origin == "marker" else project.root / "contract"
+    return project.contracts.resolve(given.value, base, cast("Document", _Elsewhere(given)))
 
 
 class _Elsewhere:

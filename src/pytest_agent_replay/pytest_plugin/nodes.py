@@ -82,6 +82,7 @@ class ReplayModule(pytest.Module):
         return item
 
 
+_NOT_GIVEN = pytest.StashKey[dict[Any, set[str]]]()
 _FIXTURES = pytest.StashKey[dict[Any, Any]]()
 
 
@@ -103,10 +104,15 @@ class ReplayItem(pytest.Function):
         if loaded.replay.parent is not None:
             pytest.skip("a replay with `parent` is checked, and not run yet")
         project = project_of(self.config)
-        case = build_case(project, self, loaded, FixtureValues(request), marker_values(self))
+        case = build_case(project, self, loaded, FixtureValues(request, self._not_given()), marker_values(self))
         result = run_replay(case)
         note(project, self, loaded, result)
         conclude(project, result, skip=True)
+
+    def _not_given(self) -> set[str]:
+        # like the fixtures that an item needs, those that its project overrides are the same in all of a folder
+        assert self.parent is not None
+        return self.config.stash.setdefault(_NOT_GIVEN, {}).setdefault(self.parent.parent, set())
 
     def runtest(self) -> None:
         """Forgets the results of an earlier attempt, then runs."""

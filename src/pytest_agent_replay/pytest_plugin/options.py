@@ -12,11 +12,33 @@ from typing import Any, NamedTuple
 
 import pytest
 
-__all__ = ["OPTIONS", "Option", "add_options", "command_line_values", "ini_values", "nearest", "read_value"]
+__all__ = [
+    "NOT_GIVEN",
+    "OPTIONS",
+    "Option",
+    "add_options",
+    "command_line_values",
+    "ini_values",
+    "nearest",
+    "read_value",
+]
 
 GROUP = "agent-replay"
 LLM_MODES = ("auto", "prefix", "recorded", "live")
 SEVERITIES = ("critical", "high", "medium", "low")
+
+
+class _NotGiven:
+    """What our own fixtures return: so it is known where a project overrides none of them."""
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return "<not given>"
+
+
+NOT_GIVEN = _NotGiven()
 
 
 def nearest(word: str, known: Sequence[str]) -> str:

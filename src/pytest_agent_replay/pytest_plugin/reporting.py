@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from pytest_agent_replay.errors import ReplayError
 from pytest_agent_replay.pytest_plugin.marked import Replay
 from pytest_agent_replay.pytest_plugin.playing import RESULTS
 from pytest_agent_replay.report.results import Outcome, ReplayResult
@@ -128,8 +129,8 @@ class Reporting:
         duration = time.perf_counter() - self.clock
         try:
             write_json(self.json, results_document(self._all_rows(), started=self.started, duration_s=duration))
-        except OSError as error:
-            self.error = f"--replay-json: {self.json} cannot be written: {error.strerror or error}"
+        except ReplayError as error:
+            self.error = f"--replay-json: {error}"
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:

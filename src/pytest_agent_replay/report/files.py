@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
@@ -11,10 +10,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from pytest_agent_replay.errors import ReplayError
 from pytest_agent_replay.report.summary import summary
 from pytest_agent_replay.trace.model import Trace
 
-__all__ = ["json_text", "results_document", "trace_name", "write_atomic", "write_json", "write_trace"]
+__all__ = ["json_text", "results_document", "trace_name", "write_json", "write_trace"]
 
 _UNSAFE = re.compile(r"[^\w.@+-]+", re.ASCII)
 
@@ -46,25 +46,21 @@ def _finite(data: Any) -> Any:
     return [_finite(each) for each in data] if isinstance(data, (list, tuple)) else data
 
 
-def write_atomic(path: Path, text: str) -> None:
-    """Writes a file; readers see the old content or the new, never a part. Folders are made. Raises `OSError`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.tmp")
-    try:
-        # inside a JSON string, the spelled out form of a lone surrogate is the surrogate again
-        temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def write_json(path: Path, data: Any) -> None:
-    """Writes data as indented JSON, atomically. Raises `OSError`."""
-    write_atomic(path, json_text(data, indent=1) + "\n")
+    """Writes data as indented JSON, the whole file or nothing; folders are made. Raises `ReplayError`."""
+    from pytest_agent_replay.formats.writing import write_text_atomic
+
+    # inside a JSON string, the spelled out form of a lone surrogate is the surrogate again
+    text = json_text(data, indent=1).encode("utf-8", "backslashreplace").decode()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ReplayError(f"{path.parent}: cannot be made: {error.strerror or error}") from None
+    write_text_atomic(path, f"{text}\n", force=True)
 
 
 def write_trace(path: Path, trace: Trace) -> None:
-    """Writes one trace, atomically. Raises `OSError`."""
+    """Writes one trace. Raises `ReplayError`."""
     write_json(path, trace.to_dict())
 
 
