@@ -33,6 +33,8 @@ def load_validator(schema: SchemaReference, field: str, context: BindContext) ->
         at = "/".join(map(str, error.absolute_path))
         message = f"is not a JSON Schema: {error.message}{f' (at {at})' if at else ''}"
         raise FormatError(context.problem(field, message)) from None
+    except (OverflowError, RecursionError) as error:
+        raise FormatError(context.problem(field, f"cannot be used as a JSON Schema: {error}")) from None
     validator = kind(given)
 
     def mistakes(value: Any) -> list[str]:
