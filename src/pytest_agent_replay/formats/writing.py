@@ -37,8 +37,9 @@ def dump_yaml(data: Any) -> str:
     Text that other YAML readers would take for a number, date or truth value is quoted.
     Raises `ValueError` for what is no JSON, or nested deeper than files may be.
     """
+    _check_depth(data, 1)
     if isinstance(data, (dict, list)) and data:
-        return "".join(f"{line}\n" for line in _block(data, 0, 1))
+        return "".join(f"{line}\n" for line in _block(data, 0))
     return f"{_text(data, 0)}\n"
 
 
@@ -99,14 +100,20 @@ def _put(temporary: str, target: Path, force: bool) -> None:
     os.replace(temporary, target)
 
 
-def _block(value: dict[str, Any] | list[Any], indent: int, depth: int) -> Iterator[str]:
+def _check_depth(value: Any, depth: int) -> None:
+    if isinstance(value, (dict, list)):
+        if depth > MAX_DEPTH:
+            raise ValueError(f"the data is nested more than {MAX_DEPTH} levels deep")
+        for item in _items(value):
+            _check_depth(item, depth + 1)
+
+
+def _block(value: dict[str, Any] | list[Any], indent: int) -> Iterator[str]:
     """The lines of a mapping or list that is not empty."""
-    if depth > MAX_DEPTH:
-        raise ValueError(f"the data is nested more than {MAX_DEPTH} levels deep")
     pad = " " * indent
     if isinstance(value, list):
         for item in value:
-            yield from _entry(f"{pad}- ", pad, item, indent, depth, in_list=True)
+            yield from _entry(f"{pad}- ", pad, item, indent, in_list=True)
         return
     for key, item in value.items():
         if not isinstance(key, str):
@@ -114,12 +121,12 @@ def _block(value: dict[str, Any] | list[Any], indent: int, depth: int) -> Iterat
         written = _scalar(key)
         if len(written) > _LONGEST_KEY:
             yield f"{pad}? {written}"
-            yield from _entry(f"{pad}: ", pad, item, indent, depth, in_list=True)
+            yield from _entry(f"{pad}: ", pad, item, indent, in_list=True)
         else:
-            yield from _entry(f"{pad}{written}: ", pad, item, indent, depth, in_list=False)
+            yield from _entry(f"{pad}{written}: ", pad, item, indent, in_list=False)
 
 
-def _entry(start: str, pad: str, item: Any, indent: int, depth: int, *, in_list: bool) -> Iterator[str]:
+def _entry(start: str, pad: str, item: Any, indent: int, *, in_list: bool) -> Iterator[str]:
     """One entry: on the line of its key or dash, or below it."""
     if not isinstance(item, (dict, list)) or not item:
         yield f"{start}{_text(item, indent + 2)}"
@@ -128,7 +135,7 @@ def _entry(start: str, pad: str, item: Any, indent: int, depth: int, *, in_list:
     if flow is not None:
         yield f"{start}{flow}"
         return
-    lines = _block(item, indent + 2, depth + 1)
+    lines = _block(item, indent + 2)
     if in_list:
         yield start + next(lines)[indent + 2 :]
     else:
