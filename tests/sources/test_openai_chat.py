@@ -205,12 +205,13 @@ def test_half_characters_are_replaced(importer: Import) -> None:
     assert "half a character" in lines(replay, "guessed")
 
 
-def test_broken_arguments_are_kept_as_text(importer: Import) -> None:
+@pytest.mark.parametrize("arguments", ['{"x": ', "[1]", '{"x": NaN}', '{"x": 1e999}', "x"])
+def test_broken_arguments_are_kept_as_text(importer: Import, arguments: str) -> None:
     """What is no JSON object stays as `raw_args`, in the answer and in the recording."""
-    turn = importer.turn(calls(("c", "f", '{"x": ')), told("c", "Error: bad arguments"), says("x"))
+    turn = importer.turn(calls(("c", "f", arguments)), told("c", "Error: bad arguments"), says("x"))
     [call] = turn.llm_responses[0].tool_calls
-    assert (call.args, call.raw_args) == (None, '{"x": ')
-    assert (turn.tool_responses[0].args, turn.tool_responses[0].raw_args) == (None, '{"x": ')
+    assert (call.args, call.raw_args) == (None, arguments)
+    assert (turn.tool_responses[0].args, turn.tool_responses[0].raw_args) == (None, arguments)
 
 
 def test_ids_that_come_twice_go_by_their_place(importer: Import) -> None:
@@ -370,18 +371,19 @@ def test_bad_sessions_do_not_stop_the_others(importer: Import) -> None:
         [
             TALK, 7, {"talk": TALK}, {"messages": "x"}, [user("Hi")], [says("Hi")], [user("Hi"), {"role": "asistant"}],
             [user("Hi"), "x", says("y")], [user("Hi"), says(5)], {"traj": []}, [user("Hi"), says(deep)],
-            {"messages": TALK, "metadata": {"x": deep}}, TALK,
+            {"messages": TALK, "metadata": {"x": deep}}, [user("Hi"), calls(("c", " ", "{}"))], TALK,
         ]
     )  # fmt: skip
     assert len(report.written) == 2
     starts = [problem.removeprefix(str(importer.folder)) for problem in report.problems]
-    assert [start.split(": ")[1] for start in starts] == [f"session {n}" for n in (2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12)]
+    assert [start.split(": ")[1] for start in starts] == [f"session {n}" for n in range(2, 14)]
     assert "it has `talk`" in report.problems[1]
     assert "never answered" in report.problems[3]
     assert "no user message" in report.problems[4]
     assert "did you mean 'assistant'?" in report.problems[5]
     assert "message 2 is not an object" in report.problems[6]
     assert "nested" in report.problems[9]
+    assert report.problems[11].endswith("message 2 calls a tool without a name")
 
 
 def test_bad_lines_do_not_stop_the_others(importer: Import) -> None:

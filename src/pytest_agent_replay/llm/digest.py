@@ -210,6 +210,8 @@ def _part(item: Any) -> dict[str, Any] | None:
 
 def _plain_numbers(value: Any) -> Any:
     """JSON does not tell 2 from 2.0, and writers disagree."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, float):
         return int(value) if value.is_integer() else value
     if isinstance(value, Mapping):

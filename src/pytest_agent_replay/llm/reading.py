@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from pytest_agent_replay.player.http import HttpRequest
@@ -47,12 +48,30 @@ def tool_call(call_id: Any, name: Any, arguments: Any) -> dict[str, Any]:
     call: dict[str, Any] = {"id": call_id if isinstance(call_id, str) else None, "name": str(name or "")}
     if arguments is None or arguments == "":
         arguments = {}
-    parsed = json_object(arguments) if isinstance(arguments, (str, bytes)) else arguments
+    parsed = _strict_object(arguments) if isinstance(arguments, str) else arguments
     if isinstance(parsed, dict):
         call["args"] = parsed
     else:
         call["raw_args"] = arguments if isinstance(arguments, str) else json.dumps(arguments)
     return call
+
+
+def _strict_object(text: str) -> dict[str, Any] | None:
+    """The JSON object of a text; None also for what Python's reader takes over and above JSON: NaN, infinities."""
+    try:
+        value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON value")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse(text)
 
 
 def content_text(content: Any) -> str:

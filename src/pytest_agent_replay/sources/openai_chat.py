@@ -70,8 +70,8 @@ def read_openai_chat(path: Path, problems: list[str]) -> Iterator[ImportedSessio
             problems.append(f"{where}: {error}")
         except ValidationError as error:
             first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            problems.append(f"{where}: {place}: {first['msg']}" if place else f"{where}: {first['msg']}")
+            place = "".join(f"{part}: " for part in [".".join(map(str, first["loc"]))] if part)
+            problems.append(f"{where}: {place}{first['msg'].removeprefix('Value error, ')}")
         except RecursionError:
             problems.append(f"{where}: it is nested too deeply")
 

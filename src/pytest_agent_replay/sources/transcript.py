@@ -101,7 +101,10 @@ def _checked(message: Any, number: int) -> _Message:
         raise SessionProblem(
             f"message {number}: its content is {_kind(message['content'])}, not text or a list of parts"
         )
-    return _Message(message, neutral_message(message))
+    read = _Message(message, neutral_message(message))
+    if any(not call["name"].strip() for call in read.calls):
+        raise SessionProblem(f"message {number} calls a tool without a name")
+    return read
 
 
 def _kind(value: Any) -> str:
