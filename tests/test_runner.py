@@ -300,6 +300,13 @@ def test_unused_recordings_fail_where_asked_for() -> None:
     assert run(agent, tool_responses=added, golden=True).outcome == "passed"
 
 
+def test_a_recorded_tool_that_was_never_seen_is_said() -> None:
+    """If the agent called it under another name, the real one ran."""
+    result = run(lambda input: "x", tool_responses=[{"tool": "lokup", "response": 1}])
+    assert any("`lokup` is recorded, but neither" in note for note in result.notes)
+    assert run(lambda input: "x", tool_responses=LOOKUP).notes == []
+
+
 def test_the_contract_must_be_red_on_the_recording() -> None:
     """`require_red`: a contract that production's failure satisfies proves nothing."""
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_agent_replay.agents.adapters import AgentAdapter
 from pytest_agent_replay.agents.answers import read_answer
-from pytest_agent_replay.agents.call import TurnInput, make_agent
-from pytest_agent_replay.agents.resolve import import_reference, root_importable
+from pytest_agent_replay.agents.load import load_agent
+from pytest_agent_replay.agents.model import Agent, TurnInput
+from pytest_agent_replay.agents.resolve import root_importable
 from pytest_agent_replay.contracts.verdict import Services, Verdict, evaluate, failing, reproduces
 from pytest_agent_replay.errors import AgentError, StopReplay
 from pytest_agent_replay.formats.replay import ReplayFile, Turn
@@ -21,12 +21,13 @@ from pytest_agent_replay.intercept import built_in_interceptors
 from pytest_agent_replay.intercept.binding import Binder
 from pytest_agent_replay.intercept.registry import Interceptor, install
 from pytest_agent_replay.player.session import Session, StepHooks, describe
-from pytest_agent_replay.player.telemetry import TELEMETRY_ENV
+from pytest_agent_replay.player.telemetry import telemetry_switched_off
 from pytest_agent_replay.player.values import covers, short
 from pytest_agent_replay.report.results import ReplayResult, TurnResult
 from pytest_agent_replay.settings import Settings
 
 if TYPE_CHECKING:
+    from pytest_agent_replay.agents.adapters import AgentAdapter
     from pytest_agent_replay.contracts.resolve import BoundContract
 
 __all__ = ["Case", "RunHooks", "run_replay", "run_replay_async"]
@@ -99,20 +100,17 @@ class _Run:
     @contextmanager
     def prepared(self) -> Iterator[None]:
         """Everything that must be undone: variables, import path, patches, the session."""
-        case = self.case
+        case, hooks = self.case, self.case.hooks or RunHooks()
         with ExitStack() as stack:
-            stack.enter_context(_environment(TELEMETRY_ENV))
+            stack.enter_context(telemetry_switched_off())
             if _answers_are_recorded(self.replay, case.settings):
                 from pytest_agent_replay.llm.env import placeholder_keys
 
                 stack.enter_context(placeholder_keys())
             stack.enter_context(root_importable(case.root))
-            self.agent = make_agent(
-                _agent_object(case), name=_agent_name(case), adapters=case.hooks.agents if case.hooks else ()
-            )
+            self.agent = _agent(case, hooks.agents)
             self._refuse_pretence()
             self.binder = Binder(str(case.root), self.agent.module_names)
-            hooks = case.hooks or RunHooks()
             self.session = Session(
                 self.replay,
                 case.settings,
@@ -259,13 +257,14 @@ class _Run:
                 {"tool": a.tool, "args": a.args, "turn": a.turn, "times": a.times, "recording": a.ref._asdict()}
                 for a in findings.served_again.values()
             ],
-            notes=findings.notes,
+            notes=list(findings.notes),
             simulated_ms=session.clock.simulated_ms,
             measured_ms=_measured(session),
             usage=_usage(session),
             bindings=dict(session.bindings),
             trace=session.trace,
         )
+        result.notes += _never_seen(session)
         result.diverged_at = _diverged_at(self.replay, session, self.turns)
         if findings.inconclusive is None:
             self._judge(result)
@@ -336,51 +335,29 @@ class _Run:
 # -- helpers
 
 
-def _agent_object(case: Case) -> Any:
+def _agent(case: Case, adapters: Sequence[AgentAdapter]) -> Agent:
+    shown = _shown(case.path, case.root)
     if case.agent is None:
         raise AgentError(
-            f"{_shown(case.path, case.root)}: no agent to replay against. Give `--replay-agent pkg.mod:name`, a "
-            "`replay_agent` fixture, `replay_agent` in the ini file, or `agent:` in the replay file"
+            f"{shown}: no agent to replay against. Give `--replay-agent pkg.mod:name`, a `replay_agent` fixture, "
+            "`replay_agent` in the ini file, or `agent:` in the replay file"
         )
-    if isinstance(case.agent, str):
-        trusted = case.agent_origin != "file"
-        return import_reference(
-            case.agent,
-            root=case.root,
-            allow_modules=case.settings.allow_modules,
-            trusted=trusted,
-            where=case.agent_origin if trusted else _shown(case.path, case.root),
-        )
-    return case.agent
-
-
-def _agent_name(case: Case) -> str:
-    if isinstance(case.agent, str):
-        return case.agent
-    if isinstance(case.agent, Mapping):
-        return str(case.agent.get("endpoint", "endpoint"))
-    name = getattr(case.agent, "__qualname__", type(case.agent).__qualname__)
-    return f"{getattr(case.agent, '__module__', type(case.agent).__module__)}:{name}"
+    trusted = case.agent_origin != "file"
+    return load_agent(
+        case.agent,
+        root=case.root,
+        trusted=trusted,
+        where=case.agent_origin if trusted else shown,
+        allow_modules=case.settings.allow_modules,
+        allow_hosts=case.settings.allow_hosts,
+        adapters=adapters,
+    )
 
 
 def _answers_are_recorded(replay: ReplayFile, settings: Settings) -> bool:
     if settings.llm == "live":
         return False
     return bool(replay.llm_responses) or any(turn.llm_responses for turn in replay.turn_list)
-
-
-@contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def _shown(path: Path, root: Path) -> str:
@@ -409,6 +386,17 @@ def _call_row(call: Any) -> dict[str, Any]:
 def _measured(session: Session) -> float:
     events = session.trace.events
     return max(0.0, (events[-1].time_ms if events else 0.0) - session.clock.simulated_ms)
+
+
+def _never_seen(session: Session) -> list[str]:
+    """A recorded tool of which nothing was found: if the agent called it all the same, it was the real one."""
+    unused = {response.tool for _, response in session.unused() if response.origin == "production"}
+    return [
+        f"`{tool}` is recorded, but neither a function nor a request of that name was seen: if the agent calls it by "
+        f"another name, say so in `tools:` (`tools: {{{tool}: pkg.mod:function}}`)"
+        for tool in session.recorded_names()
+        if tool in unused and tool not in session.bindings
+    ]
 
 
 def _usage(session: Session) -> dict[str, Any]:

@@ -77,7 +77,8 @@ class Binder:
             found = _explicit(name, target)
         else:
             found = self._own.find(name, self.agent_modules)
-            if named and len({id(each.function.__code__) for each in found}) > 1:
+            nested = all("<locals>" in each.where for each in found)
+            if named and not nested and len({id(each.function.__code__) for each in found}) > 1:
                 places = ", ".join(each.where for each in found)
                 raise BindingError(
                     f"the tool {name!r} could be any of {places}: say which in `tools:` of the replay file, for "
@@ -87,14 +88,16 @@ class Binder:
             self._bind_nested(session, name)
         for each in found:
             bind_function(session, each.function, name, is_method=each.is_method, instance=each.instance)
-            session.bound(name, f"function {each.where}")
+            # a namesake elsewhere in the project may not be what the agent calls: URLs are looked at as well
+            alone = target is not None or self._own.is_near(each.function, self.agent_modules)
+            session.bound(name, f"function {each.where}", alone=alone)
             self._bound.add(name)
         if found and target is None:
             self._remember_caches(name)
 
     def _bind_nested(self, session: Session, name: str) -> None:
         """Functions that the agent makes in each call are caught as they are made."""
-        for parent, code in self._own.find_nested(name):
+        for parent, code in self._own.find_nested(name, self.agent_modules):
             bind_nested(session, parent, code, name)
             session.bound(name, f"function {parent.__module__}.{parent.__qualname__}.<locals>.{name}")
             # further ones may exist already, or be made by code that is yet to be imported: the name stays open

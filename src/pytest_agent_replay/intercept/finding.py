@@ -37,6 +37,7 @@ class OwnModules:
         self._seen: set[str] = set()
         self._own: dict[str, None] = {}
         self._nested: dict[str, tuple[int, dict[str, list[FunctionType]]]] = {}
+        self._reached: tuple[Any, tuple[list[ModuleType], ...]] = (None, ())
 
     def modules(self) -> list[ModuleType]:
         """The own modules that are loaded now, in the order in which they were imported."""
@@ -60,34 +61,59 @@ class OwnModules:
             part in ("site-packages", "dist-packages") for part in path[len(self._root) :].split(os.sep)
         )
 
-    def find(self, tool: str, first: Iterable[str] = ()) -> list[Found]:
+    def find(self, tool: str, agent: Iterable[str] = ()) -> list[Found]:
         """The functions that `tool` names, best kind first; several only where it cannot be told which is meant.
 
-        Modules named in `first` (the agent's own) win over the others; module-level functions over methods; methods
-        over functions made inside of functions, of which all are returned (they share their code). A function counts
-        only when its code is in one of these modules: an imported `re.search` is not the tool `search`.
+        The agent's modules (named in `agent`) win over those that they use, these over the rest of the root;
+        module-level functions win over methods. A function counts only when its code is in one of these modules: an
+        imported `re.search` is not the tool `search`. Functions made inside of functions are looked for only in the
+        agent's modules and what they use; all of that name are returned.
         """
         modules = self.modules()
-        preferred = [module for module in modules if module.__name__ in set(first)]
         own = {id(vars(module)) for module in modules}
-        for search in (_module_level, _methods):
-            for group in (preferred, modules):
+        near = self._near(agent)
+        for group in (*near, modules):
+            for search in (_module_level, _methods):
                 found = _distinct(each for each in search(group, tool) if id(each.function.__globals__) in own)
                 if found:
                     return found
-        if any(tool in self._nested_in(module) for module in modules):
-            return _distinct(_closures(tool, {module.__name__ for module in modules}))
+        nearest = near[-1] if near else modules
+        if any(tool in self._nested_in(module) for module in nearest):
+            return _distinct(_closures(tool, {module.__name__ for module in nearest}))
         return []
 
-    def find_nested(self, tool: str) -> list[tuple[FunctionType, CodeType]]:
+    def find_nested(self, tool: str, agent: Iterable[str] = ()) -> list[tuple[FunctionType, CodeType]]:
         """The code of functions named `tool` that functions of these modules make in every call, with the latter."""
+        near = self._near(agent)
         return [
             (parent, code)
-            for module in self.modules()
+            for module in (near[-1] if near else self.modules())
             for parent in self._nested_in(module).get(tool, ())
             for code in _nested_codes(parent.__code__)
             if code.co_name == tool
         ]
+
+    def is_near(self, function: FunctionType, agent: Iterable[str]) -> bool:
+        """Whether a function is of the agent's own modules or of those that they use."""
+        near = self._near(agent)
+        return bool(near) and any(vars(module) is function.__globals__ for module in near[-1])
+
+    def _near(self, agent: Iterable[str]) -> tuple[list[ModuleType], ...]:
+        """The agent's modules, and those together with every own module that can be reached from their names."""
+        names = tuple(agent)
+        modules = {module.__name__: module for module in self.modules()}
+        key = (names, len(modules))
+        if self._reached[0] != key:
+            first = [modules[name] for name in names if name in modules]
+            reached = {module.__name__: module for module in first}
+            waiting = list(first)
+            while waiting:
+                for name in _names_used(waiting.pop()):
+                    if name in modules and name not in reached:
+                        reached[name] = modules[name]
+                        waiting.append(modules[name])
+            self._reached = (key, (first, list(reached.values())) if first else ())
+        return self._reached[1]
 
     def _nested_in(self, module: ModuleType) -> dict[str, list[FunctionType]]:
         """The names of functions that the functions of a module define inside themselves, with the latter."""
@@ -100,6 +126,14 @@ class OwnModules:
                     names.setdefault(name, []).append(function)
             cached = self._nested[module.__name__] = (size, names)
         return cached[1]
+
+
+def _names_used(module: ModuleType) -> Iterator[str]:
+    """The modules that the values of a module's names are, or come from."""
+    for value in list(vars(module).values()):
+        name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+        if isinstance(name, str):
+            yield name
 
 
 def _distinct(found: Iterable[Found]) -> list[Found]:

@@ -34,6 +34,14 @@ class Patcher:
         self._undo.append((owner, name, owner.__dict__.get(name, _ABSENT)))
         setattr(owner, name, value)
 
+    def mark(self) -> int:
+        """How many changes were made so far."""
+        return len(self._undo)
+
+    def since(self, mark: int) -> list[tuple[Any, str, Any, Any]]:
+        """The changes after `mark`: owner, name, what stood there, what stands there now."""
+        return [(owner, name, old, owner.__dict__[name]) for owner, name, old in self._undo[mark:]]
+
     def undo(self) -> None:
         """Puts everything back, last first, also when a step fails; the first failure is raised at the end."""
         first: BaseException | None = None
@@ -117,12 +125,23 @@ class _Installed:
         self.patcher = Patcher()
         self.finder = _PostImport()
         self.done: set[str] = set()
+        self.plans: dict[Interceptor, list[tuple[Any, str, Any, Any]]] = {}
+        """What each interceptor changed last time: to make its functions again for every replay costs more than to use
+        them again."""
 
     def apply(self, interceptor: Interceptor, module: ModuleType) -> None:
         with self.lock:
-            if self.users and interceptor.name not in self.done:
-                self.done.add(interceptor.name)
-                interceptor.apply(module, self.patcher)
+            if not self.users or interceptor.name in self.done:
+                return
+            self.done.add(interceptor.name)
+            plan = self.plans.get(interceptor)
+            if plan and all(owner.__dict__.get(name, _ABSENT) is old for owner, name, old, _ in plan):
+                for owner, name, _, new in plan:
+                    self.patcher.set(owner, name, new)
+                return
+            mark = self.patcher.mark()
+            interceptor.apply(module, self.patcher)
+            self.plans[interceptor] = self.patcher.since(mark)
 
     def start(self, interceptors: Iterable[Interceptor]) -> None:
         with self.lock:

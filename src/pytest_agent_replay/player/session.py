@@ -209,10 +209,11 @@ class Session(AbstractContextManager["Session"]):
         """Whether any recording is of this tool."""
         return self._book.knows(tool)
 
-    def bound(self, tool: str, how: str) -> None:
-        """Notes that a tool is intercepted where it is called: it is no longer looked for in URLs."""
+    def bound(self, tool: str, how: str, *, alone: bool = True) -> None:
+        """Notes that a tool is intercepted where it is called. `alone`: it is no longer looked for in URLs."""
         self.bindings[tool] = how
-        self._bound.add(tool)
+        if alone:
+            self._bound.add(tool)
 
     # -- tool calls
 
@@ -355,7 +356,7 @@ class Session(AbstractContextManager["Session"]):
     ) -> HttpReply | PassThrough:
         with self._lock:
             if how is not None:
-                self.bindings.setdefault(tool, f"{request.client}, {how}")
+                self.bindings[tool] = f"{request.client}, {how}"
             call = self._begin(tool, args, request.client, None)
             match = self._book.match(tool, args)
             if match.entry is None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-__all__ = ["TELEMETRY_ENV", "is_telemetry", "is_telemetry_host"]
+__all__ = ["TELEMETRY_ENV", "is_telemetry", "is_telemetry_host", "telemetry_switched_off"]
 
 TELEMETRY_ENV = {
     "LANGSMITH_TRACING": "false",
@@ -54,3 +58,34 @@ def is_telemetry(method: str, url: str) -> bool:
     if is_telemetry_host(parts.hostname or ""):
         return True
     return method.upper() == "POST" and _PATHS.search(parts.path) is not None
+
+
+_lock = threading.Lock()
+_users = 0
+_before: dict[str, str | None] = {}
+
+
+@contextmanager
+def telemetry_switched_off() -> Iterator[None]:
+    """Inside, the variables of `TELEMETRY_ENV` are set. The process has one environment: the last user puts it back."""
+    global _users
+    with _lock:
+        _users += 1
+        if _users == 1:
+            for name, value in TELEMETRY_ENV.items():
+                before = os.environ.get(name)
+                if before != value:
+                    _before[name] = before
+                    os.environ[name] = value
+    try:
+        yield
+    finally:
+        with _lock:
+            _users -= 1
+            if not _users:
+                for name, before in _before.items():
+                    if before is None:
+                        os.environ.pop(name, None)
+                    else:
+                        os.environ[name] = before
+                _before.clear()
