@@ -80,3 +80,32 @@ def test_threads_without_context_count_once() -> None:
         for thread in threads:
             thread.join()
     assert clock.simulated_ms == 7_000
+
+
+def test_pool_calls_one_after_another_add_up() -> None:
+    """`await to_thread(a)`, then `await to_thread(b)`: one after the other, on the same worker."""
+    clock = VirtualClock()
+
+    async def main() -> list[bool]:
+        with clock.entered():
+            return [await asyncio.to_thread(clock.spend, ms) for ms in (3_000, 4_000)]
+
+    assert asyncio.run(main()) == [False, False]
+    assert clock.simulated_ms == 7_000
+
+
+def test_parallel_calls_are_told_from_sequential_ones() -> None:
+    """Also when nothing had a latency."""
+    clock = VirtualClock()
+
+    async def call() -> bool:
+        return clock.spend(0)
+
+    async def main() -> tuple[list[bool], list[bool]]:
+        with clock.entered():
+            one_by_one = [clock.spend(0), clock.spend(0), await call()]
+            return one_by_one, await asyncio.gather(call(), call(), call())
+
+    sequential, gathered = asyncio.run(main())
+    assert sequential == [False, False, False]
+    assert gathered == [False, True, True]

@@ -2,8 +2,8 @@
 
 Every task and thread that makes calls is a *lane* with its own virtual time. A call starts after everything that is
 known to have come before it: earlier calls of its lane, calls of tasks and threads that its lane started, and calls
-that had ended before its own task existed. What is left is parallel. Threads of a bare pool carry no context: two
-calls from different ones count as parallel.
+that had ended before its own task existed. What is left is parallel. Threads of a pool do not know who waits for
+them: calls from different ones count as parallel, calls from the same one as one after the other.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ class VirtualClock:
         self._lock = threading.Lock()
         self._root: _Lane | None = None
         self._spent: list[_Spent] = []
+        self._last: _Spent | None = None
         self.simulated_ms = 0.0
         """Virtual time on the longest path so far."""
 
@@ -75,15 +76,21 @@ class VirtualClock:
         """Measured plus virtual time on the longest path."""
         return self.measured_ms() + self.simulated_ms
 
-    def spend(self, latency_ms: float) -> None:
-        """Lets `latency_ms` of virtual time pass for the calling task or thread."""
-        if latency_ms <= 0:
-            return
+    def spend(self, latency_ms: float) -> bool:
+        """Lets `latency_ms` (0 or more) of virtual time pass for a call of the calling task or thread.
+
+        Says whether the call ran beside the previous one: neither waited for the other.
+        """
         with self._lock:
-            lane = self._current_lane()
-            lane.virtual_ms = self._catch_up(lane) + latency_ms
-            self.simulated_ms = max(self.simulated_ms, lane.virtual_ms)
-            self._spent.append(_Spent(lane, lane.virtual_ms, _tasks_alive()))
+            lane, last = self._current_lane(), self._last
+            is_parallel = last is not None and last.lane is not lane and not self._came_before(last, lane)
+            if latency_ms > 0:
+                lane.virtual_ms = self._catch_up(lane) + latency_ms
+                self.simulated_ms = max(self.simulated_ms, lane.virtual_ms)
+            spent = self._last = _Spent(lane, lane.virtual_ms, _tasks_alive())
+            if latency_ms > 0:
+                self._spent.append(spent)
+            return is_parallel
 
     @contextmanager
     def entered(self) -> Iterator[None]:
@@ -116,7 +123,7 @@ class VirtualClock:
 
     @staticmethod
     def _came_before(spent: _Spent, lane: _Lane) -> bool:
-        if spent.lane.is_within(lane):
+        if spent.lane.is_within(lane) or spent.lane.identity == lane.identity:
             return True
         if spent.alive is not None and not isinstance(lane.identity, int):
             return lane.identity not in spent.alive

@@ -68,6 +68,7 @@ class _Call:
     call_id: str | None
     channel: str
     span_id: str
+    parallel: bool = False
 
 
 @dataclass(slots=True)
@@ -240,8 +241,7 @@ class Session(AbstractContextManager["Session"]):
             response = match.entry.response
             if match.again:
                 self._count_again(call, match)
-            if response.latency_ms:
-                self.clock.spend(response.latency_ms)
+            call.parallel = self.clock.spend(response.latency_ms or 0.0)
             status = response.status
             raised = response.error is not None or (status is not None and (status == 0 or status >= 400))
             self._end(call, match, failed=raised)
@@ -293,6 +293,8 @@ class Session(AbstractContextManager["Session"]):
             payload["origin"] = "added"
         if match.again:
             payload["served_again"] = True
+        if call.parallel:
+            payload["parallel"] = True
         self._emit("tool_failed" if failed else "tool_completed", payload, call.span_id)
 
     def _count_again(self, call: _Call, match: Match) -> None:
@@ -366,7 +368,7 @@ class Session(AbstractContextManager["Session"]):
                 return HttpReply(failure="refused", message=served.unrecorded)
             response = match.entry.response
             self._count_again(call, match)
-            self.clock.spend(waited_ms(response.latency_ms, request))
+            call.parallel = self.clock.spend(waited_ms(response.latency_ms, request))
             reply = reply_for(response, request)
             reply.wait_s = waited_ms(response.latency_ms, request) / 1000 * self.settings.latency
             error = None

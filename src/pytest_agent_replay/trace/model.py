@@ -111,6 +111,8 @@ class ToolCallView:
     recording: RecordingRef | None = None
     served_again: bool = False
     span_id: str | None = None
+    parallel: bool = False
+    """It ran beside the call before it: neither waited for the other."""
     added: bool = False
     """Answered by a recording written by hand (`origin: added`)."""
 
@@ -225,6 +227,7 @@ class Trace:
                 found.failed = event.type == "tool_failed" or bool(payload.get("failed"))
                 found.unrecorded = event.type == "tool_unrecorded"
                 found.served_again = bool(payload.get("served_again"))
+                found.parallel = bool(payload.get("parallel"))
                 found.added = payload.get("origin") == "added"
                 recording = payload.get("recording")
                 if recording is not None:
