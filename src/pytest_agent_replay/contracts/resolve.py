@@ -8,6 +8,7 @@ or it stands inline. A list of these holds whole.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -193,7 +194,7 @@ class ContractFinder:
             if self.root not in path.parents:
                 message = f"the path `{name}` leaves the root `{self.root.name}`; contracts live below it"
                 raise FormatError(place.problem(loc, message))
-            if path.is_file():
+            if os.path.isfile(path):  # unlike Path.is_file, also for names that are too long
                 return self._only(path, place, loc)
             tried.append(self._shown(path))
         looked = f" (looked for {', '.join(tried)})" if tried else ""
@@ -297,7 +298,7 @@ class ContractFinder:
                 bound.append(self._bind_invariant(source, contract, index, written))
             except FormatError as error:
                 problems.extend(error.problems)
-        problems.extend(_repeated_ids(source, bound))
+        problems.extend(_repeated_ids(source, contract))
         if problems:
             raise FormatError(problems)
         return contract, tuple(bound)
@@ -333,15 +334,17 @@ _Key = tuple[str, Loc]
 _Own = tuple[Contract, tuple[BoundInvariant, ...]]
 
 
-def _repeated_ids(source: _Source, bound: list[BoundInvariant]) -> Iterator[Problem]:
+def _repeated_ids(source: _Source, contract: Contract) -> Iterator[Problem]:
     """Ids that were written twice in one contract; those that a type gives may repeat."""
     seen: set[str] = set()
-    for index, invariant in enumerate(bound):
-        name = invariant.params.id
-        if name is not None and name in seen:
+    for index, written in enumerate(contract.invariants):
+        name = written.get("id") if isinstance(written, dict) else None
+        if not isinstance(name, str):
+            continue
+        if name in seen:
             loc = (*source.loc, "invariants", index, "id")
             yield source.document.problem(loc, f"the id `{name}` stands twice in this contract")
-        seen.add(name or "")
+        seen.add(name)
 
 
 def _with_unique_ids(invariants: list[BoundInvariant]) -> tuple[BoundInvariant, ...]:
@@ -411,7 +414,7 @@ def _near_file(directory: Path, root: Path, name: str) -> str:
     wanted = Path(name.replace("\\", "/"))
     for base in dict.fromkeys((directory, root)):
         folder = _joined(base, wanted.parent.as_posix())
-        if folder is not None and (folder == root or root in folder.parents) and folder.is_dir():
+        if folder is not None and (folder == root or root in folder.parents) and os.path.isdir(folder):
             hint = did_you_mean(wanted.name, [entry.name for entry in folder.iterdir() if entry.suffix in _ENDINGS])
             if hint:
                 return hint

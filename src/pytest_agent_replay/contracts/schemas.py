@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -52,7 +53,7 @@ def _load(name: str, field: str, context: BindContext) -> Any:
             break
         if not path.is_relative_to(context.root):
             raise FormatError(context.problem(field, f"the path `{name}` leaves the root `{context.root.name}`"))
-        if path.is_file():
+        if os.path.isfile(path):  # unlike Path.is_file, also for names that are too long
             loaded = load_document(path, display=path.relative_to(context.root).as_posix()).data
             if not isinstance(loaded, (dict, bool)):
                 raise FormatError(context.problem(field, f"`{name}` does not hold a JSON Schema, which is a mapping"))
