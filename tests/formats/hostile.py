@@ -125,6 +125,7 @@ PATHS = [
     "./outside.yaml",
     "a\0b.yaml",
     "x" * 5000,
+    f"./{'x' * 5000}.yaml",
     "~/.ssh/id_rsa",
     "file:///etc/passwd",
     "..\\..\\windows\\win.ini",

@@ -35,6 +35,7 @@ MAX_ALIASED_CHARACTERS = 16 * 1024 * 1024
 MAX_DIGITS = 4300
 
 Loc = Sequence[str | int]
+Numbers = dict[int, "list[int] | dict[str, int]"]
 
 _EVENT_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CONSTANTS: dict[str, bool | None] = {"": None, "~": None, "null": None, "true": True, "false": False}
@@ -43,6 +44,7 @@ _NUMBER_STARTS = frozenset("-0123456789")
 _TAG = "tag:yaml.org,2002:"
 _JSON_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{\]}]|[^\s\[\]{}:,"]+', re.DOTALL)
 _JSON_COLON = re.compile(r"\s*:")
+_JSON_CONSTANT = re.compile("NaN|-?Infinity")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _SCALAR_TAGS: dict[str, type] = {
     f"{_TAG}int": int,
@@ -78,14 +80,14 @@ class Document:
     `text` is the file's text without a byte order mark.
     """
 
-    __slots__ = ("_counts", "_path", "_starts", "data", "text")
+    __slots__ = ("_numbers", "_path", "_starts", "data", "text")
 
     def __init__(self, path: str, text: str, data: Any, starts: list[int] | None = None) -> None:
         self._path = path
         self.text = text
         self.data = data
         self._starts = starts
-        self._counts: dict[int, int] | None = None
+        self._numbers: Numbers | None = None
 
     @property
     def path(self) -> str:
@@ -107,10 +109,10 @@ class Document:
         starts = self._starts
         if starts is None:
             starts = self._starts = [m.start() for m in _JSON_TOKEN.finditer(self.text) if m.group() not in ("]", "}")]
-        if self._counts is None:
-            self._counts = {}
-            _count_nodes(self.data, self._counts)
-        index = _node_index(self.data, loc, self._counts)
+        if self._numbers is None:
+            self._numbers = {}
+            _number_nodes(self.data, 0, self._numbers)
+        index = _number_at(self.data, loc, self._numbers)
         return _line_column(self.text, starts[index]) if index < len(starts) else (1, 1)
 
     def problem(self, loc: Loc, message: str) -> Problem:
@@ -192,36 +194,34 @@ def _refuse(path: str, text: str, index: int, message: str) -> NoReturn:
     raise FormatError(Problem(path, *_line_column(text, index), message))
 
 
-def _count_nodes(value: Any, counts: dict[int, int]) -> int:
-    """How many nodes stand for `value`, keys included; `counts` gets those of every mapping and list in it, by id."""
+def _number_nodes(value: Any, node: int, numbers: Numbers) -> int:
+    """Numbers the nodes as they stand in the file, keys included; returns the first number that is free.
+
+    `numbers` gets, by the id of every list and mapping, the numbers of its items and keys.
+    """
+    node += 1
     if isinstance(value, dict):
-        count = 1 + len(value) + sum([_count_nodes(item, counts) for item in value.values()])
+        keys = numbers[id(value)] = {}
+        for key, item in value.items():
+            keys[key] = node
+            node = _number_nodes(item, node + 1, numbers)
     elif isinstance(value, list):
-        count = 1 + sum([_count_nodes(item, counts) for item in value])
-    else:
-        return 1
-    counts[id(value)] = count
-    return count
+        items = numbers[id(value)] = []
+        for item in value:
+            items.append(node)
+            node = _number_nodes(item, node, numbers)
+    return node
 
 
-def _node_index(value: Any, loc: Loc, counts: dict[int, int]) -> int:
-    """The number of the node at `loc` when nodes are counted as they stand in the file, keys included."""
-    node = reported = 0
+def _number_at(value: Any, loc: Loc, numbers: Numbers) -> int:
+    number = 0
     for step in loc:
-        if isinstance(value, dict) and step in value:
-            reported = node + 1
-            for key, item in value.items():
-                if key == step:
-                    break
-                reported += 1 + counts.get(id(item), 1)
-            node = reported + 1
-            value = value[step]
-        elif isinstance(value, list) and isinstance(step, int) and 0 <= step < len(value):
-            node = reported = node + 1 + sum([counts.get(id(item), 1) for item in value[:step]])
-            value = value[step]
-        else:
+        is_key = isinstance(value, dict) and step in value
+        if not is_key and not (isinstance(value, list) and isinstance(step, int) and 0 <= step < len(value)):
             break
-    return reported
+        number = numbers[id(value)][step]  # type: ignore[index]
+        value = value[step]
+    return number
 
 
 class _Composer:
@@ -475,9 +475,9 @@ def _first_mistake(text: str) -> tuple[int, str]:
             elif token.startswith('"'):
                 if _JSON_COLON.match(text, match.end()):
                     _check_twice(json.loads(token), keys_in[-1])
-            elif token in ("NaN", "Infinity", "-Infinity"):
-                _constant(token)
-            elif number := _NUMBER.fullmatch(token):
+            elif constant := _JSON_CONSTANT.match(token):
+                _constant(constant.group())
+            elif number := _NUMBER.match(token):
                 _number(number)
         except _NotJson as mistake:
             return match.start(), str(mistake)

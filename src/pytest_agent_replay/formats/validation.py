@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Protocol, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -79,10 +80,13 @@ def validate(model_type: type[Model], document: Placed, loc: Loc = ()) -> Model:
 
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     """`; did you mean `x`?` with the known name that is nearest, or nothing when none is near."""
+    return _hint(wrong, tuple(known)) if len(wrong) <= _LONGEST_NAME else ""
+
+
+@lru_cache(maxsize=1000)
+def _hint(wrong: str, known: tuple[str, ...]) -> str:
     from difflib import get_close_matches
 
-    if len(wrong) > _LONGEST_NAME:
-        return ""
     by_plain = {_plain_name(name): name for name in known}
     near = get_close_matches(_plain_name(wrong), by_plain, 1)
     return f"; did you mean `{by_plain[near[0]]}`?" if near else ""
