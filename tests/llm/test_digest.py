@@ -20,6 +20,7 @@ from tests.llm.sdk import model_request
 
 SYSTEM = {"role": "system", "content": "Be brief."}
 USER = {"role": "user", "content": "Hi"}
+IMAGE = {"type": "image_url", "image_url": {"url": "a"}}
 
 
 def called(*calls: tuple[str | None, str, Any], content: Any = None) -> dict[str, Any]:
@@ -60,13 +61,32 @@ def test_a_digest_is_the_hash_of_the_documented_json() -> None:
             [{"role": "assistant", "function_call": {"name": "f", "arguments": "{}"}},
              {"role": "function", "name": "f", "content": "1"}],
         ),
+        (
+            [called(("a", "f", "{}"), ("a", "f", "{}")), result("a", "1"), result("a", "2")],
+            [called(("p", "f", "{}"), ("q", "f", "{}")), result("p", "1"), result("q", "2")],
+        ),
+        (
+            [called(("a", "f", "{}")), called(("a", "g", "{}")), result("a", "1")],
+            [called(("p", "f", "{}")), called(("q", "g", "{}")), result("q", "1")],
+        ),
+        (
+            [called(("a", "f", "{}"), ("a", "g", "{}")), result("a", "1", name="g")],
+            [called(("p", "f", "{}"), ("q", "g", "{}")), result("q", "1")],
+        ),
+        (
+            [{"role": "user", "content": [IMAGE]}],
+            [{"role": "user", "content": [{**IMAGE, "cache_control": {"type": "ephemeral"}, "detail": None}]}],
+        ),
         ([USER, {"role": "assistant", "content": ""}], [USER]),
         (
             [USER, {"role": "assistant", "content": "x", "refusal": None, "annotations": [], "audio": None}],
             [USER, {"role": "assistant", "content": "x"}],
         ),
     ],
-    ids=["parts", "null", "arguments", "empty", "parallel", "same-ids", "legacy", "empty-stop", "sdk-dump"],
+    ids=[
+        "parts", "null", "arguments", "empty", "parallel", "same-ids", "legacy",
+        "id-twice", "nearest", "named", "cache", "empty-stop", "sdk-dump",
+    ],
 )  # fmt: skip
 def test_what_says_the_same_has_the_same_digest(left: list[Any], right: list[Any]) -> None:
     """Spelling, ids, null values and the order in which parallel calls ended do not count."""

@@ -211,7 +211,16 @@ def test_headers_of_the_recording_reach_raw_responses() -> None:
     raw = sdk.chat.completions.with_raw_response.create(**ASK)
     assert raw.headers["x-ratelimit-remaining"] == "7"
     assert raw.headers["x-request-id"].startswith("req_")
+    assert raw.headers.get_list("content-length") != ["3"]
     assert raw.parse().choices[0].message.content == "Hi"
+    request = model_request(*ASK["messages"])
+    reply = request.wire.render(
+        LlmResponse(content="Hi", headers={"Content-Encoding": "gzip", "x-a": ["1", "2"]}), request
+    )
+    assert [pair for pair in reply.headers if pair[0].lower() in ("content-encoding", "x-a")] == [
+        ("x-a", "1"),
+        ("x-a", "2"),
+    ]
 
 
 @pytest.mark.parametrize(

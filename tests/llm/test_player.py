@@ -136,6 +136,24 @@ def test_a_turn_without_answers_is_not_live_when_others_have_some() -> None:
     assert "turn 2, step 1, no model was asked in this turn" in decision.text
 
 
+def test_a_turn_without_answers_does_not_stop_quietly() -> None:
+    """Also when a tool ended it: what the model was asked there is not known."""
+    turns = [{"input": "A", "llm_responses": [{"content": "own"}]}, {"input": "B", "ended": "after_tool"}]
+    made = LlmPlayer(ReplayFile.model_validate({"turns": turns}), "auto")
+    made.begin_turn(2)
+    assert contents(made, "B") == ["inconclusive"]
+
+
+def test_a_failure_is_not_served_again_in_the_next_turn() -> None:
+    """A new turn begins without the failures of the last one."""
+    turns = [{"input": "A", "llm_responses": [{"status": 500, "error": "x"}]}, {"input": "A"}]
+    made = LlmPlayer(ReplayFile.model_validate({"turns": turns}), "auto")
+    made.begin_turn(1)
+    assert contents(made, "A", "A") == [None, None]
+    made.begin_turn(2)
+    assert contents(made, "A") == ["inconclusive"]
+
+
 def test_an_answer_left_over_does_not_serve_the_next_turn() -> None:
     """Answers belong to their turn, and unused ones are known."""
     made = LlmPlayer(two_turns(), "auto")

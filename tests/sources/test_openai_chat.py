@@ -11,6 +11,8 @@ import pytest
 from pytest_agent_replay.errors import FormatError, ReplayError
 from pytest_agent_replay.formats.files import load_replays
 from pytest_agent_replay.formats.replay import ReplayFile
+from pytest_agent_replay.llm.digest import request_digests
+from pytest_agent_replay.llm.openai_messages import neutral_messages
 from pytest_agent_replay.sources.openai_chat import import_openai_chat
 from pytest_agent_replay.sources.writer import ImportReport
 
@@ -110,6 +112,17 @@ def test_a_session_becomes_turns(importer: Import) -> None:
     assert answering.request is not None
     assert (answering.request.tools, answering.request.model) == (None, None)
     assert "tools that the model was offered" in lines(replay, "lost")
+
+
+def test_the_digests_are_those_of_an_ordinary_loop(importer: Import) -> None:
+    """Each answer's request is the conversation before it, as a loop that appends messages sends it."""
+    late = {"role": "system", "content": "It is late."}
+    answer = calls(("c2", "f", "{}"), ("c3", "f", "{}"))
+    messages = [*SESSION[:-1], late, user("?"), answer, told("c3", "three"), told("c2", "two"), says("Done")]
+    recorded = [answer for turn in importer.one(messages).turn_list for answer in turn.llm_responses or []]
+    asked = [messages[:index] for index, message in enumerate(messages) if message["role"] == "assistant"]
+    expected = [request_digests(neutral_messages(before)) for before in asked]
+    assert [answer.request for answer in recorded] == expected
 
 
 def test_one_turn_takes_the_short_form(importer: Import) -> None:
