@@ -295,10 +295,11 @@ class _Run:
 
     def _failures(self, result: ReplayResult) -> Iterator[str]:
         findings, settings = self.session.findings, self.case.settings
-        for invariant in failing(result.invariants, settings.fail_on):
-            yield f"invariant {invariant.id} failed: {invariant.message}"
+        # first what broke the run: invariants that fail in a broken run are its consequences
         yield from (call.message for call in result.unrecorded)
         yield from findings.problems
+        for invariant in failing(result.invariants, settings.fail_on):
+            yield f"invariant {invariant.id} failed: {invariant.message}"
         yield from self._agent_failures(result)
         for row in result.unused:
             # what was written by hand is an offer: no call has to take it

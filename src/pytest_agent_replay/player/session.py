@@ -373,7 +373,7 @@ class Session(AbstractContextManager["Session"]):
             reply.wait_s = waited_ms(response.latency_ms, request) / 1000 * self.settings.latency
             error = None
             if reply.failure is not None:
-                error = {"type": reply.failure, "message": reply.message or f"{request.client}: {reply.failure}"}
+                error = {"type": reply.failure, "message": reply.message or _failure_text(reply, response, request)}
             elif reply.exception is not None:
                 error = describe(reply.exception)
             self._end(call, match, failed=error is not None or reply.status >= 400, error=error)
@@ -502,6 +502,13 @@ class Session(AbstractContextManager["Session"]):
         if event.type.endswith(("_failed", "_unrecorded")):
             hooks.step_error(event)
         hooks.after_step(event)
+
+
+def _failure_text(reply: HttpReply, response: ToolResponse, request: HttpRequest) -> str:
+    waited = waited_ms(response.latency_ms, request)
+    if reply.failure in ("read_timeout", "total_timeout", "connect_timeout") and waited:
+        return f"{request.client} gave up after {waited:,.0f} ms (recorded: {response.latency_ms:,.0f} ms)"
+    return f"{request.client}: {str(reply.failure).replace('_', ' ')}"
 
 
 def answer_payload(answer: LlmResponse) -> dict[str, Any]:
