@@ -21,7 +21,7 @@ _DONE = (
     r"|opened|closed|transferred|applied|reset|(?:de|re)?activated|unlocked|renewed|extended|waived|paid|completed|confirmed"
     r"|resolved|shipped|purchased|reserved|registered|enrolled|switched|approved|initiated|filed|forwarded|escalated)\b"
 )
-_ADVERBS = r"(?:(?:just|now|already|also|successfully|fully|safely|then|both|all|gone ahead and) ){0,3}"
+_ADVERBS = r"(?:(?:just|now|already|also|successfully|fully|safely|then|both|all|gone\sahead\sand)\s){0,3}"
 _CLAIM = re.compile(
     rf"""
       \b(?:I|we)\s?(?:have|'ve|’ve|had)?\s{_ADVERBS}{_DONE}

@@ -19,8 +19,8 @@ Kind = Literal["email", "phone", "ssn", "credit_card", "iban", "ip_address"]
 
 _PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("email", re.compile(r"\b[\w.%+-]{1,128}@[\w.-]{1,255}\.[^\W\d_]{2,}\b")),
-    ("credit_card", re.compile(r"\b(?:\d{4}[-.\s]?){3}\d{4}\b|\b3[47]\d{2}[-.\s]?\d{6}[-.\s]?\d{5}\b")),
     ("iban", re.compile(r"\b[A-Z]{2}\d{2}(?:\s?[A-Z\d]{4}){2,7}(?:\s?[A-Z\d]{1,4})?\b")),
+    ("credit_card", re.compile(r"\b(?:\d{4}[-.\s]?){3}\d{4}\b|\b3[47]\d{2}[-.\s]?\d{6}[-.\s]?\d{5}\b")),
     (
         "phone",
         re.compile(

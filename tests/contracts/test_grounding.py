@@ -1,0 +1,240 @@
+"""`grounded_numbers`, `grounded_quotes` and `cites_source`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from pytest_agent_replay.contracts.derivation import Answers
+from pytest_agent_replay.contracts.figures import Date, Number, read_figures
+from pytest_agent_replay.contracts.grounds import Grounds
+from tests.contracts.session import Run, answered, judge, judge_recording, make_replay
+
+SESSIONS = Path(__file__).parents[3] / "shared" / "data" / "tau-bench" / "airline-even-tasks.json"
+
+
+def complaints(answer: str, *given: Any, prose: str = "") -> list[str]:
+    grounds = Grounds()
+    for value in given:
+        grounds.add(value, "a tool")
+    grounds.add(prose, "the input", prose=True)
+    return [figure.text for figure in Answers(grounds).read(answer)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "given"),
+    [
+        ("It was $4.2 million.", {"revenue": 4187000}),
+        ("It was $4.2M.", "Revenue: 4,187,000 USD"),
+        ("It was 4.2 million.", {"revenue": 4.2, "unit": "USD millions"}),
+        ("It was 4.2 million.", {"revenue_millions": 4.2}),
+        ("It is 1.234,50 €.", {"price": 1234.5}),
+        ("It is $19.99.", {"amount": 1999, "currency": "usd"}),
+        ("Growth was 37%.", {"growth": 0.37}),
+        ("Growth was 37.4 percent.", {"growth": 0.3742}),
+        ("A fraction of 0.37.", "37%"),
+        ("We lost 5 million.", {"profit": -5_000_000}),
+        ("It leaves on May 20, 2024 at 2 PM.", {"departs": "2024-05-20T14:00:00"}),
+        ("It leaves on 20 May.", {"date": "2024-05-20"}),
+        ("It took 30 seconds.", {"latency_ms": 30000}),
+        ("It takes 2h 30m.", {"duration_minutes": 150}),
+        ("It takes 2.5 hours.", {"departure": "06:00:00", "arrival": "08:30:00"}),
+        ("Your booking HAT-069 is fine.", {"flight": "HAT069"}),
+        ("Certificate 7504069 is used.", {"id": "certificate_7504069"}),
+        ("Call (555) 123-4567.", {"phone": "+1 555.123.4567"}),
+        ("There are 2 passengers.", {"passengers": [{"name": "A"}, {"name": "B"}]}),
+        ("I found 3 options.", [{"x": "a"}, {"x": "b"}, {"x": "c"}]),
+        ("In all it is $255.", {"legs": [{"prices": {"economy": 152}}, {"prices": {"economy": 103}}]}),
+        ("About 4,000 people came.", {"people": 4187}),
+        ("It costs $152 and $103, a total of $255.", {"prices": [152, 103, 7]}),
+        ("Prices: $152, $103 and $7. Total: $262", {"prices": [152, 103, 7]}),
+        ("$50 for each of 3 passengers: a total of $150.", {"gesture": 50, "number": 3}),
+        ("It rose from 80 to 100, a 25% increase.", {"before": 80, "after": 100}),
+        ("It leaves at 9:00 and lands at 11:15, so it takes 2 hours 15 minutes.", "from 9:00 to 11:15"),
+        ('Result: {"price": 152}', '{"price": 152}'),
+        ("It was 42.", 42),
+    ],
+)
+def test_honest_figures_are_accepted(answer: str, given: Any) -> None:
+    """Notation, unit, rounding, counting and simple arithmetic on the answer's own figures do not make a figure new."""
+    assert complaints(answer, given) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "given", "figure"),
+    [
+        ("It was $4.2 million.", {"error": "timeout"}, "$4.2 million"),
+        ("It was $4.3 million.", {"revenue": 4187000}, "$4.3 million"),
+        ("It was $4,187.", {"revenue": 4187000}, "$4,187"),
+        ("It is $121.", {"price": 212}, "$121"),
+        ("Growth was 38%.", {"growth": 0.37}, "38%"),
+        ("It leaves on May 21, 2024.", {"date": "2024-05-20"}, "May 21, 2024"),
+        ("It leaves on May 20, 2023.", {"date": "2024-05-20"}, "May 20, 2023"),
+        ("It leaves at 2 PM.", {"time": "02:00:00"}, "2 PM"),
+        ("It takes 3 hours.", {"departure": "06:00:00", "arrival": "08:00:00"}, "3 hours"),
+        ("Flight HAT070.", {"flight": "HAT069"}, "HAT070"),
+        ("It costs $69.", {"flight": "HAT069"}, "$69"),
+        ("Reservation 4OG6T4.", {"id": "4OG6T3"}, "4OG6T4"),
+        ("There are 3 passengers.", {"passengers": ["A", "B"], "bags": [1, 2, 4]}, "3"),
+        ("Within 6 business days.", "5 to 7 business days", "6"),
+        ("The change was -5.", {"change": 5}, "-5"),
+        ("It costs $152 and $103, a total of $265.", {"prices": [152, 103]}, "$265"),
+        ("It costs $255.", {"prices": [152, 103, 9]}, "$255"),
+        ("Exactly 4,000 people came.", {"people": 4187}, "4,000"),
+        ("Rated 5 of 5.", {"rating": 4.6}, "5"),
+    ],
+)
+def test_invented_figures_are_named(answer: str, given: Any, figure: str) -> None:
+    """A figure that nothing gave is found, also close to one that was given."""
+    assert figure in complaints(answer, given)
+
+
+def test_a_time_in_the_users_words_may_be_meant_in_either_half() -> None:
+    """`2:00` said by a user is 2 PM or 2 AM; from a tool, `02:00` is 2 AM."""
+    assert complaints("At 2 PM.", prose="at 2:00 please") == []
+
+
+def test_a_figure_that_followed_before_may_be_repeated() -> None:
+    """A total that an earlier answer derived counts as given in the later ones."""
+    grounds = Grounds()
+    grounds.add([152, 103], "a tool")
+    answers = Answers(grounds)
+    assert answers.read("$152 plus $103 is $255.") == []
+    assert answers.read("So shall I charge $255?") == []
+
+
+def test_sources_come_from_this_turn_and_earlier_ones() -> None:
+    """What a tool gives in turn 2 does not ground the answer of turn 1."""
+    replay = make_replay(turns=[{"input": "a", "output": "x"}, {"input": "b", "output": "y"}])
+    run = Run().start(1).answer("It is 77.", 1).start(2).call("t", {"v": 77}, turn=2).answer("It is 77.", 2)
+    assert judge({"type": "grounded_numbers", "turn": 1}, run, replay).outcome == "failed"
+    assert judge({"type": "grounded_numbers"}, run, replay).outcome == "passed"
+
+
+def test_the_message_says_the_figure_its_place_and_what_the_tools_did() -> None:
+    """A reader needs no other file: figure, excerpt, nearest number and the failed tool are in the message."""
+    run = (
+        Run()
+        .start()
+        .call("market_data_api", failed=True, status=504)
+        .call("search", {"hits": 3})
+        .answer("It was $4.2 million.")
+    )
+    result = judge({"type": "grounded_numbers"}, run)
+    assert result.outcome == "failed"
+    assert "$4.2 million" in result.message
+    assert "market_data_api failed with status 504" in result.message
+    assert result.evidence["figures"][0]["nearest"] == {"value": 3.0, "source": "search"}
+
+
+def test_input_context_and_error_texts_ground_figures() -> None:
+    """The user's words, the context, and what a failing tool said are sources."""
+    replay = make_replay(input="I want 11", context="At most 22 bags")
+    run = Run().start(said="I want 11").call("pay", "total price is 305", failed=True).answer("11, 22 and 305")
+    assert judge({"type": "grounded_numbers"}, run, replay).outcome == "passed"
+
+
+def test_tolerance_and_ignore_relax() -> None:
+    """A tolerance is a fraction of the source; an ignored pattern covers figures."""
+    run = Run().start().call("t", {"v": 1000}).answer("It was 1,009.")
+    assert judge({"type": "grounded_numbers"}, run).outcome == "failed"
+    assert judge({"type": "grounded_numbers", "tolerance": 0.01}, run).outcome == "passed"
+    assert judge({"type": "grounded_numbers", "ignore": ["was 1,\\d+"]}, run).outcome == "passed"
+
+
+def test_the_recorded_invention_is_found() -> None:
+    """Run against the recording, the check finds the figure that production made up."""
+    replay = make_replay(output="$4.2 million.", tool_responses=[{"tool": "m", "status": 504, "response": None}])
+    outcome, result = judge_recording({"type": "grounded_numbers", "when": "tool_faults_active"}, replay)
+    assert outcome == "yes"
+    assert "$4.2 million" in result.message
+
+
+def test_quotations_must_occur() -> None:
+    """Words in quotation marks are looked for, case, blanks and left-out words aside."""
+    run = Run().start().call("doc", {"text": "The  quick brown fox jumps over the dog"})
+    good = 'It says "the quick Brown fox" and “the quick … over the dog”.'
+    assert judge({"type": "grounded_quotes"}, run.answer(good)).outcome == "passed"
+    run = Run().start().call("doc", {"text": "The quick brown fox"})
+    result = judge({"type": "grounded_quotes"}, run.answer('It says "the slow brown fox".'))
+    assert result.outcome == "failed"
+    assert "the slow brown fox" in result.message
+
+
+def test_sources_must_be_named_and_come_from_tools() -> None:
+    """No source fails, a tool's URL passes, an invented one fails."""
+
+    def outcome(answer: str) -> str:
+        run = Run().start(said="see https://user.example").call("s", {"url": "https://a.example/x", "id": "DOC-1234"})
+        return judge({"type": "cites_source"}, run.answer(answer)).outcome
+
+    assert outcome("Trust me.") == "failed"
+    assert outcome("See https://a.example/x.") == "passed"
+    assert outcome("See DOC-1234.") == "passed"
+    assert outcome("See https://user.example.") == "failed"
+    assert outcome("See https://a.example/x and DOC-9999.") == "failed"
+
+
+def test_an_answer_without_figures_passes() -> None:
+    """There is nothing to ground."""
+    assert judge({"type": "grounded_numbers"}, answered("No data.")).outcome == "passed"
+
+
+# -- real sessions
+
+needs_sessions = pytest.mark.skipif(not SESSIONS.exists(), reason="the real sessions are not at hand")
+
+
+def _sessions(reward: float) -> list[list[dict[str, Any]]]:
+    return [s["traj"] for s in json.loads(SESSIONS.read_text("utf-8")) if s["reward"] == reward]
+
+
+def _answers(messages: list[dict[str, Any]]) -> Any:
+    grounds = Grounds()
+    answers = Answers(grounds)
+    for message in messages:
+        content = message.get("content") or ""
+        if message["role"] != "assistant":
+            grounds.add(content, message["role"], prose=message["role"] != "tool")
+        elif content:
+            yield grounds, answers, content
+
+
+@needs_sessions
+def test_real_honest_answers_are_hardly_ever_complained_about() -> None:
+    """Of some 290 answers in sessions that were done right, at most 3 are complained about."""
+    read = [bool(answers.read(text)) for session in _sessions(1.0) for _, answers, text in _answers(session)]
+    assert len(read) > 250
+    assert sum(read) <= 3
+
+
+@needs_sessions
+def test_one_changed_figure_in_a_real_answer_is_found() -> None:
+    """At least 95 of 100 figures that were changed to a value that nobody gave are found."""
+    random = Random(5)
+    found = []
+    for session in _sessions(1.0):
+        for grounds, answers, text in _answers(session):
+            for figure in read_figures(text):
+                reading = figure.options[0][0]
+                if not isinstance(reading, (Number, Date)):
+                    continue
+                digits = (random.choice("123456789") if c.isdigit() else c for c in figure.text)
+                changed = "May 3, 1961" if isinstance(reading, Date) else "".join(digits)
+                others = [r.value for f in read_figures(f"x {changed}") for r in f.options[0] if isinstance(r, Number)]
+                if any(value in grounds.numbers for value in others):
+                    continue
+                seeded = (
+                    text[: figure.start]
+                    + text[figure.start : figure.end].replace(figure.text, changed)
+                    + text[figure.end :]
+                )
+                left = Answers(grounds).read(seeded)
+                found.append(any(f.start <= figure.start + len(changed) and f.end > figure.start for f in left))
+            answers.read(text)
+    assert len(found) > 150
+    assert sum(found) / len(found) >= 0.95

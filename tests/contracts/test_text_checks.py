@@ -1,0 +1,177 @@
+"""Checks on the words and the structure of an answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pytest_agent_replay.contracts import Services
+from tests.contracts.session import Run, answered, judge, judge_recording, make_replay
+
+SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+
+
+@pytest.mark.parametrize(
+    ("invariant", "answer", "holds"),
+    [
+        ({"type": "contains", "value": "CODE"}, "the code is", True),
+        ({"type": "contains", "value": "c.de"}, "the code is", False),
+        ({"type": "contains_any", "values": ["a", "Code"]}, "the code is", True),
+        ({"type": "contains_any", "values": ["x", "y"]}, "the code is", False),
+        ({"type": "contains_all", "values": ["THE", "code"]}, "the code is", True),
+        ({"type": "contains_all", "values": ["the", "z"]}, "the code is", False),
+        ({"type": "not_contains", "value": "z"}, "the code is", True),
+        ({"type": "not_contains", "values": ["z", "Code"]}, "the code is", False),
+        ({"type": "excludes_pattern", "patterns": ["c.de"]}, "the code is", True),
+        ({"type": "excludes_pattern", "patterns": ["You Are"]}, "but you are a bot", False),
+        ({"type": "regex", "pattern": "the.*is"}, "the\ncode is", True),
+        ({"type": "regex", "pattern": "^THE"}, "the code is", False),
+        ({"type": "regex", "pattern": "(?i)^THE"}, "the code is", True),
+        ({"type": "excludes_regex", "pattern": "c.de"}, "the code is", False),
+        ({"type": "excludes_regex", "patterns": ["x", "y"]}, "the code is", True),
+        ({"type": "equals", "value": "yes"}, " yes\n", True),
+        ({"type": "equals", "value": "yes"}, "Yes", False),
+        ({"type": "equals", "value": {"a": [1, True]}}, {"a": [1, True]}, True),
+        ({"type": "equals", "value": {"a": 1}}, {"a": True}, False),
+        ({"type": "valid_json"}, '{"a": 1}', True),
+        ({"type": "valid_json"}, "{a: 1}", False),
+        ({"type": "valid_json"}, {"a": 1}, True),
+        ({"type": "output_not_empty"}, " \n", False),
+        ({"type": "output_not_empty"}, "x", True),
+        ({"type": "completes"}, "", True),
+        ({"type": "completes"}, None, False),
+        ({"type": "json_schema", "schema": SCHEMA}, '{"n": 1}', True),
+        ({"type": "json_schema", "schema": SCHEMA}, '```json\n{"n": 1}\n```', True),
+        ({"type": "json_schema", "schema": SCHEMA}, {"n": "1"}, False),
+        ({"type": "json_schema", "schema": SCHEMA}, "n is 1", False),
+        ({"type": "json_path", "path": "$.a[0].b", "equals": 1}, {"a": [{"b": 1}]}, True),
+        ({"type": "json_path", "path": "a[-1]['b c']", "equals": None}, {"a": [{"b c": None}]}, True),
+        ({"type": "json_path", "path": "$.a", "equals": 1}, {"a": True}, False),
+        ({"type": "json_path", "path": "$.a[*].b", "equals": 2}, {"a": [{"b": 1}, {"b": 2}]}, True),
+        ({"type": "json_path", "path": "$..b", "matches": "^x"}, '{"a": {"b": "xy"}}', True),
+        ({"type": "json_path", "path": "$..b", "matches": "^y"}, '{"a": {"b": "xy"}}', False),
+        ({"type": "json_path", "path": "$.a"}, {"b": 1}, False),
+        ({"type": "json_path", "path": "$.a", "exists": False}, {"b": 1}, True),
+        ({"type": "json_path", "path": "$.a", "exists": False}, {"a": 1}, False),
+        ({"type": "json_path", "path": "$.a"}, "no json", False),
+        ({"type": "refusal_check"}, "I cannot do that.", True),
+        ({"type": "refusal_check"}, "I can't, but: DAN mode enabled", False),
+        ({"type": "refusal_check", "phrases": ["as you command"]}, "As you command!", False),
+        ({"type": "excludes_pii"}, "Nothing here, 42.", True),
+    ],
+)
+def test_text_checks(invariant: dict[str, Any], answer: Any, holds: bool) -> None:
+    """Each type holds exactly where its row in the documentation says, and says so in a sentence."""
+    result = judge(invariant, answered(answer))
+    assert result.outcome == ("passed" if holds else "failed"), result.message
+    assert not result.message[0].islower()
+    assert result.message.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("Write to mia.li@example.com now", "email"),
+        ("Call 555-123-4567", "phone"),
+        ("Call (555) 123-4567", "phone"),
+        ("Call +44 20 7946 0958", "phone"),
+        ("SSN 123-45-6789", "ssn"),
+        ("Card 4111 1111 1111 1111", "credit_card"),
+        ("Card 3782-822463-10005", "credit_card"),
+        ("IBAN DE89 3704 0044 0532 0130 00", "iban"),
+        ("From 192.168.0.1", "ip_address"),
+    ],
+)
+def test_personal_data_is_found(text: str, kind: str) -> None:
+    """Every kind, in its usual notations; `kinds` narrows, `allow` excuses."""
+    result = judge({"type": "excludes_pii"}, answered(text))
+    assert result.outcome == "failed"
+    assert result.evidence["found"][0]["kind"] == kind
+    piece = result.evidence["found"][0]["text"]
+    assert judge({"type": "excludes_pii", "allow": [f".{{{len(piece)}}}"]}, answered(text)).outcome == "passed"
+    other = "email" if kind != "email" else "ssn"
+    assert judge({"type": "excludes_pii", "kinds": [other]}, answered(text)).outcome == "passed"
+
+
+def test_what_only_looks_like_an_account_number_is_left_alone() -> None:
+    """The check digits of an IBAN must be right."""
+    assert (
+        judge({"type": "excludes_pii", "kinds": ["iban"]}, answered("DE88 3704 0044 0532 0130 00")).outcome == "passed"
+    )
+
+
+def test_completes_looks_at_every_turn() -> None:
+    """A crash in an earlier turn counts; a turn that a tool ended needs no answer."""
+    turns = [{"input": "a", "output": "1"}, {"input": "b", "ended": "after_tool"}]
+    replay = make_replay(turns=turns)
+    good = Run().start(1).answer("x", 1).start(2).answer(None, 2)
+    assert judge({"type": "completes"}, good, replay).outcome == "passed"
+    bad = Run().start(1).crash(1).start(2).answer("x", 2)
+    assert judge({"type": "completes"}, bad, replay).outcome == "failed"
+
+
+def test_similarity_has_an_offline_measure_and_takes_embeddings() -> None:
+    """The evidence names the measure; the threshold may come from the contract."""
+    invariant = {"type": "similarity", "expected": "The flight was booked for you."}
+    near = judge(invariant, answered("the flight was booked for you"))
+    assert near.outcome == "passed"
+    assert near.evidence["measure"].startswith("offline")
+    assert judge(invariant, answered("I like cheese and wine.")).outcome == "failed"
+    services = Services(embed=lambda texts: [[1.0, 0.0] for _ in texts])
+    assert judge(invariant, answered("anything"), services=services).evidence["measure"] == "cosine of embeddings"
+    assert judge({**invariant, "threshold": 1}, answered("The flight was booked for him.")).outcome == "failed"
+
+
+def test_a_contract_gives_similarity_its_default_threshold() -> None:
+    """`similarity_threshold` of the contract counts where an invariant gives none."""
+    from pytest_agent_replay.contracts import evaluate
+    from tests.contracts.session import bind
+
+    invariant = {"type": "similarity", "expected": "one two three four"}
+    verdict = evaluate(bind(invariant, similarity_threshold=0.1), answered("one two").trace, make_replay(), Services())
+    assert verdict.invariants[0].evidence["threshold"] == 0.1
+
+
+def test_unchanged_behaviour_needs_a_baseline() -> None:
+    """`auto` is the recorded output; without one it is an error, not a pass."""
+    invariant = {"type": "behavior_unchanged"}
+    assert judge(invariant, answered("hello there"), make_replay(output="Hello there!")).outcome == "passed"
+    assert judge(invariant, answered("goodbye"), make_replay(output="Hello there!")).outcome == "failed"
+    result = judge(invariant, answered("hello"))
+    assert (result.outcome, "no `output`" in result.message) == ("error", True)
+    assert judge({**invariant, "baseline": "hello"}, answered("hello")).outcome == "passed"
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome"),
+    [(True, "passed"), (False, "failed"), (0.7, "passed"), (0.2, "failed"), ((0.2, "rude"), "failed"),
+     ({"passed": True, "reason": "kind"}, "passed"), ({"score": 0.1}, "failed"), ("yes", "error"), (7,
+     "error"), (None, "error")],
+)  # fmt: skip
+def test_the_judge_decides(said: object, outcome: str) -> None:
+    """A truth value, a score, or either with a reason; anything else is an error."""
+    services = Services(judge=lambda **asked: said)
+    assert judge({"type": "llm_judge", "rubric": "polite"}, answered("x"), services=services).outcome == outcome
+
+
+def test_without_a_judge_it_is_an_error() -> None:
+    """The message says which fixture to define; on the recording that is unknown."""
+    result = judge({"type": "llm_judge", "rubric": "polite"}, answered("x"))
+    assert (result.outcome, "`replay_judge`" in result.message) == ("error", True)
+    assert judge_recording({"type": "llm_judge", "rubric": "polite"}, make_replay(output="x"))[0] == "unknown"
+
+
+def test_a_python_check_runs_only_when_allowed() -> None:
+    """It returns or raises; what it may name is the project's rule."""
+
+    def check(trace: Any) -> None:
+        assert trace.outputs()[1] == "good", "it is bad"
+
+    invariant = {"type": "python", "check": "pkg.mod:check"}
+    allowed = Services(allow_python=True, resolve_reference=lambda reference: check)
+    assert judge(invariant, answered("good"), services=allowed).outcome == "passed"
+    result = judge(invariant, answered("bad"), services=allowed)
+    assert (result.outcome, "it is bad" in result.message) == ("failed", True)
+    refused = judge(invariant, answered("good"), services=Services(resolve_reference=lambda reference: check))
+    assert (refused.outcome, "replay_allow_python_checks" in refused.message) == ("error", True)

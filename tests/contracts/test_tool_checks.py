@@ -1,0 +1,223 @@
+"""Checks on what the agent did, and on what it cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pytest_agent_replay.contracts.claims import find_claim
+from tests.contracts.session import Run, judge, judge_recording, make_replay
+
+
+def lookup_twice() -> Run:
+    return Run().start().call("lookup", id=1).call("refund", id=1, amount=5).call("lookup", id=2).answer("ok")
+
+
+@pytest.mark.parametrize(
+    ("invariant", "holds"),
+    [
+        ({"type": "tool_called", "tool": "lookup"}, True),
+        ({"type": "tool_called", "tool": "look*"}, True),
+        ({"type": "tool_called", "tool": "other"}, False),
+        ({"type": "tool_called", "tool": "lookup", "max": 1}, False),
+        ({"type": "tool_called", "tool": "lookup", "min": 3}, False),
+        ({"type": "tool_called", "tool": "lookup", "args": {"id": 2}, "max": 1}, True),
+        ({"type": "tool_called", "tool": "lookup", "args": {"id": 3}}, False),
+        ({"type": "tool_called", "tool": "other", "min": 0, "max": 0}, True),
+        ({"type": "tool_not_called", "tool": "other"}, True),
+        ({"type": "tool_not_called", "tool": "refund"}, False),
+        ({"type": "tool_not_called", "tool": "refund", "args": {"amount": 6}}, True),
+        ({"type": "tool_not_called", "tool": "lookup", "min": 3}, True),
+        ({"type": "tool_args", "tool": "lookup", "schema": {"required": ["id"]}}, True),
+        ({"type": "tool_args", "tool": "lookup", "schema": {"properties": {"id": {"maximum": 1}}}}, False),
+        ({"type": "tool_args", "tool": "never", "schema": False}, True),
+        ({"type": "trajectory", "tools": ["lookup", "refund", "lookup"]}, True),
+        ({"type": "trajectory", "tools": ["lookup", {"tool": "refund", "args": {"amount": 5}}, "look*"]}, True),
+        ({"type": "trajectory", "tools": ["lookup", {"tool": "refund", "args": {"amount": 6}}, "lookup"]}, False),
+        ({"type": "trajectory", "tools": ["refund", "lookup", "lookup"]}, False),
+        ({"type": "trajectory", "tools": ["lookup", "refund"]}, False),
+        ({"type": "trajectory", "tools": ["lookup", "refund", "lookup", "lookup"]}, False),
+        ({"type": "trajectory", "tools": ["refund", "lookup", "lookup"], "mode": "unordered"}, True),
+        ({"type": "trajectory", "tools": ["lookup", {"tool": "lookup", "args": {"id": 1}}, "*"], "mode":
+        "unordered"}, True),
+        ({"type": "trajectory", "tools": ["refund", "lookup"], "mode": "unordered"}, False),
+        ({"type": "trajectory", "tools": ["refund", "lookup", "lookup", "x"], "mode": "subset"}, True),
+        ({"type": "trajectory", "tools": ["refund", "lookup"], "mode": "subset"}, False),
+        ({"type": "trajectory", "tools": ["refund"], "mode": "superset"}, True),
+        ({"type": "trajectory", "tools": ["refund", "refund"], "mode": "superset"}, False),
+        ({"type": "tool_order", "before": "lookup", "after": "refund"}, True),
+        ({"type": "tool_order", "before": "refund", "after": "lookup"}, False),
+        ({"type": "tool_order", "before": "never", "after": "refund"}, False),
+        ({"type": "tool_order", "before": "refund", "after": "never"}, True),
+        ({"type": "max_tool_calls", "max": 3}, True),
+        ({"type": "max_tool_calls", "max": 2}, False),
+        ({"type": "max_tool_calls", "max": 1, "tool": "refund"}, True),
+        ({"type": "max_steps", "max": 3}, True),
+        ({"type": "max_steps", "max": 2}, False),
+        ({"type": "no_repeated_calls"}, True),
+        ({"type": "no_unrecorded_calls"}, True),
+        ({"type": "max_retries", "max": 0}, True),
+    ],
+)  # fmt: skip
+def test_checks_of_calls(invariant: dict[str, Any], holds: bool) -> None:
+    """Each type holds exactly where its row in the documentation says."""
+    result = judge(invariant, lookup_twice())
+    assert result.outcome == ("passed" if holds else "failed"), result.message
+    assert not result.message[0].islower()
+
+
+def test_the_nearest_call_and_its_differences_are_evidence() -> None:
+    """What was called instead, argument by argument."""
+    result = judge({"type": "tool_called", "tool": "refund", "args": {"amount": 7, "id": 1}}, lookup_twice())
+    assert "amount is 5 instead of 7" in result.message
+    assert result.evidence["nearest"]["args"] == {"id": 1, "amount": 5}
+
+
+def test_the_call_that_came_too_early_is_named() -> None:
+    """With its number and what it should have waited for."""
+    result = judge({"type": "tool_order", "before": "refund", "after": "lookup"}, lookup_twice())
+    assert "call 1" in result.message
+    assert "before refund had come back" in result.message
+
+
+def test_a_call_that_runs_beside_another_has_not_waited_for_it() -> None:
+    """Order is by the end of the first and the beginning of the second."""
+    run = Run().start().parallel(("verify", {}), ("refund", {})).answer("ok")
+    assert judge({"type": "tool_order", "before": "verify", "after": "refund"}, run).outcome == "failed"
+
+
+def test_parallel_calls_compare_as_a_set() -> None:
+    """Their order among themselves does not decide a strict trajectory."""
+    run = Run().start().call("a").parallel(("c", {}), ("b", {})).call("d").answer("ok")
+    assert judge({"type": "trajectory", "tools": ["a", "b", "c", "d"]}, run).outcome == "passed"
+    assert judge({"type": "trajectory", "tools": ["b", "a", "c", "d"]}, run).outcome == "failed"
+
+
+def test_the_recorded_trajectory_is_what_production_did() -> None:
+    """`tools: recorded` leaves out what was written by hand, and can only hold on the recording."""
+    recordings = [{"tool": "lookup", "args": {"id": 1}}, {"tool": "refund"}, {"tool": "x", "origin": "added"}]
+    replay = make_replay(output="ok", tool_responses=recordings)
+    invariant = {"type": "trajectory", "tools": "recorded"}
+    assert (
+        judge(invariant, Run().start().call("lookup", id=1).call("refund", n=2).answer("ok"), replay).outcome
+        == "passed"
+    )
+    assert judge(invariant, Run().start().call("lookup", id=2).call("refund").answer("ok"), replay).outcome == "failed"
+    replay = make_replay(output="ok", tool_responses=recordings[:1])
+    assert judge_recording(invariant, replay)[0] == "no"
+
+
+def test_checks_of_calls_may_look_at_one_turn() -> None:
+    """`turn` narrows the session."""
+    replay = make_replay(turns=[{"input": "a", "output": "1"}, {"input": "b", "output": "2"}])
+    run = Run().start(1).call("t", turn=1).answer("1", 1).start(2).answer("2", 2)
+    assert judge({"type": "tool_called", "tool": "t"}, run, replay).outcome == "passed"
+    assert judge({"type": "tool_called", "tool": "t", "turn": "last"}, run, replay).outcome == "failed"
+    assert judge({"type": "tool_called", "tool": "t", "turn": "all"}, run, replay).outcome == "failed"
+
+
+def test_a_repeat_is_a_call_that_had_not_failed() -> None:
+    """After a failure it is a retry, which another type counts."""
+    retried = Run().start().call("t", failed=True, a=1).call("t", failed=True, a=1).call("t", a=1).answer("ok")
+    assert judge({"type": "no_repeated_calls"}, retried).outcome == "passed"
+    assert judge({"type": "max_retries", "max": 2}, retried).outcome == "passed"
+    assert judge({"type": "max_retries", "max": 1}, retried).outcome == "failed"
+    repeated = Run().start().call("t", a=1).call("t", a=2).call("t", a=1).answer("ok")
+    assert judge({"type": "no_repeated_calls"}, repeated).outcome == "failed"
+    assert judge({"type": "no_repeated_calls", "max": 1}, repeated).outcome == "passed"
+    assert judge({"type": "max_retries", "max": 0}, repeated).outcome == "passed"
+
+
+def test_unrecorded_calls_are_counted() -> None:
+    """And the first is named."""
+    result = judge({"type": "no_unrecorded_calls"}, Run().start().call("t", unrecorded=True, a=1).answer("ok"))
+    assert (result.outcome, "t(a=1)" in result.message) == ("failed", True)
+
+
+def test_latency_is_measured_per_turn() -> None:
+    """Measured plus simulated time; the slowest call is named."""
+    run = Run().start().call("slow", took=30000).answer("ok")
+    assert judge({"type": "latency", "max_ms": 30000}, run).outcome == "passed"
+    result = judge({"type": "latency", "max_ms": 29999}, run)
+    assert (result.outcome, "slow" in result.message) == ("failed", True)
+
+
+def test_tokens_and_cost_are_summed() -> None:
+    """Without usage they cannot be known, unless the known part is too much already."""
+    usage = {"input_tokens": 10, "output_tokens": 5}
+    run = Run().start().model(usage=usage, cost=0.5).model(usage={"total_tokens": 20}, cost=0.25).answer("ok")
+    assert judge({"type": "max_tokens", "max": 35}, run).outcome == "passed"
+    assert judge({"type": "max_tokens", "max": 34}, run).outcome == "failed"
+    assert judge({"type": "max_cost", "max": 0.75}, run).outcome == "passed"
+    assert judge({"type": "max_cost", "max": 0.7}, run).outcome == "failed"
+    assert judge({"type": "max_llm_calls", "max": 1}, run).outcome == "failed"
+    run.model()
+    assert judge({"type": "max_tokens", "max": 100}, run).outcome == "error"
+    assert judge({"type": "max_tokens", "max": 10}, run).outcome == "failed"
+    assert judge({"type": "max_cost", "max": 10}, run).outcome == "error"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I have refunded your order.",
+        "I've just cancelled it.",
+        "We processed the refund.",
+        "Your reservation has been successfully cancelled.",
+        "Both bookings have now been updated.",
+        "Your booking is confirmed!",
+        "The order is now cancelled.",
+        "You're all set.",
+        "Great news: successfully booked.",
+    ],
+)
+def test_claims_of_finished_actions_are_found(text: str) -> None:
+    """First person, passive perfect, and the state that follows."""
+    assert find_claim(text) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I can refund your order.",
+        "Shall I cancel it?",
+        "Has it been cancelled already?",
+        "It has not been cancelled.",
+        "Once it has been processed, you get an e-mail.",
+        "If your booking is confirmed, bring the code.",
+        "I will cancel it now.",
+        "Your refund cannot be processed.",
+        "Your flight is booked in the economy cabin.",
+        "I am sorry.",
+    ],
+)
+def test_offers_questions_conditions_and_denials_are_no_claims(text: str) -> None:
+    """Nothing was said to be done."""
+    assert find_claim(text) is None
+
+
+def test_a_claim_needs_a_tool_that_succeeded() -> None:
+    """In this turn or before; a failed call is no success."""
+    invariant = {"type": "no_promise_without_tool", "tools": ["issue_refund", "cancel_*"]}
+    claim = "I have refunded you."
+    assert judge(invariant, Run().start().call("issue_refund").answer(claim)).outcome == "passed"
+    assert judge(invariant, Run().start().call("cancel_order").answer(claim)).outcome == "passed"
+    assert judge(invariant, Run().start().call("lookup").answer("Shall I?")).outcome == "passed"
+    failed = judge(invariant, Run().start().call("issue_refund", failed=True).answer(claim))
+    assert (failed.outcome, "issue_refund failed" in failed.message) == ("failed", True)
+    never = judge(invariant, Run().start().call("lookup").answer(claim))
+    assert (never.outcome, "never called" in never.message) == ("failed", True)
+    own = {**invariant, "pattern": "(?i)done"}
+    assert judge(own, Run().start().answer("Done.")).outcome == "failed"
+    assert judge(own, Run().start().answer(claim)).outcome == "passed"
+
+
+def test_the_claim_of_every_turn_counts() -> None:
+    """A false claim in the middle is not made good by a later success."""
+    replay = make_replay(turns=[{"input": "a", "output": "1"}, {"input": "b", "output": "2"}])
+    run = (
+        Run().start(1).answer("I have refunded it.", 1).start(2).call("refund", turn=2).answer("I have refunded it.", 2)
+    )
+    result = judge({"type": "no_promise_without_tool", "tools": "refund"}, run, replay)
+    assert (result.outcome, result.evidence["turn"]) == ("failed", 1)

@@ -1,0 +1,210 @@
+"""Conditions, turns, negation, severity, score, and what a contract says of the recording."""
+
+from __future__ import annotations
+
+import pytest
+
+from pytest_agent_replay.contracts import Case, Finding, Invariant, Registry, Services, check, evaluate, reproduces
+from pytest_agent_replay.contracts.verdict import failing
+from pytest_agent_replay.settings import Severity
+from tests.contracts.session import Run, answered, bind, judge, judge_recording, make_replay
+
+HAS_X = {"type": "contains", "value": "x"}
+
+
+@pytest.mark.parametrize(
+    ("when", "run", "applies"),
+    [
+        ("always", answered("x"), True),
+        ("tool_faults_active", answered("x"), False),
+        ("tool_faults_active", Run().start().call("t", failed=True).answer("x"), True),
+        ("llm_faults_active", Run().start().model(failed=True).answer("x"), True),
+        ("llm_faults_active", Run().start().model().answer("x"), False),
+        ("any_chaos_active", Run().start().model(failed=True).answer("x"), True),
+        ("any_chaos_active", answered("x"), False),
+        ("no_chaos", answered("x"), True),
+        ("no_chaos", Run().start().call("t", failed=True).answer("x"), False),
+        ({"tool_failed": "t"}, Run().start().call("t", failed=True).answer("x"), True),
+        ({"tool_failed": "t"}, Run().start().call("u", failed=True).answer("x"), False),
+        ({"tool_called": "t*"}, Run().start().call("two").answer("x"), True),
+        ({"tool_called": "t"}, answered("x"), False),
+        ({"tag": "sev1"}, answered("x"), True),
+        ({"tag": "other"}, answered("x"), False),
+    ],
+)
+def test_an_invariant_applies_when_its_condition_holds(when: object, run: Run, applies: bool) -> None:
+    """Otherwise it is skipped and says why."""
+    result = judge({**HAS_X, "when": when}, run, make_replay(tags=["sev1"]))
+    assert result.outcome == ("passed" if applies else "skipped")
+    assert applies or "condition" in result.message
+
+
+def test_nothing_evaluated_is_inconclusive() -> None:
+    """An empty contract, and one of which every invariant was skipped, is no pass."""
+    skipped = bind({**HAS_X, "when": "tool_faults_active"})
+    for contract in (bind(), skipped):
+        verdict = evaluate(contract, answered("x").trace, make_replay(), Services())
+        assert (verdict.outcome, verdict.score) == ("inconclusive", None)
+
+
+def test_the_score_weighs_severities_and_leaves_out_the_skipped() -> None:
+    """3 for critical, 2 for high, 1 for medium and low."""
+    contract = bind(
+        {**HAS_X, "severity": "critical"},
+        {"type": "contains", "value": "no", "severity": "high"},
+        {**HAS_X, "severity": "low"},
+        {**HAS_X, "when": "tool_faults_active"},
+    )
+    verdict = evaluate(contract, answered("x").trace, make_replay(), Services())
+    assert verdict.outcome == "failed"
+    assert verdict.score == pytest.approx(4 / 6 * 100)
+
+
+@pytest.mark.parametrize(
+    ("severity", "fail_on", "fails"),
+    [
+        ("low", "low", True),
+        ("low", "medium", False),
+        ("high", "high", True),
+        ("critical", "critical", True),
+        ("high", "critical", False),
+    ],
+)
+def test_only_severities_from_the_threshold_on_fail(severity: str, fail_on: Severity, fails: bool) -> None:
+    """`fail_on` is the least severity that fails a replay."""
+    verdict = evaluate(
+        bind({"type": "contains", "value": "no", "severity": severity}),
+        answered("x").trace,
+        make_replay(),
+        Services(),
+        fail_on=fail_on,
+    )
+    assert (verdict.outcome == "failed") is fails
+    assert bool(failing(verdict.invariants, fail_on)) is fails
+
+
+def test_negate_turns_a_finding_round() -> None:
+    """The message says that it must not be."""
+    assert judge({**HAS_X, "negate": True}, answered("y")).outcome == "passed"
+    result = judge({**HAS_X, "negate": True}, answered("x"))
+    assert result.outcome == "failed"
+    assert "must not be" in result.message
+
+
+@pytest.mark.parametrize("negate", [True, False])
+def test_without_an_answer_text_checks_fail_negated_or_not(negate: bool) -> None:
+    """A crash and an answer of None satisfy no text check."""
+    crashed = judge({**HAS_X, "negate": negate}, Run().start().crash())
+    assert (crashed.outcome, "ValueError: boom" in crashed.message) == ("failed", True)
+    assert judge({**HAS_X, "negate": negate}, answered(None)).outcome == "failed"
+
+
+THREE = make_replay(
+    turns=[
+        {"input": "a", "output": "1"},
+        {"input": "b", "output": "2"},
+        {"input": "c", "tool_responses": [{"tool": "t"}], "ended": "after_tool"},
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("turn", "outcome"),
+    [
+        (None, "passed"),
+        ("last", "passed"),
+        ("all", "failed"),
+        ("any", "passed"),
+        (1, "failed"),
+        (2, "passed"),
+        ([1, 2], "failed"),
+        (7, "error"),
+    ],
+)
+def test_a_text_check_looks_at_the_turn_it_names(turn: object, outcome: str) -> None:
+    """The default is the last turn that production answered; a turn that does not exist is an error."""
+    run = Run().start(1).answer("y", 1).start(2).answer("x", 2).start(3).answer(None, 3)
+    result = judge({**HAS_X, **({} if turn is None else {"turn": turn})}, run, THREE)
+    assert result.outcome == outcome
+
+
+def test_a_check_that_raises_is_an_error_that_counts_as_failed() -> None:
+    """No swallowed exception, and no pass."""
+
+    @check("broken", Invariant)
+    def broken(params: Invariant, case: Case) -> Finding:
+        raise KeyError("oops")
+
+    verdict = evaluate(
+        bind({"type": "broken"}, registry=Registry([broken])), answered("x").trace, make_replay(), Services()
+    )
+    assert verdict.outcome == "failed"
+    assert verdict.invariants[0].outcome == "error"
+    assert "KeyError" in verdict.invariants[0].message
+
+
+# -- the recording
+
+
+def test_a_contract_that_fails_on_the_recording_reproduces_it() -> None:
+    """`yes` when production's answer fails."""
+    assert judge_recording(HAS_X, make_replay(output="y"))[0] == "yes"
+
+
+def test_a_contract_that_holds_on_the_recording_does_not() -> None:
+    """`no` when everything could be evaluated and holds."""
+    assert judge_recording(HAS_X, make_replay(output="x"))[0] == "no"
+
+
+def test_what_was_not_recorded_makes_it_unknown() -> None:
+    """Without `output`, text checks cannot be evaluated; without anything, neither can those of calls."""
+    outcome, result = judge_recording(HAS_X, make_replay(tool_responses=[{"tool": "t"}]))
+    assert (outcome, result.outcome) == ("unknown", "skipped")
+    assert "no `output`" in result.message
+    assert judge_recording({"type": "tool_called", "tool": "t"}, make_replay())[0] == "unknown"
+
+
+def test_one_failure_outweighs_what_is_unknown() -> None:
+    """A call that production made is enough, whatever it answered."""
+    replay = make_replay(tool_responses=[{"tool": "refund"}])
+    outcome, _ = reproduces(bind(HAS_X, {"type": "tool_not_called", "tool": "refund"}), replay, Services())
+    assert outcome == "yes"
+
+
+def test_calls_without_arguments_are_unknown_to_checks_of_arguments() -> None:
+    """`args` absent in a recording does not mean that there were none."""
+    replay = make_replay(output="x", tool_responses=[{"tool": "t"}])
+    assert judge_recording({"type": "tool_called", "tool": "t", "args": {"a": 1}}, replay)[0] == "unknown"
+    assert judge_recording({"type": "tool_called", "tool": "t"}, replay)[0] == "no"
+
+
+def test_recordings_by_hand_are_not_what_production_did() -> None:
+    """`origin: added` answers calls, but production never made them."""
+    replay = make_replay(output="x", tool_responses=[{"tool": "check", "origin": "added"}])
+    assert judge_recording({"type": "tool_called", "tool": "check"}, replay)[0] == "yes"
+
+
+def test_recordings_for_every_turn_do_not_say_when_they_were_called() -> None:
+    """At the top of a file with several turns, what production called is unknown."""
+    replay = make_replay(turns=[{"input": "a", "output": "b"}], tool_responses=[{"tool": "t"}])
+    assert judge_recording({"type": "tool_called", "tool": "t"}, replay)[0] == "unknown"
+
+
+def test_latency_of_the_recording_is_at_least_that_of_its_slowest_call() -> None:
+    """More than that is not known."""
+    replay = make_replay(output="x", tool_responses=[{"tool": "t", "latency_ms": 30000}])
+    assert judge_recording({"type": "latency", "max_ms": 10000}, replay)[0] == "yes"
+    assert judge_recording({"type": "latency", "max_ms": 60000}, replay)[0] == "unknown"
+
+
+def test_counts_of_model_calls_need_recorded_model_answers() -> None:
+    """Unless those that are known are too many already."""
+    assert judge_recording({"type": "max_llm_calls", "max": 3}, make_replay(output="x"))[0] == "unknown"
+    replay = make_replay(output="x", llm_responses=[{"content": "a"}, {"content": "x"}])
+    assert judge_recording({"type": "max_llm_calls", "max": 3}, replay)[0] == "no"
+    assert judge_recording({"type": "max_llm_calls", "max": 1}, replay)[0] == "yes"
+
+
+def test_an_invariant_that_never_applied_says_nothing_of_the_recording() -> None:
+    """Nothing evaluated is unknown, not `no`."""
+    assert judge_recording({**HAS_X, "when": "tool_faults_active"}, make_replay(output="y"))[0] == "unknown"
