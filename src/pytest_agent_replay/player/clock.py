@@ -25,7 +25,7 @@ __all__ = ["VirtualClock"]
 class _Lane:
     clock: Any
     identity: Any
-    """The task, or the thread's ident."""
+    """The task or the thread."""
     parent: _Lane | None
     virtual_ms: float = 0.0
 
@@ -108,7 +108,7 @@ class VirtualClock:
             lane = self._root
         if lane is None:
             lane = self._root = _Lane(self, identity, None)
-        if lane.identity is not identity and lane.identity != identity:
+        if lane.identity is not identity:
             lane = _Lane(self, identity, lane)
             _lane.set(lane)
         return lane
@@ -123,9 +123,9 @@ class VirtualClock:
 
     @staticmethod
     def _came_before(spent: _Spent, lane: _Lane) -> bool:
-        if spent.lane.is_within(lane) or spent.lane.identity == lane.identity:
+        if spent.lane.is_within(lane) or spent.lane.identity is lane.identity:
             return True
-        if spent.alive is not None and not isinstance(lane.identity, int):
+        if spent.alive is not None and not isinstance(lane.identity, threading.Thread):
             return lane.identity not in spent.alive
         return lane.is_within(spent.lane)
 
@@ -136,7 +136,7 @@ def _identity() -> Any:
         task = asyncio.current_task()
         if task is not None:
             return task
-    return threading.get_ident()
+    return threading.current_thread()  # not its ident, which a later thread may get again
 
 
 def _tasks_alive() -> Any:
