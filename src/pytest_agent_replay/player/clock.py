@@ -58,6 +58,7 @@ class VirtualClock:
         self._root: _Lane | None = None
         self._spent: list[_Spent] = []
         self._last: _Spent | None = None
+        self._root_thread: int | None = None
         self.simulated_ms = 0.0
         """Virtual time on the longest path so far."""
 
@@ -81,6 +82,10 @@ class VirtualClock:
 
         Says whether the call ran beside the previous one: neither waited for the other.
         """
+        if latency_ms <= 0 and self._is_on_root():
+            # everything that ended so far was started from here
+            self._last = None
+            return False
         with self._lock:
             lane, last = self._current_lane(), self._last
             is_parallel = last is not None and last.lane is not lane and not self._came_before(last, lane)
@@ -96,11 +101,16 @@ class VirtualClock:
     def entered(self) -> Iterator[None]:
         """Makes the calling context the root lane: what it starts is within it."""
         self._root = _Lane(self, _identity(), None)
+        self._root_thread = threading.get_ident()
         token = _lane.set(self._root)
         try:
             yield
         finally:
             _lane.reset(token)
+
+    def _is_on_root(self) -> bool:
+        root = self._root
+        return root is not None and threading.get_ident() == self._root_thread and _identity() is root.identity
 
     def _current_lane(self) -> _Lane:
         identity, lane = _identity(), _lane.get()
@@ -132,8 +142,9 @@ class VirtualClock:
 
 def _identity() -> Any:
     asyncio = sys.modules.get("asyncio")
-    if asyncio is not None and asyncio._get_running_loop() is not None:
-        task = asyncio.current_task()
+    if asyncio is not None:
+        loop = asyncio._get_running_loop()
+        task = asyncio.current_task(loop) if loop is not None else None
         if task is not None:
             return task
     return threading.current_thread()  # not its ident, which a later thread may get again
