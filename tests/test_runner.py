@@ -189,6 +189,43 @@ def test_what_the_agent_is_given() -> None:
     assert seen[2]["self"] is not seen[0]["self"]
 
 
+def test_history_holds_the_tool_calls_of_a_model() -> None:
+    """An agent that keeps nothing itself can build its next request from the history: the recorded one."""
+    openai = pytest.importorskip("openai")
+    import json
+
+    seen: list[Any] = []
+
+    def neutral_to_openai(message: dict[str, Any]) -> dict[str, Any]:
+        calls = [
+            {"id": c["id"], "type": "function", "function": {"name": c["name"], "arguments": json.dumps(c["args"])}}
+            for c in message.get("tool_calls", [])
+        ]
+        return {**{k: v for k, v in message.items() if k != "tool_calls"}, **({"tool_calls": calls} if calls else {})}
+
+    def agent(input: str, history: list[Any]) -> Any:
+        seen.append([(m["role"], m["content"]) for m in history])
+        messages: list[Any] = [*map(neutral_to_openai, history), {"role": "user", "content": input}]
+        client = openai.OpenAI(max_retries=0)
+        while True:
+            reply = client.chat.completions.create(model="m", messages=messages).choices[0].message
+            messages.append(reply.model_dump(exclude_none=True))
+            if not reply.tool_calls:
+                return reply.content
+            for call in reply.tool_calls:
+                result = lookup(**json.loads(call.function.arguments))
+                messages.append({"role": "tool", "tool_call_id": call.id, "content": result})
+
+    call = {"id": "c1", "name": "lookup", "args": {"key": "k"}}
+    turns = [
+        {"input": "one", "tool_responses": LOOKUP, "llm_responses": [{"tool_calls": [call]}, {"content": "first"}]},
+        {"input": "two", "llm_responses": [{"content": "second"}]},
+    ]
+    result = run(agent, turns=turns)
+    assert result.outcome == "passed", result.reasons
+    assert seen[1] == [("user", "one"), ("assistant", None), ("tool", "recorded"), ("assistant", "first")]
+
+
 def test_recordings_of_a_turn_answer_that_turn() -> None:
     """The same question in two turns gets two answers."""
 

@@ -216,7 +216,11 @@ class _Run:
             return
         self.session.end_turn(output=answer.output, usage=answer.usage)
         self._add_turn(number, turn, output=answer.output)
-        self.history += [{"role": "user", "content": turn.input}, {"role": "assistant", "content": answer.output}]
+        self.history += [
+            {"role": "user", "content": turn.input},
+            *_model_exchange(self.session, number, turn.input),
+            {"role": "assistant", "content": answer.output},
+        ]
 
     def _wrapped_stop(self, number: int, turn: Turn, error: BaseException) -> None:
         """A task group wraps what ended one of its tasks; anything else is not ours to keep."""
@@ -387,6 +391,17 @@ def _call_row(call: Any) -> dict[str, Any]:
 def _measured(session: Session) -> float:
     events = session.trace.events
     return max(0.0, (events[-1].time_ms if events else 0.0) - session.clock.simulated_ms)
+
+
+def _model_exchange(session: Session, turn: int, said: Any) -> list[dict[str, Any]]:
+    """Tool calls and results between what the user said and the answer, as the turn's last model request held them.
+
+    Empty when no model was asked, or its request is not a conversation that holds what the user said.
+    """
+    requests = [event for event in session.trace.of_type("llm_called") if event.turn == turn]
+    messages = requests[-1].payload["messages"] if requests else []
+    asked = [i for i, m in enumerate(messages) if m.get("role") == "user" and m.get("content") == said]
+    return [dict(m) for m in messages[asked[-1] + 1 :] if m.get("role") in ("assistant", "tool")] if asked else []
 
 
 def _never_seen(session: Session) -> list[str]:
