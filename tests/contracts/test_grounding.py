@@ -53,6 +53,8 @@ def complaints(answer: str, *given: Any, prose: str = "") -> list[str]:
         ("It costs $152 and $103, a total of $255.", {"prices": [152, 103, 7]}),
         ("Prices: $152, $103 and $7. Total: $262", {"prices": [152, 103, 7]}),
         ("$50 for each of 3 passengers: a total of $150.", {"gesture": 50, "number": 3}),
+        ("3 out of 4 tests passed, 75%.", {"passed": 3, "total": 4}),
+        ("You saved $12 (10% off $120).", {"price": 120, "percent": 10}),
         ("It rose from 80 to 100, a 25% increase.", {"before": 80, "after": 100}),
         ("It leaves at 9:00 and lands at 11:15, so it takes 2 hours 15 minutes.", "from 9:00 to 11:15"),
         ('Result: {"price": 152}', '{"price": 152}'),

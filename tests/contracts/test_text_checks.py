@@ -101,6 +101,13 @@ def test_what_only_looks_like_an_account_number_is_left_alone() -> None:
     )
 
 
+def test_a_schema_is_never_fetched() -> None:
+    """A reference out of the schema is an error, not a request."""
+    schema = {"$ref": "https://example.com/x.json"}
+    result = judge({"type": "json_schema", "schema": schema}, answered("{}"))
+    assert (result.outcome, "not fetched" in result.message) == ("error", True)
+
+
 def test_completes_looks_at_every_turn() -> None:
     """A crash in an earlier turn counts; a turn that a tool ended needs no answer."""
     turns = [{"input": "a", "output": "1"}, {"input": "b", "ended": "after_tool"}]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import combinations, permutations
+from itertools import chain, combinations, permutations
 
 from pytest_agent_replay.contracts.figures import Clock, Figure, Number, Reading, Span, read_figures, word_numbers
 from pytest_agent_replay.contracts.grounds import Grounds
@@ -23,7 +23,8 @@ _COMPUTES = re.compile(
 _COMPUTES_MONEY = re.compile(
     r"\b(?:totals?|totall?ing|sum|altogether|combined|overall|difference|remain\w*|left|balance|owed?|due|refund\w*|sav\w+"
     r"|discount\w*|additional|extra|more|less|increase\w*|decrease\w*|rise|rose|fell|drop\w*|grew|growth|each|per|both|times"
-    r"|plus|minus|average|mean|amount\w*|cost\w*|charge\w*|pay\w*|fees?|change|split|covers?|up|down)\b|[=+×*/]",
+    r"|plus|minus|average|mean|amount\w*|cost\w*|charge\w*|pay\w*|fees?|change|split|covers?|up|down|off|tax"
+    r"|out of)\b|[=+×*/]",
     re.IGNORECASE,
 )
 _LIST_ITEM = re.compile(r"^[ \t]*(?:\d{1,3}[.)]|[-*•–])[ \t]", re.MULTILINE)
@@ -62,13 +63,11 @@ class Answers:
     - a count of up to 20 that is the length of a list that a source gave, when the words after it name the list (`2
       passengers`; of `options`, `results` and the like: any list), or the length of the list in the answer
       that it announces;
-    - in a line that speaks of a total, a difference, a price each and the like (or has `=` or `+` in it; for
-    what is neither money nor a percentage, of a total or a difference), from the six
-      given figures of the answer that stand nearest before that line, and those in the line: the sum of a run
-      of them, the
-      sum or difference of two, the product or share of one with a small whole number of the answer, and for
-      percentages the
-      ratio or change of two;
+    - in a line that speaks of a total, a difference, a price each and the like, or has `=` or `+` in it (for what is
+      neither money nor a percentage, only of a total or a difference), from the six given figures of the answer that stand
+      nearest before that line, and those in the line: the sum of a run of them, the sum or difference of two, the product
+      or share of one with a small whole number of the answer, a percentage of one that the line gives, and for
+      percentages the ratio or change of two;
     - a duration between two given times of the answer.
 
     A figure that followed in an earlier answer counts as given in the later ones. Operands stand in the answer
@@ -181,7 +180,10 @@ class _Derivation:
             return False
         values = [operand.value for operand in self._operands(number, start, end)]
         slack = number.unit / 2 * (1 + 1e-9)
-        candidates = _percentages(values) if number.percent else _results(values, self._factors())
+        if number.percent:
+            candidates = _percentages(values)
+        else:
+            candidates = chain(_results(values, self._factors()), _shares(values, self._percents(start, end)))
         return any(abs(abs(candidate) - abs(number.value)) <= slack for candidate in candidates)
 
     def _operands(self, wanted: Number, line_start: int, line_end: int) -> list[Number]:
@@ -194,6 +196,14 @@ class _Derivation:
             if wanted.percent or reading.money == wanted.money:
                 (beside if start >= line_start else before).append(reading)
         return [*before[-_REACH:], *beside[:_REACH]]
+
+    def _percents(self, line_start: int, line_end: int) -> list[float]:
+        """The percentages that the line gives: a tax, a discount."""
+        return [
+            reading.value
+            for start, reading in self._given
+            if isinstance(reading, Number) and reading.percent and line_start <= start < line_end
+        ]
 
     def _factors(self) -> set[float]:
         """The small whole numbers of the answer that may multiply or share: passengers, bags, nights."""
@@ -213,6 +223,14 @@ def _results(values: list[float], factors: set[float]) -> Iterator[float]:
         for factor in factors:
             yield value * factor
             yield value / factor
+
+
+def _shares(values: list[float], percents: list[float]) -> Iterator[float]:
+    for value in values:
+        for percent in percents[:_REACH]:
+            yield value * percent / 100
+            yield value * (1 + percent / 100)
+            yield value * (1 - percent / 100)
 
 
 def _percentages(values: list[float]) -> Iterator[float]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pytest_agent_replay.contracts.registry import BindContext
-from pytest_agent_replay.errors import FormatError
+from pytest_agent_replay.errors import FormatError, ReplayError
 from pytest_agent_replay.formats.loading import load_document
 
 __all__ = ["SchemaReference", "Validator", "load_validator"]
@@ -26,6 +26,8 @@ def load_validator(schema: SchemaReference, field: str, context: BindContext) ->
     given: Any = _load(schema, field, context) if isinstance(schema, str) else schema
     from jsonschema.exceptions import SchemaError
     from jsonschema.validators import Draft202012Validator, validator_for
+    from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]
+    from referencing.exceptions import Unresolvable
 
     kind = validator_for(given, default=Draft202012Validator)
     try:
@@ -36,10 +38,16 @@ def load_validator(schema: SchemaReference, field: str, context: BindContext) ->
         raise FormatError(context.problem(field, message)) from None
     except (OverflowError, RecursionError) as error:
         raise FormatError(context.problem(field, f"cannot be used as a JSON Schema: {error}")) from None
-    validator = kind(given)
+    # with this registry a reference is never fetched from the network
+    validator = kind(given, registry=REGISTRY)
 
     def mistakes(value: Any) -> list[str]:
-        found = sorted(validator.iter_errors(value), key=lambda error: error.json_path)
+        try:
+            found = sorted(validator.iter_errors(value), key=lambda error: error.json_path)
+        except Unresolvable as error:
+            raise ReplayError(
+                f"The schema refers to what it does not hold: {error}. References are not fetched."
+            ) from None
         return [f"{error.json_path}: {error.message}"[:400] for error in found[:_MAX_MISTAKES]]
 
     return mistakes

@@ -55,11 +55,13 @@ class Trajectory(Invariant):
     """The calls compare to `tools`.
 
     `strict`: the same calls in the same order (calls that ran at the same time in any). `unordered`: the same calls.
-    `subset`: no call beyond them. `superset`: each of them, and maybe others.
+    `subset`: no call beyond them. `superset`: each of them, and maybe others. Calls of the tools in `repeatable` (reads:
+    names, globs) that repeat an earlier call with the same arguments do not count.
     """
 
     tools: list[Name | ExpectedCall] | Literal["recorded"]
     mode: Literal["strict", "unordered", "subset", "superset"] = "strict"
+    repeatable: list[Name] = Field(default_factory=list)
 
 
 class ToolOrder(Invariant):
@@ -205,7 +207,8 @@ def _fits(expected: ExpectedCall, call: ToolCallView) -> bool:
 @check("trajectory", Trajectory, over="session")
 def trajectory(params: Trajectory, case: Case) -> Finding:
     """The calls made against the calls expected."""
-    expected, calls = _expected_calls(params, case), case.calls
+    expected = _expected_calls(params, case)
+    calls = _without_repeats(case.calls, params.repeatable, expected)
     if any(each.args is not None for each in expected) and not all(map(case.session.knows_args, calls)):
         raise CannotEvaluate("the recording does not say with which arguments every tool was called")
     evidence = {
@@ -221,12 +224,28 @@ def trajectory(params: Trajectory, case: Case) -> Finding:
     return Finding(False, case.sentence(f"{mistake}."), evidence)
 
 
+def _without_repeats(
+    calls: list[ToolCallView], repeatable: Sequence[str], expected: Sequence[ExpectedCall]
+) -> list[ToolCallView]:
+    """The calls without repeats of the repeatable tools, as far as they are more than the expected ones."""
+    kept: list[ToolCallView] = []
+    seen: Counter[tuple[str, Any]] = Counter()
+    for call in calls:
+        if any(name_matches(name, call.tool) for name in repeatable):
+            key = _key(call)
+            seen[key] += 1
+            if seen[key] > 1 and seen[key] > sum(_fits(each, call) for each in expected):
+                continue
+        kept.append(call)
+    return kept
+
+
 def _concurrent(calls: list[ToolCallView]) -> list[list[ToolCallView]]:
     """The calls in order, those that ran at the same time in one group."""
     groups: list[list[ToolCallView]] = []
     until = float("-inf")
     for call in calls:
-        if groups and call.started_ms < until:
+        if groups and (call.parallel or call.started_ms < until):
             groups[-1].append(call)
         else:
             groups.append([call])
