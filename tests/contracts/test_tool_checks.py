@@ -108,6 +108,29 @@ def test_the_recorded_trajectory_is_what_production_did() -> None:
     assert judge_recording(invariant, replay)[0] == "no"
 
 
+def test_reads_may_be_repeated_where_the_contract_says_so() -> None:
+    """`repeatable` names tools whose repeats do not count; a repeated write does, and so does a read that is missing."""
+    recordings = [
+        {"tool": "get_order", "args": {"id": 1}},
+        {"tool": "refund", "args": {"id": 1}},
+        {"tool": "get_order", "args": {"id": 1}},
+    ]
+    replay = make_replay(output="ok", tool_responses=recordings)
+    invariant = {"type": "trajectory", "tools": "recorded", "repeatable": ["get_*"]}
+
+    def outcome(*tools: str) -> str:
+        run = Run().start()
+        for tool in tools:
+            run.call(tool, id=1)
+        return judge(invariant, run.answer("ok"), replay).outcome
+
+    assert outcome("get_order", "refund", "get_order") == "passed"
+    assert outcome("get_order", "refund", "get_order", "get_order") == "passed"
+    assert outcome("get_order", "refund", "refund", "get_order") == "failed"
+    assert outcome("get_order", "refund") == "failed"
+    assert outcome("refund", "get_order", "get_order") == "failed"
+
+
 def test_checks_of_calls_may_look_at_one_turn() -> None:
     """`turn` narrows the session."""
     replay = make_replay(turns=[{"input": "a", "output": "1"}, {"input": "b", "output": "2"}])

@@ -55,8 +55,8 @@ class Trajectory(Invariant):
     """The calls compare to `tools`.
 
     `strict`: the same calls in the same order (calls that ran at the same time in any). `unordered`: the same calls.
-    `subset`: no call beyond them. `superset`: each of them, and maybe others. Calls of the tools in `repeatable` (reads:
-    names, globs) that repeat an earlier call with the same arguments do not count.
+    `subset`: no call beyond them. `superset`: each of them, and maybe others. Calls of the tools in `repeatable`
+    (reads: names, globs) that repeat an earlier call with the same arguments do not count.
     """
 
     tools: list[Name | ExpectedCall] | Literal["recorded"]
