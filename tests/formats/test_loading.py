@@ -340,7 +340,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     """What is no readable file is one clear error, at once."""
     assert unreadable(tmp_path) == "shown: this is a directory, not a file"
     assert unreadable(tmp_path / "none.yaml").startswith("shown: cannot be read: No such file")
-    assert unreadable(tmp_path / "a\0b").startswith("shown: cannot be read: embedded null")
+    assert "embedded null" in unreadable(tmp_path / "a\0b")
     assert unreadable(tmp_path / ("x" * 5000)).startswith("shown: cannot be read: ")
 
 

@@ -170,7 +170,8 @@ def _is_union(annotation: Any) -> bool:
 
 
 def _is_model(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    # On Python 3.10, `dict[str, int]` is an instance of `type` too.
+    return get_origin(annotation) is None and isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _branch(union: Any, label: str) -> Any:
