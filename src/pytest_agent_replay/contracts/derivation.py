@@ -57,22 +57,20 @@ _MINUTES_OF_DAY = 24 * 60
 class Answers:
     """Reads the answers of a session in order, and tells which figures nothing gave.
 
-    Given is a figure that a source has, one that rounds a given one after a word such as `about`, and what follows from
-    given figures within these bounds:
+    Given is a figure that a source has, one that rounds a given one after a word such as `about`, and what follows
+    from given figures within these bounds:
 
-    - a count of up to 20 that is the length of a list that a source gave, when the words after it name the list (`2
-      passengers`; of `options`, `results` and the like: any list), or the length of the list in the answer
-      that it announces;
+    - a count of up to 20 that is the length of a list that a source gave, when the words after it name the list
+      (`2 passengers`; of `options`, `results` and the like: any list), or of the list in the answer that it announces;
     - in a line that speaks of a total, a difference, a price each and the like, or has `=` or `+` in it (for what is
-      neither money nor a percentage, only of a total or a difference), from the six given figures of the answer that stand
-      nearest before that line, and those in the line: the sum of a run of them, the sum or difference of two, the product
-      or share of one with a small whole number of the answer, a percentage of one that the line gives, and for
-      percentages the ratio or change of two;
+      neither money nor a percentage, only of a total or a difference), from the six given figures of the answer that
+      stand nearest before that line, and those in the line: the sum of a run of them, the sum or difference of two,
+      the product or share of one with a small whole number of the answer, a percentage of one that the line gives,
+      and for percentages the ratio or change of two;
     - a duration between two given times of the answer.
 
     A figure that followed in an earlier answer counts as given in the later ones. Operands stand in the answer
-    itself: from
-    the figures of all tools together, nearly any number would follow.
+    itself: from the figures of all tools together, nearly any number would follow.
     """
 
     def __init__(self, grounds: Grounds, *, tolerance: float = 0.0, ignore: Sequence[re.Pattern[str]] = ()) -> None:
