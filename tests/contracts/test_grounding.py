@@ -230,12 +230,12 @@ def test_one_changed_figure_in_a_real_answer_is_found() -> None:
                 others = [r.value for f in read_figures(f"x {changed}") for r in f.options[0] if isinstance(r, Number)]
                 if any(value in grounds.numbers for value in others):
                     continue
-                seeded = (
+                altered = (
                     text[: figure.start]
                     + text[figure.start : figure.end].replace(figure.text, changed)
                     + text[figure.end :]
                 )
-                left = Answers(grounds).read(seeded)
+                left = Answers(grounds).read(altered)
                 found.append(any(f.start <= figure.start + len(changed) and f.end > figure.start for f in left))
             answers.read(text)
     assert len(found) > 150
