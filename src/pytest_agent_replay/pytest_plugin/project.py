@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_agent_replay.errors import SettingsError
+from pytest_agent_replay.errors import SettingsError, StopReplay
 from pytest_agent_replay.formats.files import LoadedReplay, load_replays
+from pytest_agent_replay.player.current import current_session
 from pytest_agent_replay.pytest_plugin.options import command_line_values, ini_values, nearest, read_value
 from pytest_agent_replay.pytest_plugin.precedence import Layer, settings_of
 from pytest_agent_replay.settings import Settings
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_agent_replay.contracts.verdict import Services
     from pytest_agent_replay.player.session import StepHooks
     from pytest_agent_replay.runner import RunHooks
+    from pytest_agent_replay.trace.model import Event
 
 __all__ = ["SETTINGS", "Project", "checked_values", "project_of"]
 
@@ -154,11 +156,23 @@ class _Steps:
     def __init__(self, item: pytest.Item) -> None:
         self._item = item
 
-    def before_step(self, event: Any) -> None:
-        self._item.ihook.pytest_agent_replay_before_step(item=self._item, event=event)
+    def before_step(self, event: Event) -> None:
+        self._call("before_step", event)
 
-    def after_step(self, event: Any) -> None:
-        self._item.ihook.pytest_agent_replay_after_step(item=self._item, event=event)
+    def after_step(self, event: Event) -> None:
+        self._call("after_step", event)
 
-    def step_error(self, event: Any) -> None:
-        self._item.ihook.pytest_agent_replay_step_error(item=self._item, event=event)
+    def step_error(self, event: Event) -> None:
+        self._call("step_error", event)
+
+    def _call(self, name: str, event: Event) -> None:
+        hook = f"pytest_agent_replay_{name}"
+        try:
+            getattr(self._item.ihook, hook)(item=self._item, event=event)
+        except Exception as error:
+            # noted on the session and no `Exception`: an agent that swallows errors must not swallow this one
+            message = f"{hook} raised {type(error).__name__} at {event.type}: {error}"
+            session = current_session(hook)
+            if session is not None:
+                session.fail(message)
+            raise StopReplay(message) from error

@@ -187,7 +187,7 @@ def _first_line(report: pytest.TestReport) -> str:
     if isinstance(longrepr, tuple):
         return str(longrepr[2])
     crash = getattr(longrepr, "reprcrash", None)
-    text = crash.message if crash is not None else report.longreprtext
+    text = longrepr if isinstance(longrepr, str) else crash.message if crash is not None else report.longreprtext
     return text.strip().partition("\n")[0] if text.strip() else str(report.outcome)
 
 

@@ -61,7 +61,7 @@ def summary_lines(rows: Sequence[Row], verbosity: int = 0) -> list[str]:
 
 def _counts(numbers: Mapping[str, Any]) -> str:
     words = ("passed", "failed", "inconclusive", "errors", "skipped")
-    said = ", ".join(f"{numbers[word]} {word}" for word in words if numbers[word])
+    said = ", ".join(f"{n} {word if n > 1 else word.removesuffix('s')}" for word in words if (n := numbers[word]))
     noun = "replay" if numbers["replays"] == 1 else "replays"
     line = f"{numbers['replays']} {noun}: {said}"
     if numbers["replay_regression"] is not None:

@@ -47,6 +47,7 @@ class _Text:
         self.verbosity = verbosity
         self.limit = None if verbosity >= 2 else _VALUE
         self.was_cut = False
+        self.first_line = headline(result)
 
     def lines(self) -> Iterator[str]:
         for part in (
@@ -79,7 +80,7 @@ class _Text:
         spelled_out = {u.message for u in self.result.unrecorded if u.message}
         spelled_out |= {f"invariant {i.id} failed: {i.message}" for i in self._failing()}
         for reason in self.result.reasons:
-            if reason not in spelled_out:
+            if reason not in spelled_out and reason not in self.first_line:
                 yield f"- {self._value(reason)}"
 
     def turns(self) -> Iterator[str]:
