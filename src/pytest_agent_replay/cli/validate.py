@@ -115,18 +115,24 @@ class _Validator:
         from pytest_agent_replay.errors import FormatError
 
         try:
-            if _is_contract(path.name) or (not _is_replay(path.name) and self._looks_like_contract(path)):
+            if _stem(path.name) == "flakestorm":
+                yield from self._contracts_of(path)
+                if self._has_replays(path):
+                    yield from self._replays_of(path)
+            elif _is_contract(path.name) or (not _is_replay(path.name) and self._looks_like_contract(path)):
                 yield from self._contracts_of(path)
             else:
                 yield from self._replays_of(path)
-                if _stem(path.name) == "flakestorm":
-                    yield from self._contracts_of(path)
         except FormatError as error:
             yield from error.problems
 
     def _looks_like_contract(self, path: Path) -> bool:
         data = self._document(path).data
         return isinstance(data, list) or (isinstance(data, dict) and bool({"invariants", "contracts"} & set(data)))
+
+    def _has_replays(self, path: Path) -> bool:
+        data = self._document(path).data
+        return not isinstance(data, dict) or "replays" in data
 
     def _document(self, path: Path) -> Any:
         from pytest_agent_replay.formats.loading import load_document
