@@ -1,0 +1,83 @@
+"""The documentation does what it says: its files are written as they stand, its commands run, their output is compared.
+
+A fenced block whose info string names a file (```` ```yaml replays/a.replay.yaml ````) is written there. In a `console` block
+a line `$ pytest …` is run in that folder, and every line below it must occur in what it prints, in that order; `…` stands
+for any text within a line.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def commands(text: str) -> Iterator[tuple[str, list[str]]]:
+    """The commands of a console block with the lines that are expected of them."""
+    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+        command, *expected = part.rstrip("\n").split("\n")
+        yield command, [line for line in expected if line.strip()]
+
+
+def run(command: str, folder: Path) -> str:
+    program, *arguments = shlex.split(command)
+    start = {
+        "pytest": "import pytest, sys; sys.path.pop(0); sys.exit(pytest.main())",  # as the command: without the folder
+        "agent-replay": "import sys; from pytest_agent_replay.cli import main; sys.exit(main())",
+    }[program]
+    plain = ["-p", "no:randomly", "-p", "no:cacheprovider"] if program == "pytest" else []
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    environment.update(COLUMNS="80")
+    done = subprocess.run(
+        [sys.executable, "-c", start, *arguments, *plain],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done.stdout + done.stderr
+
+
+def assert_lines(expected: list[str], printed: str, command: str) -> None:
+    position = 0
+    for line in expected:
+        pattern = ".*".join(re.escape(piece) for piece in line.strip().split("…"))
+        found = re.compile(pattern).search(printed, position)
+        assert found is not None, f"$ {command}\ndoes not print (any more):\n{line}\n\nIt prints:\n{printed}"
+        position = found.end()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_documentation_is_true(page: Path, tmp_path: Path) -> None:
+    """Every file and command of a page, in its order, in one folder."""
+    (tmp_path / "pytest.ini").write_text("[pytest]\n", "utf-8")
+    ran = 0
+    for language, name, body in BLOCK.findall(page.read_text("utf-8")):
+        if name:
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(body, "utf-8")
+        elif language == "console":
+            for command, expected in commands(body):
+                assert_lines(expected, run(command, tmp_path), command)
+                ran += 1
+    assert ran, f"{page.name} shows no command that could be run"
+
+
+def test_links_lead_somewhere() -> None:
+    """Relative links of every page name existing files."""
+    for page in [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text("utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
