@@ -1,8 +1,8 @@
-"""The documentation does what it says: its files are written as they stand, its commands run, their output is compared.
+"""The documentation does what it says: its files are written as they stand, its commands are run and compared.
 
-A fenced block whose info string names a file (```` ```yaml replays/a.replay.yaml ````) is written there. In a `console` block
-a line `$ pytest …` is run in that folder, and every line below it must occur in what it prints, in that order; `…` stands
-for any text within a line.
+A fenced block whose info string names a file (```` ```yaml replays/a.replay.yaml ````) is written there. In a `console`
+block a line `$ pytest …` is run in that folder, and every line below it must occur in what it prints, in that order;
+`…` stands for any text within a line.
 """
 
 from __future__ import annotations
