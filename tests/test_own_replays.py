@@ -1,4 +1,4 @@
-"""The project's own replays: each passes with the agent as it is and fails with the agent of the day of the incident."""
+"""The project's own replays: each passes with the agent as it is and fails with the one of the day of the incident."""
 
 from __future__ import annotations
 
