@@ -435,6 +435,7 @@ def test_nothing_stays_patched_after_a_thousand_replays() -> None:
     outcomes: dict[str, int] = {}
     agents = [good, raising, unrecorded, in_tasks, interrupted]
     for number in range(1000):
+        outcome: str
         try:
             outcome = run(agents[number % 5], tool_responses=recordings, matching={"args": "ignore"}).outcome
         except KeyboardInterrupt:

@@ -109,7 +109,7 @@ def test_the_recorded_trajectory_is_what_production_did() -> None:
 
 
 def test_reads_may_be_repeated_where_the_contract_says_so() -> None:
-    """`repeatable` names tools whose repeats do not count; a repeated write does, and so does a read that is missing."""
+    """Repeats of `repeatable` tools do not count; a repeated write does, and so does a read that is missing."""
     recordings = [
         {"tool": "get_order", "args": {"id": 1}},
         {"tool": "refund", "args": {"id": 1}},

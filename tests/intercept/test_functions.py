@@ -370,14 +370,16 @@ def test_too_many_calls_end_the_turn(make_module: MakeModule, play: Play) -> Non
     """A loop that catches every Exception is ended all the same."""
     m: Any = make_module(TOOLS)
     calls = 0
-    with (
-        play([{"tool": "search", "response": 1}], settings=Settings(max_calls=5)) as session,
-        pytest.raises(StopReplay),
-    ):
+
+    def endless() -> None:
+        nonlocal calls
         while True:
             with contextlib.suppress(Exception):
                 m.search("q")
             calls += 1
+
+    with play([{"tool": "search", "response": 1}], settings=Settings(max_calls=5)) as session:
+        pytest.raises(StopReplay, endless)
     assert calls == 5
     assert "more than 5" in session.findings.problems[0]
 

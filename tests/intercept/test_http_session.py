@@ -57,7 +57,7 @@ def server() -> Iterator[tuple[str, list[str]]]:
 
 def test_the_finance_incident() -> None:
     """A 504 after 30 s against a timeout of 10 s, and a reset: native exceptions, at once, in virtual time."""
-    recordings = [
+    recordings: list[dict[str, Any]] = [
         {"tool": "market_data_api", "response": None, "status": 504, "latency_ms": 30000},
         {"tool": "web_search", "response": "Connection reset by peer", "status": 0},
     ]
@@ -74,7 +74,7 @@ def test_the_finance_incident() -> None:
 
 def test_routes_in_the_file_name_a_tool() -> None:
     """With captured path segments as arguments."""
-    recordings = [
+    recordings: list[dict[str, Any]] = [
         {"tool": "get_order", "args": {"id": "A1"}, "response": {"n": 1}},
         {"tool": "get_order", "args": {"id": "A2"}, "status": 404, "response": {"detail": "no such order"}},
     ]
@@ -145,7 +145,7 @@ def test_raw_connections_are_refused_and_noted() -> None:
 
 def test_recorded_responses_stay_the_clients_own() -> None:
     """Redirects, cookies and streams are the client's business."""
-    recordings = [
+    recordings: list[dict[str, Any]] = [
         {"tool": "start", "status": 302, "headers": {"Location": "https://x.example.com/end", "Set-Cookie": "a=1"}},
         {"tool": "end", "response": "done"},
         {"tool": "events", "stream": ["data: 1\n\n", "data: 2\n\n"]},

@@ -104,7 +104,7 @@ def test_parallel_calls_are_told_from_sequential_ones() -> None:
     async def main() -> tuple[list[bool], list[bool]]:
         with clock.entered():
             one_by_one = [clock.spend(0), clock.spend(0), await call()]
-            return one_by_one, await asyncio.gather(call(), call(), call())
+            return one_by_one, list(await asyncio.gather(call(), call(), call()))
 
     sequential, gathered = asyncio.run(main())
     assert sequential == [False, False, False]
