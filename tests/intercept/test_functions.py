@@ -378,8 +378,9 @@ def test_too_many_calls_end_the_turn(make_module: MakeModule, play: Play) -> Non
                 m.search("q")
             calls += 1
 
-    with play([{"tool": "search", "response": 1}], settings=Settings(max_calls=5)) as session:
-        pytest.raises(StopReplay, endless)
+    one_answer = [{"tool": "search", "response": 1}]
+    with play(one_answer, settings=Settings(max_calls=5)) as session, pytest.raises(StopReplay):
+        endless()
     assert calls == 5
     assert "more than 5" in session.findings.problems[0]
 
