@@ -69,7 +69,7 @@ class Probe:
         tracemalloc.start()
         self.before = tracemalloc.get_traced_memory()[0]
 
-pytest.main(["-q", "--collect-only", "-p", "no:terminal", *sys.argv[1:]], plugins=[Probe()])
+pytest.main(["--collect-only", "-p", "no:terminal", *sys.argv[1:]], plugins=[Probe()])
 """
 
 

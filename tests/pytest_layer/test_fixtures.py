@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 import pytest
 
 from tests.pytest_layer.project import Project
@@ -94,6 +96,8 @@ async def replay_agent({needs}):
 )
 def test_the_agent_may_come_from_an_async_fixture(project: Project, decorator: str, needs: str, more: str) -> None:
     """Where a plugin runs async fixtures, and be async itself."""
+    if "pytest_asyncio" in decorator and int(version("pytest-asyncio").partition(".")[0]) < 1:
+        pytest.skip("this version only runs async fixtures of the tests that it collected itself")
     project.replay("one", "two")
     project.write("conftest.py", ASYNC.format(decorator=decorator, needs=needs, more=more))
     project.run(agent=None).assert_outcomes(passed=2)

@@ -52,9 +52,7 @@ def test_a_file_that_cannot_be_loaded_is_one_failing_item_and_the_others_run(pro
     project.replay("fine")
     result = project.run()
     result.assert_outcomes(failed=1, passed=1)
-    result.stdout.fnmatch_lines(
-        ["broken.replay.yaml:2:1: *inputt*`input`*", "FAILED broken.replay.yaml::broken - *:2:1*"]
-    )
+    result.stdout.fnmatch_lines(["broken.replay.yaml:2:1: *inputt*`input`*", "FAILED broken.replay.yaml::broken*"])
 
 
 def test_the_second_replay_with_an_id_fails_and_names_the_first(project: Project) -> None:

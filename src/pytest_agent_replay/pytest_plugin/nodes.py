@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -75,15 +76,16 @@ class ReplayModule(pytest.Module):
     def _new(self, name: str) -> ReplayItem:
         # what fixtures an item needs depends on its folder alone, as long as files define none
         cache = self.config.stash.setdefault(_FIXTURES, {})
-        known = cache.get(self.parent)
+        folder = self.path.parent
+        known = cache.get(folder)
         item: ReplayItem = ReplayItem.from_parent(self, name=name, callobj=play, fixtureinfo=known)
         if known is None:
-            cache[self.parent] = getattr(item, "_fixtureinfo", None)
+            cache[folder] = getattr(item, "_fixtureinfo", None)
         return item
 
 
-_NOT_GIVEN = pytest.StashKey[dict[Any, set[str]]]()
-_FIXTURES = pytest.StashKey[dict[Any, Any]]()
+_NOT_GIVEN = pytest.StashKey[dict[Path, set[str]]]()
+_FIXTURES = pytest.StashKey[dict[Path, Any]]()
 
 
 class ReplayItem(pytest.Function):
@@ -111,8 +113,7 @@ class ReplayItem(pytest.Function):
 
     def _not_given(self) -> set[str]:
         # like the fixtures that an item needs, those that its project overrides are the same in all of a folder
-        assert self.parent is not None
-        return self.config.stash.setdefault(_NOT_GIVEN, {}).setdefault(self.parent.parent, set())
+        return self.config.stash.setdefault(_NOT_GIVEN, {}).setdefault(self.path.parent, set())
 
     def runtest(self) -> None:
         """Forgets the results of an earlier attempt, then runs."""
