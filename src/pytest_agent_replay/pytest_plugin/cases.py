@@ -114,7 +114,7 @@ def build_case(
     fixture = fixtures.layer(agent=pick("agent", upper) is None)
     layers = (*upper, fixture, project.ini)
     settings = project.settings
-    if marker or fixture.values or upper[2].values:
+    if marker or fixture.values or replay.tools or replay.overrides:
         settings = settings_of(layers, SETTINGS)
     agent = pick("agent", layers)
     return Case(
@@ -122,7 +122,7 @@ def build_case(
         id=loaded.id,
         path=loaded.path,
         root=project.root,
-        agent=_agent(agent),
+        agent=agent.value if agent is not None else None,
         agent_origin=_ORIGINS[agent.origin] if agent is not None else "",
         contract=_contract(project, item, loaded, pick("contract", layers)),
         settings=settings,
@@ -152,14 +152,6 @@ def _with_upper(replay: ReplayFile, upper: tuple[Layer, Layer]) -> ReplayFile:
     if rules:
         changed["matching"] = (replay.matching or Matching()).model_copy(update=rules)
     return replay.model_copy(update=changed) if changed else replay
-
-
-def _agent(given: Given | None) -> Any:
-    if given is None:
-        return None
-    if given.origin != "file" and isinstance(given.value, str) and given.value.startswith(("http://", "https://")):
-        return {"endpoint": given.value}
-    return given.value
 
 
 def _contract(project: Project, item: pytest.Item, loaded: LoadedReplay, given: Given | None) -> BoundContract | None:
