@@ -375,6 +375,30 @@ def test_where_the_run_left_the_recording() -> None:
     assert run(agent, turns=[turns[0]]).diverged_at is None
 
 
+def nested_agent(input: str) -> Any:
+    def inner(x: int, y: int = 2) -> str:
+        REAL.append(x)
+        return f"really {x} {y}"
+
+    return inner(1)
+
+
+def test_tools_that_the_agent_makes_in_each_call_are_caught_in_every_turn() -> None:
+    """With their arguments by name, and the agent's code as before afterwards."""
+    code = nested_agent.__code__
+    turns = [
+        {"input": str(n), "tool_responses": [{"tool": "inner", "args": {"x": 1}, "response": f"answer {n}"}]}
+        for n in range(3)
+    ]
+    result = run(nested_agent, turns=turns)
+    assert result.outcome == "passed", result.reasons
+    assert [turn.output for turn in result.turns] == ["answer 0", "answer 1", "answer 2"]
+    assert result.tool_calls[0]["args"] == {"x": 1}
+    assert nested_agent.__code__ == code
+    assert nested_agent("x") == "really 1 2"
+    REAL.clear()
+
+
 def test_an_ambiguous_tool_is_an_error_before_anything_runs() -> None:
     """A wrong target in the file is the user's mistake, with a way out."""
     with pytest.raises(BindingError, match="did you mean 'lookup'"):

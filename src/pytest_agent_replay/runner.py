@@ -323,7 +323,7 @@ class _Run:
         if self.session.is_stopped or any(i.type == "completes" for i in result.invariants):
             return
         for turn in self.turns:
-            if turn.error is not None:
+            if turn.error is not None and not turn.error["type"].endswith(".UnrecordedCallError"):
                 yield f"the agent raised {turn.error['type']} in turn {turn.turn}: {turn.error['message']}"
 
     def _doubts(self, result: ReplayResult) -> Iterator[str]:

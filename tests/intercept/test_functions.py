@@ -282,6 +282,11 @@ def test_caches_do_not_carry_answers_over(make_module: MakeModule, play: Play) -
     with play([{"tool": "cached", "response": "recorded"}]):
         assert m.cached("q") == "recorded"
     assert m.cached("q") == "real"
+    with play([{"tool": "bound", "response": "bound"}], tools={"bound": f"{m.__name__}:cached"}):
+        assert m.cached("q") == "bound"
+    with play([{"tool": "bound", "response": "other"}], tools={"bound": f"{m.__name__}:cached"}):
+        assert m.cached("q") == "other"
+    assert m.cached("q") == "real"
 
 
 def test_threads_and_pools_are_answered(make_module: MakeModule, play: Play) -> None:
@@ -472,3 +477,19 @@ def test_functions_made_in_every_call_are_caught(make_module: MakeModule, play: 
     assert m.agent.__code__ == code
     assert lookup("after") == m.agent("q")[0]("after") == m.BEFORE("after") == "real"
     assert asyncio.run(alookup("after")) == "real"
+
+
+def test_a_function_of_an_installed_package_that_the_agent_imported_is_caught(
+    make_module: MakeModule, play: Play, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """By the name that the agent gave it; the standard library's and HTTP clients' are not taken for tools."""
+    site = tmp_path_factory.mktemp("site-packages")
+    (site / "vendor_sdk_for_tests.py").write_text(
+        "REAL = []\ndef find_orders(q):\n    REAL.append(q)\n    return 'real'\n"
+    )
+    monkeypatch.syspath_prepend(str(site))
+    m: Any = make_module("from vendor_sdk_for_tests import find_orders, REAL\n")
+    with play([{"tool": "find_orders", "response": "recorded"}], agent=m.__name__):
+        assert m.find_orders("q") == "recorded"
+    assert m.REAL == []
+    assert m.find_orders("q") == "real"

@@ -8,14 +8,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
 from pytest_agent_replay.errors import BindingError
 from pytest_agent_replay.formats.replay import ToolTarget
-from pytest_agent_replay.intercept.finding import Found, OwnModules, as_function, caches_around, resolve_target
+from pytest_agent_replay.intercept.finding import Found, OwnModules, as_function, resolve_target
 from pytest_agent_replay.intercept.functions import bind_function, bind_nested, release
 from pytest_agent_replay.intercept.registry import after_imports
 from pytest_agent_replay.player.http_tools import is_route
@@ -33,7 +33,9 @@ class Binder:
         self._own = _own_modules.setdefault(root, OwnModules(root))
         self.agent_modules = tuple(agent_modules)
         self._bound: set[str] = set()
-        self._exit = ExitStack()
+        self._open: list[str] | None = None
+        """Names of the file and the settings whose function is not found yet; None before the first look."""
+        self._caches: list[Callable[[], None]] = []
 
     @contextmanager
     def active(self, session: Session) -> Iterator[None]:
@@ -46,28 +48,33 @@ class Binder:
                 # inside the agent's own import statement it would look like a fault of that module
                 session.fail(str(error))
 
-        with ExitStack() as stack:
-            stack.callback(self._clear_caches)
-            stack.callback(release, session)
+        try:
             self.bind_recorded(session)
-            if self._open(session):
-                stack.enter_context(after_imports(imported))
-            yield
+            if not self._open:
+                yield
+                return
+            with after_imports(imported):
+                yield
+        finally:
+            release(session)
+            for clear in self._caches:
+                clear()
 
     def bind_recorded(self, session: Session) -> None:
         """Binds the names that the file or the settings know, as far as their functions are loaded by now."""
-        for name in self._open(session):
-            self._bind(session, name, named=True)
+        if self._open is None:
+            names = dict.fromkeys([*session.targets, *session.recorded_names()])
+            self._open = [name for name in names if not is_route(name) and not _is_http(session.targets.get(name))]
+        if self._open:
+            for name in self._open:
+                self._bind(session, name, named=True)
+            self._open = [name for name in self._open if name not in self._bound]
 
     def bind_offered(self, session: Session, names: Iterable[str]) -> None:
         """Binds the tools that a model request offers, before the model's answer can call them."""
         for name in names:
             if name not in self._bound:
                 self._bind(session, name, named=session.knows(name))
-
-    def _open(self, session: Session) -> list[str]:
-        names = dict.fromkeys([*session.targets, *session.recorded_names()])
-        return [n for n in names if n not in self._bound and not is_route(n) and not _is_http(session.targets.get(n))]
 
     def _bind(self, session: Session, name: str, *, named: bool) -> None:
         target = session.targets.get(name)
@@ -92,8 +99,10 @@ class Binder:
             alone = target is not None or self._own.is_near(each.function, self.agent_modules)
             session.bound(name, f"function {each.where}", alone=alone)
             self._bound.add(name)
-        if found and target is None:
-            self._remember_caches(name)
+            for clear in each.caches:
+                # an answer that was cached before the replay must not be given in it, nor the other way round
+                clear()
+                self._caches.append(clear)
 
     def _bind_nested(self, session: Session, name: str) -> None:
         """Functions that the agent makes in each call are caught as they are made."""
@@ -101,16 +110,6 @@ class Binder:
             bind_nested(session, parent, code, name)
             session.bound(name, f"function {parent.__module__}.{parent.__qualname__}.<locals>.{name}")
             # further ones may exist already, or be made by code that is yet to be imported: the name stays open
-
-    def _remember_caches(self, name: str) -> None:
-        for module in self._own.modules():
-            for clear in caches_around(vars(module).get(name)):
-                # an answer that was cached before the replay must not be given in it, nor the other way round
-                clear()
-                self._exit.callback(clear)
-
-    def _clear_caches(self) -> None:
-        self._exit.close()
 
 
 def _is_http(target: Any) -> bool:

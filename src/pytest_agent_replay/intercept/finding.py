@@ -7,14 +7,14 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from pytest_agent_replay.errors import BindingError
 
-__all__ = ["Found", "OwnModules", "as_function", "caches_around", "resolve_target"]
+__all__ = ["Found", "OwnModules", "as_function", "resolve_target"]
 
 _OURS = __name__.partition(".")[0]
 
@@ -27,6 +27,8 @@ class Found:
     where: str
     is_method: bool = False
     instance: Any = None
+    caches: tuple[Callable[[], None], ...] = ()
+    """`cache_clear` of every cache around it: an answer must not outlive its replay."""
 
 
 class OwnModules:
@@ -35,6 +37,8 @@ class OwnModules:
     def __init__(self, root: str) -> None:
         self._root = os.path.join(os.path.realpath(root), "")
         self._seen: set[str] = set()
+        self._state: tuple[int, str] | None = None
+        """Number and newest of the loaded modules: cheaper to compare than all their names."""
         self._own: dict[str, None] = {}
         self._nested: dict[str, tuple[int, dict[str, list[FunctionType]]]] = {}
         self._reached: tuple[Any, tuple[list[ModuleType], ...]] = (None, ())
@@ -42,7 +46,9 @@ class OwnModules:
     def modules(self) -> list[ModuleType]:
         """The own modules that are loaded now, in the order in which they were imported."""
         loaded = sys.modules
-        if not self._seen.issuperset(loaded):
+        state = (len(loaded), next(reversed(loaded)))
+        if state != self._state:
+            self._state = state
             for name in [name for name in list(loaded) if name not in self._seen]:
                 module = loaded.get(name)
                 if module is not None and self._is_own(name, module):
@@ -65,16 +71,22 @@ class OwnModules:
         """The functions that `tool` names, best kind first; several only where it cannot be told which is meant.
 
         The agent's modules (named in `agent`) win over those that they use, these over the rest of the root;
-        module-level functions win over methods. A function counts only when its code is in one of these modules: an
-        imported `re.search` is not the tool `search`. Functions made inside of functions are looked for only in the
-        agent's modules and what they use; all of that name are returned.
+        module-level functions win over methods. A function that such a module imported counts when its code is in one
+        of these modules, or in an installed package: an imported `re.search` or `httpx.get` is not the tool of that
+        name. Functions made inside of functions are looked for only in the agent's modules and what they use; all of
+        that name are returned.
         """
         modules = self.modules()
         own = {id(vars(module)) for module in modules}
         near = self._near(agent)
         for group in (*near, modules):
             for search in (_module_level, _methods):
-                found = _distinct(each for each in search(group, tool) if id(each.function.__globals__) in own)
+                found = _distinct(
+                    each
+                    for each in search(group, tool)
+                    if id(each.function.__globals__) in own
+                    or (group is not modules and _is_of_a_package(each.function))
+                )
                 if found:
                     return found
         nearest = near[-1] if near else modules
@@ -90,7 +102,7 @@ class OwnModules:
             for module in (near[-1] if near else self.modules())
             for parent in self._nested_in(module).get(tool, ())
             for code in _nested_codes(parent.__code__)
-            if code.co_name == tool
+            if code.co_name == tool and not is_trampoline(code)
         ]
 
     def is_near(self, function: FunctionType, agent: Iterable[str]) -> bool:
@@ -136,6 +148,29 @@ def _names_used(module: ModuleType) -> Iterator[str]:
             yield name
 
 
+_NEVER_TOOLS = frozenset(
+    (
+        "requests",
+        "urllib3",
+        "httpx",
+        "httpx2",
+        "aiohttp",
+        "botocore",
+        "boto3",
+        "pytest",
+        "_pytest",
+        "pydantic",
+        "typing_extensions",
+    )
+)
+
+
+def _is_of_a_package(function: FunctionType) -> bool:
+    """Of an installed package other than HTTP clients, whose own functions are caught as HTTP, not as tools."""
+    top = (function.__module__ or "").partition(".")[0]
+    return bool(top) and top not in sys.stdlib_module_names and top not in _NEVER_TOOLS and top != _OURS
+
+
 def _distinct(found: Iterable[Found]) -> list[Found]:
     unique: dict[tuple[int, int], Found] = {}
     for each in found:
@@ -160,7 +195,7 @@ def _methods(modules: Iterable[ModuleType], tool: str) -> Iterator[Found]:
                 where = f"{module.__name__}.{value.__qualname__}.{tool}"
                 found = as_function(raw, where) if raw is not None else None
                 if found is not None and found.instance is None:
-                    yield Found(found.function, where, is_method=not isinstance(raw, staticmethod))
+                    yield replace(found, is_method=not isinstance(raw, staticmethod))
 
 
 def _closures(tool: str, module_names: set[str]) -> Iterator[Found]:
@@ -172,6 +207,11 @@ def _closures(tool: str, module_names: set[str]) -> Iterator[Found]:
 def _takes_self(function: FunctionType) -> bool:
     names = function.__code__.co_varnames[: function.__code__.co_argcount]
     return names[:1] in (("self",), ("cls",))
+
+
+def is_trampoline(code: CodeType) -> bool:
+    """Whether this is code that stands in for a tool's: compiled code has no functions among its constants."""
+    return any(type(constant) is FunctionType for constant in code.co_consts)
 
 
 def _functions_of(module: ModuleType) -> Iterator[FunctionType]:
@@ -191,40 +231,28 @@ def _nested_codes(code: CodeType) -> Iterator[CodeType]:
 
 def as_function(value: Any, where: str) -> Found | None:
     """The innermost Python function behind decorators, partials, bound methods, caches and callable objects."""
+    caches: list[Callable[[], None]] = []
+    is_method, instance = False, None
     for _ in range(50):
-        if isinstance(value, FunctionType):
-            wrapped = value.__dict__.get("__wrapped__")
-            if wrapped is None:
-                return Found(value, where, is_method=_takes_self(value))
-            value = wrapped
+        if callable(getattr(value, "cache_clear", None)):
+            caches.append(value.cache_clear)
+        if isinstance(value, FunctionType) and value.__dict__.get("__wrapped__") is None:
+            return Found(value, where, is_method or _takes_self(value), instance, tuple(caches))
+        if isinstance(value, MethodType):
+            is_method, instance, value = True, value.__self__, value.__func__
         elif isinstance(value, functools.partial):
             value = value.func
-        elif isinstance(value, MethodType):
-            inner = as_function(value.__func__, where)
-            return inner and Found(inner.function, where, is_method=True, instance=value.__self__)
         elif isinstance(value, (staticmethod, classmethod)):
             value = value.__func__
-        elif isinstance(value, functools._lru_cache_wrapper):
-            value = value.__wrapped__
+        elif isinstance(value, (FunctionType, functools._lru_cache_wrapper)):
+            value = value.__wrapped__  # type: ignore[union-attr]
         elif isinstance(value, type) or not callable(value):
             return None
         else:
-            call = type(value).__dict__.get("__call__")
-            if not isinstance(call, FunctionType):
+            is_method, instance, value = True, value, type(value).__dict__.get("__call__")
+            if not isinstance(value, FunctionType):
                 return None
-            return Found(call, where, is_method=True, instance=value)
     return None
-
-
-def caches_around(value: Any) -> Iterator[Callable[[], None]]:
-    """`cache_clear` of every cache between a name and its function: an answer must not outlive its replay."""
-    for _ in range(50):
-        clear = getattr(value, "cache_clear", None)
-        if clear is not None:
-            yield clear
-        value = getattr(value, "__wrapped__", None)
-        if value is None:
-            return
 
 
 def resolve_target(tool: str, target: str) -> Found | str:

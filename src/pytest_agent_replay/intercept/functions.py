@@ -172,7 +172,8 @@ def bind_function(
 def release(session: Session) -> None:
     """Ends the session's hold on its functions; the last one puts the code back."""
     with _lock:
-        for key, binding in list(session.functions.items()):
+        # last first: what was exchanged in something that was exchanged itself goes back before that
+        for key, binding in reversed(list(session.functions.items())):
             del session.functions[key]
             swap = binding.swap
             swap.users -= 1

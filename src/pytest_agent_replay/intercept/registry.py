@@ -71,10 +71,12 @@ Callback = Callable[[ModuleType], None]
 
 
 class _PostImport(importlib.abc.MetaPathFinder):
-    """Runs callbacks after the import of certain modules. Nothing is imported on its own account."""
+    """Says when a module has been imported that somebody waits for. Nothing is imported on its own account."""
 
-    def __init__(self) -> None:
-        self.callbacks: dict[str, list[Callback]] = {}
+    def __init__(self, apply: Callable[[Interceptor, ModuleType], None]) -> None:
+        self._apply = apply
+        self.waiting: dict[str, list[Interceptor]] = {}
+        """By the module that each waits for."""
         self.watchers: list[Callback] = []
         """Called after the import of any module."""
         self._busy = threading.local()
@@ -82,7 +84,7 @@ class _PostImport(importlib.abc.MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        wanted = fullname in self.callbacks or bool(self.watchers)
+        wanted = fullname in self.waiting or bool(self.watchers)
         if not wanted or getattr(self._busy, "name", None) == fullname:
             return None
         self._busy.name = fullname
@@ -92,16 +94,22 @@ class _PostImport(importlib.abc.MetaPathFinder):
             self._busy.name = None
         if spec is None or spec.loader is None:
             return None
-        spec.loader = _Loader(spec.loader, [*self.callbacks.get(fullname, ()), *self.watchers])
+        spec.loader = _Loader(spec.loader, self._imported)
         return spec
+
+    def _imported(self, module: ModuleType) -> None:
+        for interceptor in self.waiting.get(module.__name__, ()):
+            self._apply(interceptor, module)
+        for watcher in self.watchers[:]:
+            watcher(module)
 
 
 class _Loader(importlib.abc.Loader):
-    """Delegates to the real loader, puts it back on the module, then runs the callbacks."""
+    """Delegates to the real loader, puts it back on the module, then says that it was imported."""
 
-    def __init__(self, loader: Any, callbacks: list[Callback]) -> None:
+    def __init__(self, loader: Any, imported: Callback) -> None:
         self._loader = loader
-        self._callbacks = callbacks
+        self._imported = imported
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
         module: ModuleType | None = self._loader.create_module(spec)
@@ -112,8 +120,7 @@ class _Loader(importlib.abc.Loader):
             module.__spec__.loader = self._loader
         module.__loader__ = self._loader
         self._loader.exec_module(module)
-        for callback in self._callbacks:
-            callback(module)
+        self._imported(module)
 
 
 class _Installed:
@@ -123,7 +130,7 @@ class _Installed:
         self.lock = threading.RLock()
         self.users = 0
         self.patcher = Patcher()
-        self.finder = _PostImport()
+        self.finder = _PostImport(self.apply)
         self.done: set[str] = set()
         self.plans: dict[Interceptor, list[tuple[Any, str, Any, Any]]] = {}
         """What each interceptor changed last time: to make its functions again for every replay costs more than to use
@@ -162,10 +169,7 @@ class _Installed:
             self.apply(interceptor, module)
             return
 
-        def callback(module: ModuleType) -> None:
-            self.apply(interceptor, module)
-
-        self.finder.callbacks.setdefault(interceptor.module, []).append(callback)
+        self.finder.waiting.setdefault(interceptor.module, []).append(interceptor)
 
     def stop(self) -> None:
         with self.lock:
@@ -174,7 +178,7 @@ class _Installed:
                 return
             if self.finder in sys.meta_path:
                 sys.meta_path.remove(self.finder)
-            self.finder = _PostImport()
+            self.finder = _PostImport(self.apply)
             self.done.clear()
             self.patcher.undo()
 

@@ -7,26 +7,29 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 __all__ = ["TELEMETRY_ENV", "is_telemetry", "is_telemetry_host", "telemetry_switched_off"]
 
 TELEMETRY_ENV = {
-    "LANGSMITH_TRACING": "false",
-    "LANGSMITH_TRACING_V2": "false",
-    "LANGCHAIN_TRACING_V2": "false",
-    "OTEL_SDK_DISABLED": "true",
-    "LANGFUSE_TRACING_ENABLED": "false",
-    "OPENAI_AGENTS_DISABLE_TRACING": "1",
-    "TRACELOOP_TELEMETRY": "false",
-    "CREWAI_DISABLE_TELEMETRY": "true",
-    "ANONYMIZED_TELEMETRY": "false",
-    "AGNO_TELEMETRY": "false",
-    "HAYSTACK_TELEMETRY_ENABLED": "False",
-    "DD_TRACE_ENABLED": "false",
-    "DO_NOT_TRACK": "1",
+    "LANGSMITH_TRACING": ("langsmith", "false"),
+    "LANGSMITH_TRACING_V2": ("langsmith", "false"),
+    "LANGCHAIN_TRACING_V2": ("langsmith", "false"),
+    "OTEL_SDK_DISABLED": ("opentelemetry", "true"),
+    "LANGFUSE_TRACING_ENABLED": ("langfuse", "false"),
+    "OPENAI_AGENTS_DISABLE_TRACING": ("agents", "1"),
+    "TRACELOOP_TELEMETRY": ("traceloop", "false"),
+    "CREWAI_DISABLE_TELEMETRY": ("crewai", "true"),
+    "ANONYMIZED_TELEMETRY": ("chromadb", "false"),
+    "AGNO_TELEMETRY": ("agno", "false"),
+    "HAYSTACK_TELEMETRY_ENABLED": ("haystack", "False"),
+    "DD_TRACE_ENABLED": ("ddtrace", "false"),
+    "DO_NOT_TRACK": ("", "1"),
 }
-"""Set while a replay runs; every one is documented by its project as the switch for its telemetry."""
+"""Variable → the package that heeds it ("": several do) and the value that switches its telemetry off, as each project
+documents it. Set while a replay runs, as far as the package is installed."""
 
 _HOSTS = re.compile(
     r"""(^|\.)(
@@ -60,6 +63,11 @@ def is_telemetry(method: str, url: str) -> bool:
     return method.upper() == "POST" and _PATHS.search(parts.path) is not None
 
 
+@cache
+def _switches() -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, (package, value) in TELEMETRY_ENV.items() if not package or find_spec(package))
+
+
 _lock = threading.Lock()
 _users = 0
 _before: dict[str, str | None] = {}
@@ -72,7 +80,7 @@ def telemetry_switched_off() -> Iterator[None]:
     with _lock:
         _users += 1
         if _users == 1:
-            for name, value in TELEMETRY_ENV.items():
+            for name, value in _switches():
                 before = os.environ.get(name)
                 if before != value:
                     _before[name] = before
