@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +25,7 @@ from pytest_agent_replay.player.telemetry import telemetry_switched_off
 from pytest_agent_replay.player.values import covers, short
 from pytest_agent_replay.report.results import ReplayResult, TurnResult
 from pytest_agent_replay.settings import Settings
+from pytest_agent_replay.trace.model import ToolCallView
 
 if TYPE_CHECKING:
     from pytest_agent_replay.agents.adapters import AgentAdapter
@@ -87,7 +88,7 @@ class _Run:
     def __init__(self, case: Case) -> None:
         self.case = case
         self.replay = case.replay
-        self.session_id = f"replay-{uuid.uuid4().hex}"
+        self.session_id = f"replay-{os.urandom(16).hex()}"
         self.history: list[dict[str, Any]] = []
         self.turns: list[TurnResult] = []
         self.agent: Any = None
@@ -240,9 +241,10 @@ class _Run:
     def result(self) -> ReplayResult:
         """Judges the finished run."""
         case, session, findings = self.case, self.session, self.session.findings
+        calls = session.trace.tool_calls
         result = ReplayResult(
             id=case.id,
-            file=case.file or _shown(case.path, case.root),
+            file=_shown(case),
             outcome="passed",
             name=self.replay.name,
             tags=list(self.replay.tags),
@@ -250,7 +252,7 @@ class _Run:
             contract=case.contract.name if case.contract is not None else None,
             expected_failure=self.replay.expected_failure,
             turns=self.turns,
-            tool_calls=[_call_row(call) for call in session.trace.tool_calls],
+            tool_calls=[_call_row(call) for call in calls],
             unrecorded=findings.unrecorded,
             unused=[
                 {"tool": response.tool, "args": response.args, "recording": ref._asdict(), "origin": response.origin}
@@ -269,7 +271,7 @@ class _Run:
             trace=session.trace,
         )
         result.notes += _never_seen(session)
-        result.diverged_at = _diverged_at(self.replay, session, self.turns)
+        result.diverged_at = _diverged_at(self.replay, calls, self.turns)
         if findings.inconclusive is None:
             self._judge(result)
         self._conclude(result)
@@ -341,10 +343,9 @@ class _Run:
 
 
 def _agent(case: Case, adapters: Sequence[AgentAdapter]) -> Agent:
-    shown = _shown(case.path, case.root)
     if case.agent is None:
         raise AgentError(
-            f"{shown}: no agent to replay against. Give `--replay-agent pkg.mod:name`, a `replay_agent` fixture, "
+            f"{_shown(case)}: no agent to replay against. Give `--replay-agent pkg.mod:name`, a `replay_agent` fixture, "
             "`replay_agent` in the ini file, or `agent:` in the replay file"
         )
     trusted = case.agent_origin != "file"
@@ -352,7 +353,7 @@ def _agent(case: Case, adapters: Sequence[AgentAdapter]) -> Agent:
         case.agent,
         root=case.root,
         trusted=trusted,
-        where=case.agent_origin if trusted else shown,
+        where=case.agent_origin if trusted else _shown(case),
         allow_modules=case.settings.allow_modules,
         allow_hosts=case.settings.allow_hosts,
         adapters=adapters,
@@ -365,14 +366,16 @@ def _answers_are_recorded(replay: ReplayFile, settings: Settings) -> bool:
     return bool(replay.llm_responses) or any(turn.llm_responses for turn in replay.turn_list)
 
 
-def _shown(path: Path, root: Path) -> str:
-    try:
-        return path.relative_to(root).as_posix()
-    except ValueError:
-        return path.as_posix()
+def _shown(case: Case) -> str:
+    if not case.file:
+        try:
+            case.file = case.path.relative_to(case.root).as_posix()
+        except ValueError:
+            case.file = case.path.as_posix()
+    return case.file
 
 
-def _call_row(call: Any) -> dict[str, Any]:
+def _call_row(call: ToolCallView) -> dict[str, Any]:
     return {
         "turn": call.turn,
         "tool": call.tool,
@@ -428,13 +431,12 @@ def _usage(session: Session) -> dict[str, Any]:
     return totals
 
 
-def _diverged_at(replay: ReplayFile, session: Session, turns: Iterable[TurnResult]) -> int | None:
+def _diverged_at(replay: ReplayFile, calls: list[ToolCallView], turns: Iterable[TurnResult]) -> int | None:
     """The first turn in which the run left the recording.
 
     That is: other tool calls than production made, no answer where it gave one, or a question where it gave none (and
     the other way round).
     """
-    calls = session.trace.tool_calls
     for turn in turns:
         recorded = [r for r in replay.turn_list[turn.turn - 1].tool_responses if r.origin == "production"]
         made = [call for call in calls if call.turn == turn.turn]

@@ -30,7 +30,8 @@ class Binder:
     """Binds the tool names of one session, now and as the agent imports more modules."""
 
     def __init__(self, root: str, agent_modules: Iterable[str] = ()) -> None:
-        self._own = _own_modules.setdefault(root, OwnModules(root))
+        own = _own_modules.get(root)
+        self._own = own if own is not None else _own_modules.setdefault(root, OwnModules(root))
         self.agent_modules = tuple(agent_modules)
         self._bound: set[str] = set()
         self._open: list[str] | None = None

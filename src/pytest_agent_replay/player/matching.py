@@ -55,7 +55,7 @@ def rules_for(tool: str, project: Any, file: Matching | None, *, golden: bool) -
 
 
 def _is_glob(name: str) -> bool:
-    return "://" not in name and any(character in name for character in "*?[")
+    return ("*" in name or "?" in name or "[" in name) and "://" not in name
 
 
 @dataclass(slots=True, eq=False)
@@ -101,6 +101,9 @@ class RecordingBook:
 
     def __init__(self, recordings: Iterable[tuple[RecordingRef, ToolResponse]], rules: Callable[[str], Rules]) -> None:
         self.entries = [Entry(ref, response) for ref, response in recordings]
+        tools = dict.fromkeys(entry.response.tool for entry in self.entries)
+        self.names = [tool for tool in tools if not _is_glob(tool)]
+        """The tool names of all recordings, in order, without globs."""
         self._rules = rules
         self._candidates: list[Entry] = []
         self._by_tool: dict[str, list[Entry]] = {}
@@ -115,10 +118,6 @@ class RecordingBook:
         self._candidates = own + top
         self._by_tool.clear()
         self._answered.clear()
-
-    def names(self) -> list[str]:
-        """The tool names of all recordings, in order, without globs."""
-        return list(dict.fromkeys(entry.response.tool for entry in self.entries if not _is_glob(entry.response.tool)))
 
     def knows(self, tool: str) -> bool:
         """Whether any recording of the session, of whichever turn, is of this tool."""

@@ -123,7 +123,7 @@ class Session(AbstractContextManager["Session"]):
         self._lock = threading.RLock()
         self._rules: dict[str, Rules] = {}
         self._book = RecordingBook(replay.all_recordings(), self.rules)
-        self._http = HttpTools(self.targets, self._book.names())
+        self._http = HttpTools(self.targets, self._book.names)
         self._llm: Any = None
         self._calls_this_turn = 0
         self._spans = itertools.count(1)
@@ -204,7 +204,7 @@ class Session(AbstractContextManager["Session"]):
 
     def recorded_names(self) -> list[str]:
         """The tools that the file has recordings of, without globs."""
-        return self._book.names()
+        return self._book.names
 
     def knows(self, tool: str) -> bool:
         """Whether any recording is of this tool."""

@@ -6,7 +6,7 @@ The JSON form follows OpenTelemetry's GenAI conventions where they have a name f
 from __future__ import annotations
 
 import json
-import uuid
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -146,7 +146,7 @@ class LlmCallView:
 class Trace:
     """The events of one session, in the order in which they happened."""
 
-    trace_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    trace_id: str = field(default_factory=lambda: os.urandom(16).hex())
     metadata: dict[str, Any] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
 
