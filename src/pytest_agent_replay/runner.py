@@ -345,8 +345,8 @@ class _Run:
 def _agent(case: Case, adapters: Sequence[AgentAdapter]) -> Agent:
     if case.agent is None:
         raise AgentError(
-            f"{_shown(case)}: no agent to replay against. Give `--replay-agent pkg.mod:name`, a `replay_agent` fixture, "
-            "`replay_agent` in the ini file, or `agent:` in the replay file"
+            f"{_shown(case)}: no agent to replay against. Give `--replay-agent pkg.mod:name`, a `replay_agent` "
+            "fixture, `replay_agent` in the ini file, or `agent:` in the replay file"
         )
     trusted = case.agent_origin != "file"
     return load_agent(

@@ -493,3 +493,20 @@ def test_a_function_of_an_installed_package_that_the_agent_imported_is_caught(
         assert m.find_orders("q") == "recorded"
     assert m.REAL == []
     assert m.find_orders("q") == "real"
+
+
+def test_a_registry_by_tool_names_is_looked_at(make_module: MakeModule, play: Play) -> None:
+    """`TOOLS = {"find_order": _impl}`: the name that the model uses need not be the function's."""
+    m: Any = make_module("""
+        REAL = []
+        def _impl(q):
+            REAL.append(q)
+            return "real"
+        TOOLS = {"find_order": _impl, "anonymous": lambda q: REAL.append(q)}
+    """)
+    recordings = [{"tool": "find_order", "response": "recorded"}, {"tool": "anonymous", "response": "too"}]
+    with play(recordings, agent=m.__name__) as session:
+        assert m.TOOLS["find_order"]("q") == m._impl("q") == "recorded"
+        assert m.TOOLS["anonymous"]("q") == "too"
+    assert m.REAL == []
+    assert session.bindings["find_order"] == f"function {m.__name__}.TOOLS['find_order']"

@@ -71,16 +71,16 @@ class OwnModules:
         """The functions that `tool` names, best kind first; several only where it cannot be told which is meant.
 
         The agent's modules (named in `agent`) win over those that they use, these over the rest of the root;
-        module-level functions win over methods. A function that such a module imported counts when its code is in one
-        of these modules, or in an installed package: an imported `re.search` or `httpx.get` is not the tool of that
-        name. Functions made inside of functions are looked for only in the agent's modules and what they use; all of
-        that name are returned.
+        module-level functions win over methods, these over functions in a mapping by the tool's name. A function that
+        such a module imported counts when its code is in one of these modules, or in an installed package: an imported
+        `re.search` or `httpx.get` is not the tool of that name. Functions made inside of functions are looked for only
+        in the agent's modules and what they use; all of that name are returned.
         """
         modules = self.modules()
         own = {id(vars(module)) for module in modules}
         near = self._near(agent)
         for group in (*near, modules):
-            for search in (_module_level, _methods):
+            for search in (_module_level, _methods, _registered):
                 found = _distinct(
                     each
                     for each in search(group, tool)
@@ -196,6 +196,16 @@ def _methods(modules: Iterable[ModuleType], tool: str) -> Iterator[Found]:
                 found = as_function(raw, where) if raw is not None else None
                 if found is not None and found.instance is None:
                     yield replace(found, is_method=not isinstance(raw, staticmethod))
+
+
+def _registered(modules: Iterable[ModuleType], tool: str) -> Iterator[Found]:
+    """Functions that a module keeps in a mapping under the tool's name, whatever their own."""
+    for module in modules:
+        for name, value in list(vars(module).items()):
+            if type(value) is dict and value.get(tool) is not None:
+                found = as_function(value[tool], f"{module.__name__}.{name}[{tool!r}]")
+                if found is not None:
+                    yield found
 
 
 def _closures(tool: str, module_names: set[str]) -> Iterator[Found]:
