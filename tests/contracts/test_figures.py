@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_agent_replay.contracts.figures import Clock, Code, Date, Number, Reading, Span, read_figures
+from pytest_agent_replay.contracts.figures import (
+    Clock,
+    Code,
+    Date,
+    Number,
+    Reading,
+    Span,
+    read_figures,
+    word_numbers,
+)
 
 
 def readings(text: str) -> list[Reading]:
@@ -176,3 +185,33 @@ def test_long_repetitive_texts_are_read_in_good_time(piece: str) -> None:
     begun = time.process_time()
     read_figures(piece * 4000 + "é1!")
     assert time.process_time() - begun < 1
+
+
+@pytest.mark.parametrize(
+    ("text", "reading"),
+    [
+        ("order 17 costs", Number(17)),
+        ("paid by 17 people.", Number(17)),
+        ("on May 17 it", Date(None, 5, 17)),
+        ("on Sept. 17 it", Date(None, 9, 17)),
+        ("on 17 May it", Date(None, 5, 17)),
+        ("on 17 of May it", Date(None, 5, 17)),
+        ("USD 17 were", Number(17, 1, money=True)),
+        ("$ 17 were", Number(17, 1, money=True)),
+        ("17 dollars were", Number(17, 1, money=True)),
+        ("17 million were", Number(17e6, 1e6)),
+        ("17 percent were", Number(17, 1, percent=True)),
+        ("17 hours were", Span(61200, 3600)),
+        ("at 5 pm it", Clock(1020)),
+    ],
+)
+def test_the_words_around_a_whole_number_say_what_it_is(text: str, reading: Reading) -> None:
+    """A month, a currency, a unit or a scale belongs to the number before or after it; other words do not."""
+    assert reading in readings(text)
+    assert (Number(17) in readings(text)) is (reading == Number(17) or isinstance(reading, Span))
+
+
+def test_a_letter_that_is_an_s_when_case_is_ignored_is_read() -> None:
+    """The long s, which patterns take for an s, neither breaks the reading of months nor that of number words."""
+    assert readings("on ſep 17") == [Date(None, 9, 17)]
+    assert list(word_numbers("ſix or Seven")) == [7]

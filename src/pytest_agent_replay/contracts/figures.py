@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 __all__ = [
@@ -92,10 +93,9 @@ _SPACES = "  \u202f\u2009"
 _GROUPED = rf"\d{{1,3}}(?P<sep>[,.'’{_SPACES}])\d{{3}}(?:(?P=sep)\d{{3}}){{0,9}}(?!\d)(?:[.,]\d+)?"
 _INDIAN = r"\d{1,2}(?:,\d{2}){1,6},\d{3}(?!\d)(?:\.\d+)?"
 _PLAIN = r"\d+(?:[.,]\d+)?(?:e[+-]?\d{1,2}(?!\d))?"
-_CURRENCY = (
-    r"(?:[a-z]{0,3}[$€£¥₹₩]|(?:usd|eur|gbp|jpy|chf|cny|inr|cad|aud|nzd|sek|nok|dkk|pln|brl|mxn|sgd|hkd|krw|zar)\b"
-    r"|rs\.?(?=[ \d]))"
-)
+_SYMBOLS = "$€£¥₹₩"
+_CURRENCIES = "usd|eur|gbp|jpy|chf|cny|inr|cad|aud|nzd|sek|nok|dkk|pln|brl|mxn|sgd|hkd|krw|zar"
+_CURRENCY = rf"(?:[a-z]{{0,3}}[{_SYMBOLS}]|(?:{_CURRENCIES})\b|rs\.?(?=[ \d]))"
 _SCALES = {
     "thousand": 1e3, "k": 1e3, "lakh": 1e5, "million": 1e6, "mn": 1e6, "mm": 1e6, "mio": 1e6, "mln": 1e6, "m": 1e6,
     "crore": 1e7, "billion": 1e9, "bn": 1e9, "b": 1e9, "trillion": 1e12, "tn": 1e12, "t": 1e12,
@@ -103,9 +103,15 @@ _SCALES = {
 _SCALE = r"(?:[\s-]?(?:thousand|million|billion|trillion|lakh|crore|mio|mln|mn|mm|bn|tn)s?|[kmbt])(?![a-z\d])"
 _UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _UNIT = r"(?:milliseconds?|msecs?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d|weeks?|w)(?![a-z\d])"
+_MONEY = rf"(?:{_CURRENCY}|dollars?\b|euros?\b|pounds?\b|bucks\b)"
+_PERCENT = r"(?:%|percent\b|per\scent\b|pct\b|percentage\spoints?)"
+_BARE = rf"""(?<![^ ])\d{{1,15}}(?=[.,;:!?]?\Z|[.,;:!?]\s
+          |[ ](?!{_UNIT}|{_SCALE}|{_MONTH}|{_MONEY}|{_PERCENT}|{_HALF}|of\b)(?a:[a-z]+)(?:[\s.,;:!?]|\Z))"""
+"""A whole number between blanks, before a word that says nothing of it: the most frequent figure is found first."""
 _TOKEN = re.compile(
     rf"""
-      (?P<iso>(?<![\w.-])\d{{4}}[-/]\d{{1,2}}[-/]\d{{1,2}}(?!\d)
+      (?P<bare>{_BARE})
+    | (?P<iso>(?<![\w.-])\d{{4}}[-/]\d{{1,2}}[-/]\d{{1,2}}(?!\d)
           (?:t\d{{2}}:\d{{2}}(?::\d{{2}}(?:\.\d+)?)?(?:z|[+-]\d{{2}}:?\d{{2}})?)?)
     | (?P<monthday>(?<![a-z]){_MONTH}\s+\d{{1,2}}{_ORDINAL}?(?!\d|:\d)
           (?:\s*(?:-|–|to|and|through|&)\s*\d{{1,2}}{_ORDINAL}?(?![\d:./%]|\s*{_HALF}|\s+[a-z]))?(?:,?\s+\d{{4}}(?!\d))?)
@@ -124,8 +130,8 @@ _TOKEN = re.compile(
     | (?P<slash>(?<![\w.])\d{{1,4}}/\d{{1,4}}(?![\w/]))
     | (?P<number>(?P<open>\()?(?P<sign>(?<![\w)])[-−])?(?:(?P<currency>{_CURRENCY})[ ]?(?P<sign2>[-−])?)?
           (?P<digits>{_GROUPED}|{_INDIAN}|{_PLAIN}|(?<!\d)\.\d+)
-          (?:(?:\s?(?P<percent>%|percent\b|per\scent\b|pct\b|percentage\spoints?))|(?P<scale>{_SCALE}))?
-          (?:[\s-]?(?P<money>{_CURRENCY}|dollars?\b|euros?\b|pounds?\b|bucks\b))?
+          (?:(?:\s?(?P<percent>{_PERCENT}))|(?P<scale>{_SCALE}))?
+          (?:[\s-]?(?P<money>{_MONEY}))?
           (?:[\s-]?(?P<unit>{_UNIT}))?(?P<close>\))?)
     """,
     re.VERBOSE | re.IGNORECASE,
@@ -149,49 +155,79 @@ _LABEL = re.compile(
 _IDIOM = re.compile(r"\b(?:24/7|24/365|50/50|9[- ]to[- ]5)\b")
 _WORD_NAMES = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _WORDS = {word: value for value, word in enumerate(_WORD_NAMES, 1)}
-_WORD = re.compile(r"\b(" + "|".join(_WORDS) + r")\b", re.IGNORECASE)
+_WORD = re.compile(r"\b(?ai:(" + "|".join(_WORDS) + r"))\b")
+_WORD_IN_LOWER_CASE = re.compile("|".join(_WORDS))
 _LARGEST_ORDINAL_TO_SKIP = 10
+_MONTH_ENDS = (*_MONTHS, "ary", "rch", "ril", "une", "uly", "ust", "ept", "ber")
+_LEADING = frozenset({*_MONTH_ENDS, *_CURRENCIES.split("|")})
+"""What a word ends in that may be the beginning of a date or an amount whose digits come after a blank."""
+_LONGEST_KEPT = 4000
+"""Characters of a text whose figures are kept for the next time that it is read."""
 
 
 def read_figures(text: str) -> list[Figure]:
     """The figures of a text in order."""
     if not _DIGIT.search(text):
         return []
+    return list(_read_again(text) if len(text) <= _LONGEST_KEPT else _read(text))
+
+
+def _read(text: str) -> tuple[Figure, ...]:
     if not text.isascii():
         text = _with_ascii_digits(text)
-    skipped = _numbering(text)
-    skipped.extend(m.span() for m in _IDIOM.finditer(text))
+    skipped = [*_numbering(text), *(m.span() for m in _IDIOM.finditer(text))]
     figures = []
     for match in _tokens(text):
         start, end = match.span()
-        if any(a <= start < b or (start <= a < end and end <= b) for a, b in skipped):
+        if skipped and any(a <= start < b or (start <= a < end and end <= b) for a, b in skipped):
             continue
         options = _READERS[match.lastgroup or ""](match)
         if options:
-            figures.append(Figure(text[start:end].strip(), start, end, tuple(dict.fromkeys(options))))
-    return figures
+            figures.append(Figure(match[0].strip(), start, end, tuple(dict.fromkeys(options))))
+    return tuple(figures)
+
+
+_read_again = lru_cache(maxsize=128)(_read)
+"""What a recording and a new run have in common (the input, often the answer) is read once."""
 
 
 def _tokens(text: str) -> Iterator[re.Match[str]]:
-    """The tokens in order. Each has a digit in it and begins at most one word before its first: the rest is
-    not scanned."""
+    """The tokens in order. Each has a digit in it: the rest is not scanned."""
     position = 0
     while (digit := _DIGIT.search(text, position)) is not None:
-        blank = text.rfind(" ", position, digit.start())
-        while blank > position and text[blank - 1] == " ":
-            blank -= 1
-        start = max(position, text.rfind(" ", position, max(blank, position)) + 1)
-        match = _TOKEN.search(text, start)
+        match = _TOKEN.search(text, _first_start(text, position, digit.start()))
         if match is None:
             return
         yield match
         position = match.end()
 
 
-def word_numbers(text: str) -> Iterator[int]:
+def _first_start(text: str, position: int, digit: int) -> int:
+    """Where a token with its first digit at `digit` may begin: in the word of the digit, or, when a month or a currency
+    stands there, in the word before."""
+    word = text.rfind(" ", position, digit) + 1
+    if word <= position:
+        return position
+    end = word - 1
+    while end > position and text[end - 1] == " ":
+        end -= 1
+    before = max(position, text.rfind(" ", position, end) + 1)
+    return before if _may_lead(text[before:end]) else word
+
+
+def _may_lead(word: str) -> bool:
+    """False only for a word that does not end in a month or a currency."""
+    if not word.isascii():  # a symbol, or a letter that is equal to another one when case is ignored
+        return True
+    plain = word.rstrip(".,").lower()
+    return plain[-3:] in _LEADING or plain.endswith(("$", "rs"))
+
+
+def word_numbers(text: str) -> list[int]:
     """The numbers from one to twelve that are written as words."""
-    for match in _WORD.finditer(text):
-        yield _WORDS[match[1].lower()]
+    if not _WORD_IN_LOWER_CASE.search(text.lower()):
+        return []
+    return [_WORDS[word.lower()] for word in _WORD.findall(text)]
 
 
 def scale_of(word: str) -> float | None:
@@ -255,7 +291,7 @@ def _iso(match: re.Match[str]) -> Options:
 
 def _month_number(text: str) -> int:
     found = _NAMED_MONTH.search(text)
-    return _MONTHS.index(found[0][:3].lower()) + 1 if found else 0
+    return _MONTHS.index(found[0][:3].casefold()) + 1 if found else 0
 
 
 def _named_date(match: re.Match[str]) -> Options:
@@ -350,8 +386,13 @@ def _slash(match: re.Match[str]) -> Options:
     return [*options, (Number(a / b, 0.01),)] if b else options
 
 
+def _bare(match: re.Match[str]) -> Options:
+    return [(Number(float(match[0])),)]
+
+
 def _number(match: re.Match[str]) -> Options:
     money = bool(match["currency"] or match["money"])
+    percent = bool(match["percent"])
     in_brackets = bool(match["open"] and match["close"])
     signed = bool(match["sign"] or match["sign2"])
     scale = (scale_of(match["scale"].strip(" \t\n-")) or 1.0) if match["scale"] else 1.0
@@ -360,12 +401,8 @@ def _number(match: re.Match[str]) -> Options:
     readings = _digit_readings(match["digits"])
     for reading in readings[:1] if money and len(readings[-1]) > 1 else readings:
         for factor in {scale, 1.0 if bare_letter else scale}:
-            options.append(
-                tuple(
-                    Number(-v * factor if signed else v * factor, u * factor, bool(match["percent"]), money, signed)
-                    for v, u in reading
-                )
-            )
+            sign = -factor if signed else factor
+            options.append(tuple([Number(v * sign, u * factor, percent, money, signed) for v, u in reading]))
         if in_brackets and money and not signed:
             options.append(tuple(Number(-v * scale, u * scale, False, money, True) for v, u in reading))
         seconds = unit_seconds(match["unit"]) if match["unit"] else None
@@ -376,6 +413,8 @@ def _number(match: re.Match[str]) -> Options:
 
 def _digit_readings(text: str) -> list[tuple[tuple[float, float], ...]]:
     """Every way to read digits with separators: each is one or several (value, unit of the last digit)."""
+    if text.isdecimal():
+        return [((float(text), 1.0),)]
     separators = re.findall(r"[^\de+-]", text.lower())
     if not separators or "e" in text.lower():
         return [(_decimal(text.replace(",", ".")),)]
@@ -402,6 +441,7 @@ def _decimal(text: str) -> tuple[float, float]:
 
 
 _READERS: dict[str, Callable[[re.Match[str]], Options]] = {
+    "bare": _bare,
     "iso": _iso,
     "monthday": _named_date,
     "monthyear": _named_date,
