@@ -106,6 +106,17 @@ def test_a_packed_session_comes_back_equal(tmp_path: Path) -> None:
     assert not again.replay.given("output")
 
 
+@pytest.mark.parametrize("size", [10, 5_000])
+def test_a_session_is_unpacked_anew_each_time(tmp_path: Path, size: int) -> None:
+    """What an agent does to the replay that it was given is not seen in the next attempt."""
+    packed = load(tmp_path, "a.replay.yaml", f"input: {{t: {'x' * size}}}").packed()
+    first = packed.unpacked()
+    first.replay.input["more"] = first.data["more"] = 1
+    again = packed.unpacked()
+    assert again.replay.input == again.data["input"] == {"t": "x" * size}
+    assert "more" not in again.data
+
+
 def test_a_packed_session_is_small(tmp_path: Path) -> None:
     """A collected session of 5 kB takes about as much memory as its file."""
     recording = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import marshal
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -10,10 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from pytest_agent_replay.errors import FormatError, Problem
-from pytest_agent_replay.formats.flakestorm import is_flakestorm, read_flakestorm
 from pytest_agent_replay.formats.loading import MAX_FILE_SIZE, Document, Loc, field_path, load_document
 from pytest_agent_replay.formats.mistakes import PLAIN
-from pytest_agent_replay.formats.recorded import recorded_responses
 from pytest_agent_replay.formats.replay import ReplayFile
 from pytest_agent_replay.formats.validation import unknown_key, validate
 
@@ -32,6 +31,9 @@ SUFFIXES = (".replay.yaml", ".replay.yml", ".replay.json")
 
 MAX_PULLED = 10_000
 """So many recordings may a list have in which other files are named."""
+
+KEPT_SIZE = 2_000
+"""Bytes of data up to which a packed session is also kept as it was loaded, until it is first used."""
 
 _UNSELECTABLE = re.compile(r"\[|\]|:{2,}|[\x00-\x1f\x7f\x85\u2028\u2029]")
 
@@ -154,9 +156,7 @@ class LoadedReplay:
 
     def packed(self) -> PackedReplay:
         """The form to keep when there are thousands."""
-        replay = self.replay
-        forks = tuple(fork.name for fork in replay.forks)
-        return PackedReplay(self.id, self.line, tuple(replay.tags), forks, marshal.dumps(self.data), self._origin)
+        return PackedReplay(self)
 
 
 class ReplayPlace:
@@ -199,17 +199,20 @@ class ReplayPlace:
         return self._part
 
 
-@dataclass(frozen=True, slots=True)
 class PackedReplay:
     """A session in about the memory of its file, with what a list of tests needs of it."""
 
-    id: str
-    line: int
-    tags: tuple[str, ...]
-    forks: tuple[str, ...]
-    """The names of its forks."""
-    _data: bytes = field(repr=False)
-    _origin: _Origin = field(repr=False)
+    __slots__ = ("_data", "_origin", "_unused", "forks", "id", "line", "tags")
+
+    def __init__(self, loaded: LoadedReplay) -> None:
+        self.id = loaded.id
+        self.line = loaded.line
+        self.tags: tuple[str, ...] = tuple(loaded.replay.tags)
+        self.forks: tuple[str, ...] = tuple(fork.name for fork in loaded.replay.forks)
+        """The names of its forks."""
+        self._data = marshal.dumps(loaded.data)
+        self._origin = loaded._origin
+        self._unused = loaded if len(self._data) <= KEPT_SIZE else None
 
     @property
     def path(self) -> Path:
@@ -222,7 +225,13 @@ class PackedReplay:
         return self._origin.display
 
     def unpacked(self) -> LoadedReplay:
-        """The session as it was loaded; its file is not read again."""
+        """The session as it was loaded, each time anew, so that nobody sees what others do to it.
+
+        Its file is not read again.
+        """
+        loaded, self._unused = self._unused, None
+        if loaded is not None:
+            return loaded
         data = marshal.loads(self._data)
         replay = ReplayFile.model_validate(data, context=PLAIN)
         return LoadedReplay(replay, self.id, self.line, data, self._origin)
@@ -235,10 +244,8 @@ def _at(value: Any, loc: Loc) -> Any:
 
 
 def _display(path: Path, root: Path) -> str:
-    try:
-        return str(path.relative_to(root))
-    except ValueError:
-        return str(path)
+    text, folder = str(path), os.path.join(str(root), "")
+    return text[len(folder) :] if text.startswith(folder) else text
 
 
 def _loaded(part: _Part) -> LoadedReplay:
@@ -266,13 +273,20 @@ def _default_id(path: Path) -> str:
 def _parts(origin: _Origin) -> Iterator[_Part]:
     document = load_document(origin.path, display=origin.display, max_size=origin.max_size)
     named_by_config = origin.config is not None and origin.session is None
-    if is_flakestorm(document) and not named_by_config:
+    if _is_flakestorm(document) and not named_by_config:
         yield from _sessions(origin, document)
     else:
         yield _expanded(_Part(origin, document, (), document.data))
 
 
+def _is_flakestorm(document: Document) -> bool:
+    """Whether this is a flakestorm configuration, by keys that no replay file has."""
+    return isinstance(document.data, dict) and ("replays" in document.data or "golden_prompts" in document.data)
+
+
 def _sessions(origin: _Origin, document: Document) -> Iterator[_Part]:
+    from pytest_agent_replay.formats.flakestorm import read_flakestorm
+
     config = read_flakestorm(document)
     agent = {} if config.agent is None else {"agent": config.agent.as_agent()}
     for index, session in enumerate(config.replays.sessions):
@@ -352,5 +366,7 @@ def _pulled(
         raise FormatError(part.document.problem((*place, "responses"), message))
     if text not in files:
         path = _referenced(part.document, (*place, "responses"), text, part.origin)
+        from pytest_agent_replay.formats.recorded import recorded_responses
+
         files[text] = list(recorded_responses(path, _display(path, part.origin.root), part.origin.max_size))
     return files[text]

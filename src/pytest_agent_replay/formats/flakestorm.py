@@ -14,7 +14,7 @@ from pytest_agent_replay.formats.loading import Document
 from pytest_agent_replay.formats.mistakes import Mistakes
 from pytest_agent_replay.formats.validation import validate
 
-__all__ = ["FlakestormAgent", "FlakestormConfig", "is_flakestorm", "read_flakestorm"]
+__all__ = ["FlakestormAgent", "FlakestormConfig", "read_flakestorm"]
 
 
 class _Section(BaseModel):
@@ -88,11 +88,6 @@ class FlakestormConfig(BaseModel):
 
     agent: FlakestormAgent | None = None
     replays: _Replays = Field(default_factory=_Replays)
-
-
-def is_flakestorm(document: Document) -> bool:
-    """Whether this is a flakestorm configuration, by keys that no replay file has."""
-    return isinstance(document.data, dict) and ("replays" in document.data or "golden_prompts" in document.data)
 
 
 def read_flakestorm(document: Document) -> FlakestormConfig:

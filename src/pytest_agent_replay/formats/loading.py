@@ -106,6 +106,8 @@ class Document:
 
         What the file does not have stands at its nearest parent that exists.
         """
+        if not loc:
+            return _line_column(self.text, self._start())
         starts = self._starts
         if starts is None:
             starts = self._starts = [m.start() for m in _JSON_TOKEN.finditer(self.text) if m.group() not in ("]", "}")]
@@ -114,6 +116,12 @@ class Document:
             _number_nodes(self.data, 0, self._numbers)
         index = _number_at(self.data, loc, self._numbers)
         return _line_column(self.text, starts[index]) if index < len(starts) else (1, 1)
+
+    def _start(self) -> int:
+        if self._starts:
+            return self._starts[0]
+        first = _JSON_TOKEN.search(self.text)
+        return first.start() if first else 0
 
     def problem(self, loc: Loc, message: str) -> Problem:
         """`message` at the place of `loc`, with the field's path."""
@@ -153,7 +161,9 @@ def _read(path: Path, name: str, max_size: int) -> bytes:
         if status.st_size > max_size:
             _refuse_size(name, f"{status.st_size:,} bytes", max_size)
         with open(path, "rb") as file:
-            data = file.read(max_size + 1)
+            data = file.read(status.st_size + 1)
+            if len(data) > status.st_size:  # it has grown since, or does not know its size
+                data += file.read(max_size + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise FormatError(Problem(name, 0, 0, f"cannot be read: {reason}")) from None
@@ -276,10 +286,13 @@ class _Composer:
 
     def _node(self, event: Any) -> Any:
         kind = type(event)
-        if kind is AliasEvent:
-            return self._alias(event)
         starts = self.starts
         begin = len(starts)
+        if kind is ScalarEvent and event.anchor is None and event.tag is None and begin < MAX_NODES:
+            starts.append(event.start_mark.index)
+            return _resolved(event.value) if event.implicit[0] else event.value
+        if kind is AliasEvent:
+            return self._alias(event)
         starts.append(event.start_mark.index)
         if begin >= MAX_NODES:
             self._refuse(starts[-1], f"more than {MAX_NODES:,} values, too many for YAML; a .json file may have more")

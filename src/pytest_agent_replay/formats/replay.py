@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 from pytest_agent_replay.formats.mistakes import PLAIN, Mistakes
 from pytest_agent_replay.formats.times import parse_time
@@ -147,7 +148,10 @@ def _check_json(value: Any, loc: tuple[str | int, ...], mistakes: Mistakes) -> N
 class FileModel(BaseModel):
     """Base of everything on disk: unknown keys are errors, `x-…` keys are free."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, populate_by_name=True, ser_json_inf_nan="constants")
+    # built when first used: of the models that are part of others, most never are by themselves
+    model_config = ConfigDict(
+        extra="forbid", strict=True, populate_by_name=True, ser_json_inf_nan="constants", defer_build=True
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -466,8 +470,6 @@ class ReplayFile(FileModel):
     expires: Time | None = None
     import_: dict[str, Json] | None = Field(default=None, alias="import")
 
-    _turns: list[Turn] | None = PrivateAttr(default=None)
-
     @model_validator(mode="after")
     def _fits_together(self) -> ReplayFile:
         mistakes = Mistakes()
@@ -481,12 +483,10 @@ class ReplayFile(FileModel):
         mistakes.raise_any()
         return self
 
-    @property
+    @cached_property
     def turn_list(self) -> list[Turn]:
         """The turns in order; the short form is a session of one turn."""
-        if self._turns is None:
-            self._turns = self.turns if self.turns is not None else [self._short_turn()]
-        return self._turns
+        return self.turns if self.turns is not None else [self._short_turn()]
 
     def _short_turn(self) -> Turn:
         fields = ("input", "context", "tool_responses", "llm_responses", "output", "ended")
