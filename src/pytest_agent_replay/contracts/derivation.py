@@ -77,12 +77,12 @@ class Answers:
         self._grounds = grounds
         self._tolerance = tolerance
         self._ignore = ignore
-        self._carried = Grounds()
+        self._carried: Grounds | None = None
+        """What followed in earlier answers, and earlier in this one."""
 
     def read(self, text: str) -> list[Figure]:
         """The figures of the next answer that nothing gave."""
-        covered = [match.span() for pattern in self._ignore for match in pattern.finditer(text)]
-        figures = [f for f in read_figures(text) if not any(a < f.end and f.start < b for a, b in covered)]
+        figures = self._figures(text)
         given = [self._is_given(figure, text) for figure in figures]
         if all(given):
             return []
@@ -90,19 +90,38 @@ class Answers:
             text, self._grounds, [f for f, is_given in zip(figures, given, strict=True) if is_given]
         )
         left: list[Figure] = []
+        carries = False
         for figure, is_given in zip(figures, given, strict=True):
-            if is_given or self._is_given(figure, text):
+            if is_given or (carries and self._is_given(figure, text)):
                 continue
             reading = derivation.explain(figure)
             if reading is None:
                 left.append(figure)
             elif isinstance(reading, Number):
-                self._carried.add(reading.value, "an earlier answer")
+                self._carry(reading)
+                carries = True
         return left
+
+    def _figures(self, text: str) -> list[Figure]:
+        figures = read_figures(text)
+        if not self._ignore:
+            return figures
+        covered = [match.span() for pattern in self._ignore for match in pattern.finditer(text)]
+        return [f for f in figures if not any(a < f.end and f.start < b for a, b in covered)]
+
+    def _carry(self, number: Number) -> None:
+        if self._carried is None:
+            self._carried = Grounds()
+        self._carried.add(number.value, "an earlier answer")
+
+    def _holds(self, reading: Reading) -> bool:
+        if self._grounds.holds(reading, self._tolerance):
+            return True
+        return self._carried is not None and self._carried.holds(reading)
 
     def _is_given(self, figure: Figure, text: str) -> bool:
         for option in figure.options:
-            if all(self._grounds.holds(r, self._tolerance) or self._carried.holds(r) for r in option):
+            if all(map(self._holds, option)):
                 return True
         if not _HEDGE.search(text, max(0, figure.start - 20), figure.start):
             return False

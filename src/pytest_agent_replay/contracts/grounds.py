@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
+from functools import lru_cache
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_agent_replay.contracts.figures import (
     Clock,
@@ -34,6 +36,7 @@ _EPSILON = 1e-9
 _MAX_SUMMED = 10
 _LEAST_ROUNDED = 10
 _CENT = 0.01
+_LARGEST = sys.float_info.max
 _DIGITS = re.compile(r"\d+")
 _KEY_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _UNIT_KEYS = frozenset({"unit", "units", "scale", "denomination", "multiplier"})
@@ -47,11 +50,67 @@ _NEXT_DAY = re.compile(
 
 
 class Grounds:
-    """An index of source figures. `add` sources, then ask `holds`."""
+    """What answers may rest on. `add` sources, then ask `holds`.
+
+    Most figures of an answer are plain numbers of a tool's response: these are looked at first, and the sources are
+    read in full, with their texts, only for a question that they do not answer.
+    """
+
+    def __init__(self) -> None:
+        self._plain: set[float] = set()
+        self._waiting: list[tuple[Any, str, bool]] = []
+        self._read: _Index | None = None
+
+    def add(self, value: Any, label: str, *, prose: bool = False) -> None:
+        """Takes in a JSON value; a text that is JSON is read as JSON. `prose`: a time such as 2:00 may be
+        meant as 14:00."""
+        self._waiting.append((value, label, prose))
+        _collect_numbers(value, self._plain)
+
+    @property
+    def _index(self) -> _Index:
+        if self._read is None:
+            self._read = _Index()
+        if self._waiting:
+            for value, label, prose in self._waiting:
+                self._read.add(value, label, prose=prose)
+            self._waiting.clear()
+        return self._read
+
+    @property
+    def numbers(self) -> dict[float, str]:
+        """Every number that a source has, and where it is from."""
+        return self._index.numbers
+
+    def holds(self, reading: Reading, tolerance: float = 0.0) -> bool:
+        """Whether a source has this reading. `tolerance` is a fraction of the source's number."""
+        if isinstance(reading, Number) and reading.value in self._plain:
+            return True
+        return self._index.holds(reading, tolerance)
+
+    def counts(self, number: float, words: Iterable[str]) -> bool:
+        """Whether a source has a list of so many of the things that one of `words` names."""
+        stems = {_stem(word) for word in words}
+        return not stems.isdisjoint(self.listed(number))
+
+    def listed(self, number: float) -> set[str]:
+        """What the lists of this length hold, by name."""
+        return self._index.lengths.get(int(number), set())
+
+    def nearest(self, value: float) -> tuple[float, str] | None:
+        """The source number that is nearest to `value`, and where it is from."""
+        if not self.numbers:
+            return None
+        found = min(self.numbers, key=lambda number: abs(abs(number) - abs(value)))
+        return found, self.numbers[found]
+
+
+class _Index:
+    """The figures of sources, for looking up."""
 
     def __init__(self) -> None:
         self.numbers: dict[float, str] = {}
-        self._lengths: defaultdict[int, set[str]] = defaultdict(set)
+        self.lengths: defaultdict[int, set[str]] = defaultdict(set)
         self._exact: set[float] = set()
         self._cents: set[float] = set()
         self._spans: set[float] = set()
@@ -63,8 +122,7 @@ class Grounds:
         self._sorted: list[float] | None = None
 
     def add(self, value: Any, label: str, *, prose: bool = False) -> None:
-        """Takes in a JSON value; a text that is JSON is read as JSON. `prose`: a time such as 2:00 may be
-        meant as 14:00."""
+        """See `Grounds.add`."""
         self._sorted = None
         if isinstance(value, str):
             parsed = _parsed(value)
@@ -74,8 +132,8 @@ class Grounds:
             value = parsed
         self._add_value(value, label, prose)
 
-    def holds(self, reading: Reading, tolerance: float = 0.0) -> bool:
-        """Whether a source has this reading. `tolerance` is a fraction of the source's number."""
+    def holds(self, reading: Reading, tolerance: float) -> bool:
+        """See `Grounds.holds`."""
         if isinstance(reading, Number):
             return self._holds_number(reading, tolerance)
         if isinstance(reading, Date):
@@ -86,22 +144,6 @@ class Grounds:
         if isinstance(reading, Span):
             return any(abs(s - reading.seconds) <= reading.unit / 2 + tolerance * s + _EPSILON for s in self._spans)
         return self._holds_code(reading.text)
-
-    def counts(self, number: float, words: Iterable[str]) -> bool:
-        """Whether a source has a list of so many of the things that one of `words` names."""
-        stems = {_stem(word) for word in words}
-        return not stems.isdisjoint(self._lengths.get(int(number), set()))
-
-    def listed(self, number: float) -> set[str]:
-        """What the lists of this length hold, by name."""
-        return self._lengths.get(int(number), set())
-
-    def nearest(self, value: float) -> tuple[float, str] | None:
-        """The source number that is nearest to `value`, and where it is from."""
-        if not self.numbers:
-            return None
-        found = min(self.numbers, key=lambda number: abs(abs(number) - abs(value)))
-        return found, self.numbers[found]
 
     # -- taking in
 
@@ -123,7 +165,8 @@ class Grounds:
             self._add_number(float(value), label)
 
     def _add_mapping(self, value: dict[str, Any], label: str, prose: bool) -> None:
-        scales = [s for key in value if key.lower() in _UNIT_KEYS for s in _scales_in(str(value[key]))]
+        units = [str(item) for key, item in value.items() if key.lower() in _UNIT_KEYS]
+        scales = [scale for unit in units for scale in _scales_in(unit)]
         for key, item in value.items():
             if isinstance(item, (int, float)) and not isinstance(item, bool):
                 self._add_keyed_number(key, item, scales, label)
@@ -136,7 +179,7 @@ class Grounds:
             self._add_distances(texts)
 
     def _add_length(self, length: int, name: str) -> None:
-        self._lengths[length].update(_stem(word) for word in _KEY_WORDS.findall(name))
+        self.lengths[length].update(_stem(word) for word in _KEY_WORDS.findall(name))
 
     def _add_sums(self, records: list[dict[str, Any]], label: str) -> None:
         """The total of each number that all records of a short list have, also one level down:
@@ -151,14 +194,12 @@ class Grounds:
         """A number under a key that says its unit: `revenue_musd`, `duration_minutes`, `amount_cents`."""
         value = float(number)
         self._add_number(value, label)
-        words = [word.lower() for word in _KEY_WORDS.findall(key)]
-        for scale in scales + [s for word in words if len(word) > 1 for s in _scales_in(word)]:
+        said = _said_by(key)
+        for scale in (*scales, *said.scales):
             self._add_number(value * scale, label)
-        for word in words:
-            seconds = unit_seconds(word) if len(word) > 1 else None
-            if seconds:
-                self._spans.add(value * seconds)
-        if value == int(value) and not _MONEY_KEYS.isdisjoint(words):
+        for seconds in said.seconds:
+            self._spans.add(value * seconds)
+        if said.money and value.is_integer():
             self._cents.add(value)
 
     def _add_number(self, value: float, label: str) -> None:
@@ -183,8 +224,7 @@ class Grounds:
                     self._add_reading(reading, label, prose)
         for number in word_numbers(text):
             self._add_number(float(number), label)
-        if _NEXT_DAY.search(text):
-            self._next_day = True
+        self._next_day = self._next_day or _says_next_day(text)
 
     def _add_reading(self, reading: Reading, label: str, prose: bool) -> None:
         if isinstance(reading, Number):
@@ -279,6 +319,43 @@ class Grounds:
 
     def _is_number(self, text: str) -> bool:
         return text.isdigit() and float(text) in self.numbers
+
+
+def _says_next_day(text: str) -> bool:
+    lower = text.lower()
+    # most texts have none of these, which is faster to see
+    return ("day" in lower or "tomorrow" in lower or "+1" in text) and _NEXT_DAY.search(text) is not None
+
+
+class _Said(NamedTuple):
+    """What a key says of the number under it."""
+
+    scales: tuple[float, ...]
+    seconds: tuple[float, ...]
+    money: bool
+
+
+@lru_cache(maxsize=1024)
+def _said_by(key: str) -> _Said:
+    words = [word.lower() for word in _KEY_WORDS.findall(key)]
+    long = [word for word in words if len(word) > 1]
+    return _Said(
+        tuple(scale for word in long for scale in _scales_in(word)),
+        tuple(seconds for word in long if (seconds := unit_seconds(word))),
+        not _MONEY_KEYS.isdisjoint(words),
+    )
+
+
+def _collect_numbers(value: Any, into: set[float]) -> None:
+    """The finite numbers of a JSON value; those in texts are not looked for."""
+    if isinstance(value, dict):
+        for item in value.values():
+            _collect_numbers(item, into)
+    elif isinstance(value, list):
+        for item in value:
+            _collect_numbers(item, into)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= _LARGEST:
+        into.add(float(value))
 
 
 def _parsed(text: str) -> Any:
