@@ -109,19 +109,25 @@ class _Run:
 
                 stack.enter_context(placeholder_keys())
             stack.enter_context(root_importable(case.root))
-            self.agent = _agent(case, hooks.agents)
-            self._refuse_pretence()
-            self.binder = Binder(str(case.root), self.agent.module_names)
             self.session = Session(
                 self.replay,
                 case.settings,
                 label=case.id,
-                bind=self.binder.bind_offered,
+                bind=lambda session, names: self.binder.bind_offered(session, names),
                 hooks=hooks.steps,
             )
-            self.session.trace.metadata["agent"] = self.agent.name
             stack.enter_context(install([*built_in_interceptors(), *hooks.interceptors]))
             stack.enter_context(self.session)
+            # inside the session: what the agent's modules do while they are imported must not be real either
+            self.agent = _agent(case, hooks.agents)
+            self._refuse_pretence()
+            self.session.trace.metadata["agent"] = self.agent.name
+            self.binder = Binder(
+                str(case.root),
+                self.agent.module_names,
+                entry=getattr(self.agent, "entry", None),
+                allow_modules=case.settings.allow_modules,
+            )
             stack.enter_context(self.binder.active(self.session))
             yield
 
@@ -270,7 +276,7 @@ class _Run:
             bindings=dict(session.bindings),
             trace=session.trace,
         )
-        result.notes += _never_seen(session)
+        result.notes += [*_never_seen(session), *_not_done(self.replay)]
         result.diverged_at = _diverged_at(self.replay, calls, self.turns)
         if findings.inconclusive is None:
             self._judge(result)
@@ -321,8 +327,12 @@ class _Run:
                 yield "the contract fails on the golden recording itself (`--replay-require-red`)"
 
     def _agent_failures(self, result: ReplayResult) -> Iterator[str]:
-        """An agent that raised failed, unless the contract has its own word on that (`completes`)."""
-        if self.session.is_stopped or any(i.type == "completes" for i in result.invariants):
+        """An agent that raised failed, unless the contract expects just that (`completes` with `negate`)."""
+        contract = self.case.contract
+        expected = {i.id for i in contract.invariants if i.params.negate} if contract is not None else set()
+        if self.session.is_stopped or any(
+            i.type == "completes" and i.id in expected and i.outcome == "passed" for i in result.invariants
+        ):
             return
         for turn in self.turns:
             if turn.error is not None and not turn.error["type"].endswith(".UnrecordedCallError"):
@@ -405,6 +415,14 @@ def _model_exchange(session: Session, turn: int, said: Any) -> list[dict[str, An
     messages = requests[-1].payload["messages"] if requests else []
     asked = [i for i, m in enumerate(messages) if m.get("role") == "user" and m.get("content") == said]
     return [dict(m) for m in messages[asked[-1] + 1 :] if m.get("role") in ("assistant", "tool")] if asked else []
+
+
+def _not_done(replay: ReplayFile) -> Iterator[str]:
+    """What the file asks for and this release does not do."""
+    if replay.forks:
+        yield f"the file's {len(replay.forks)} forks were not run: this release only checks them"
+    if replay.clock not in (None, "real"):
+        yield f"`clock: {replay.clock}` was not applied: the agent saw today's date"
 
 
 def _never_seen(session: Session) -> list[str]:

@@ -129,9 +129,9 @@ def pytest_agent_replay_result(item, result):
         ("replay_allow_modules = lib.*", "allow_modules", ("lib.*",)),
         ("replay_allow_python_checks = yes", "allow_python_checks", True),
         (
-            "replay_tools =\n  a = m:f\n  b = GET https://x.test/?q=1",
+            "replay_tools =\n  a = wave:open\n  b = GET https://x.test/?q=1",
             "tools",
-            {"a": "m:f", "b": "GET https://x.test/?q=1"},
+            {"a": "wave:open", "b": "GET https://x.test/?q=1"},
         ),
         (
             "replay_args = exact\nreplay_ignore_args = /id ts",

@@ -160,7 +160,7 @@ class _Called:
         self.kind = kind
         self.is_async = _is_async(target)
         self.module_names = module_names
-        self._target = target
+        self.entry = self._target = target
         self._plan: CallPlan = plan_agent_call(parameters, f"agent {name!r}")
 
     def start(self, first: TurnInput) -> Conversation:
@@ -222,7 +222,7 @@ class _Made:
         self.kind = kind
         self.is_async = _is_async(factory) or (isinstance(factory, type) and _is_async(_method_of_class(factory)))
         self.module_names = module_names
-        self._factory = factory
+        self.entry = self._factory = factory
         self._plan = plan_factory_call(parameters, f"agent {name!r}")
         self._adapters = adapters
 

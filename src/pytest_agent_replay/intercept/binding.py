@@ -8,9 +8,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from types import ModuleType
+from fnmatch import fnmatchcase
+from importlib.util import find_spec
+from types import FunctionType, ModuleType
 from typing import Any
 
 from pytest_agent_replay.errors import BindingError
@@ -25,17 +28,29 @@ __all__ = ["Binder"]
 
 _own_modules: dict[str, OwnModules] = {}
 
+_MACHINERY = frozenset(
+    ("_pytest", "execnet", "pluggy", "pydantic", "pydantic_core", "pytest", "pytest_agent_replay", "xdist", "yaml")
+)
+
 
 class Binder:
     """Binds the tool names of one session, now and as the agent imports more modules."""
 
-    def __init__(self, root: str, agent_modules: Iterable[str] = ()) -> None:
+    def __init__(
+        self, root: str, agent_modules: Iterable[str] = (), *, entry: Any = None, allow_modules: Iterable[str] = ()
+    ) -> None:
         own = _own_modules.get(root)
         self._own = own if own is not None else _own_modules.setdefault(root, OwnModules(root))
         self.agent_modules = tuple(agent_modules)
-        self._bound: set[str] = set()
-        self._open: list[str] | None = None
-        """Names of the file and the settings whose function is not found yet; None before the first look."""
+        self._entry = _functions_behind(entry)
+        self._allow_modules = tuple(allow_modules)
+        self._names: list[str] | None = None
+        """Names of the file and the settings that are no routes."""
+        self._open: list[str] = []
+        """Of these, the ones that may still lead to (other) functions."""
+        self._state: Any = None
+        """The modules that were loaded when the open names were last looked for."""
+        self._offered: dict[str, None] = {}
         self._caches: list[Callable[[], None]] = []
 
     @contextmanager
@@ -43,97 +58,162 @@ class Binder:
         """Binds what the file names, follows imports, and puts every function back at the end."""
 
         def imported(module: ModuleType) -> None:
-            try:
+            # a module that is reloaded has new functions, also of names that were found before
+            self._open, self._state = list(self._names or ()), None
+            with _noted(session):
                 self.bind_recorded(session)
-            except BindingError as error:
-                # inside the agent's own import statement it would look like a fault of that module
-                session.fail(str(error))
+            self.bind_offered(session, self._offered)
 
+        self._own.clear_caches(self.agent_modules)
         try:
             self.bind_recorded(session)
-            if not self._open:
-                yield
-                return
             with after_imports(imported):
                 yield
         finally:
             release(session)
             for clear in self._caches:
                 clear()
+            self._own.clear_caches(self.agent_modules)
 
     def bind_recorded(self, session: Session) -> None:
-        """Binds the names that the file or the settings know, as far as their functions are loaded by now."""
-        if self._open is None:
+        """Binds the names that the file or the settings know, as far as their functions are loaded by now.
+
+        Raises `BindingError` for a target that is wrong, and a name that could mean several functions.
+        """
+        if self._names is None:
             names = dict.fromkeys([*session.targets, *session.recorded_names()])
-            self._open = [name for name in names if not is_route(name) and not _is_http(session.targets.get(name))]
+            self._names = [name for name in names if not is_route(name) and not _is_http(session.targets.get(name))]
+            self._open = list(self._names)
         if self._open:
-            for name in self._open:
-                self._bind(session, name, named=True)
-            self._open = [name for name in self._open if name not in self._bound]
+            state = self._own.state()
+            self._open = [
+                name
+                for name in self._open
+                if (state == self._state and not self._own.find_nested(name, self.agent_modules))
+                or not self._bind(session, name, named=True)
+            ]
+            self._state = state
 
     def bind_offered(self, session: Session, names: Iterable[str]) -> None:
         """Binds the tools that a model request offers, before the model's answer can call them."""
-        for name in names:
-            if name not in self._bound:
-                self._bind(session, name, named=session.knows(name))
+        for name in list(names):
+            self._offered[name] = None
+            if not _is_http(session.targets.get(name)):
+                with _noted(session):
+                    self._bind(session, name, named=session.knows(name))
 
-    def _bind(self, session: Session, name: str, *, named: bool) -> None:
+    def _bind(self, session: Session, name: str, *, named: bool) -> bool:
+        """Binds one name. True when nothing further can be found for it until a module is imported."""
         target = session.targets.get(name)
-        if _is_http(target):
-            return
         if target is not None:
-            found = _explicit(name, target)
+            found = self._explicit(session, name, target)
         else:
-            found = self._own.find(name, self.agent_modules)
-            nested = all("<locals>" in each.where for each in found)
-            if named and not nested and len({id(each.function.__code__) for each in found}) > 1:
-                places = ", ".join(each.where for each in found)
-                raise BindingError(
-                    f"the tool {name!r} could be any of {places}: say which in `tools:` of the replay file, for "
-                    f"example `tools: {{{name}: {_reference(found[0])}}}`"
-                )
-        if target is None and all("<locals>" in each.where for each in found):
-            self._bind_nested(session, name)
+            found = [each for each in self._own.find(name, self.agent_modules) if each.function not in self._entry]
+            found = self._settled(name, found, named=named)
+            if all("<locals>" in each.where for each in found):
+                self._bind_nested(session, name)
+        is_final = bool(found)
         for each in found:
             bind_function(session, each.function, name, is_method=each.is_method, instance=each.instance)
             # a namesake elsewhere in the project may not be what the agent calls: URLs are looked at as well
-            alone = target is not None or self._own.is_near(each.function, self.agent_modules)
-            session.bound(name, f"function {each.where}", alone=alone)
-            self._bound.add(name)
+            is_sure = target is not None or self._own.is_near(each.function, self.agent_modules)
+            is_final = is_final and is_sure and "<locals>" not in each.where
+            session.bound(name, f"function {each.where}", alone=is_sure)
             for clear in each.caches:
                 # an answer that was cached before the replay must not be given in it, nor the other way round
                 clear()
                 self._caches.append(clear)
+        return is_final
+
+    def _settled(self, name: str, found: list[Found], *, named: bool) -> list[Found]:
+        """Several functions far from the agent cannot all be meant."""
+        if not named or len({id(each.function.__code__) for each in found}) <= 1:
+            return found
+        if any(self._own.is_near(each.function, self.agent_modules) or "<locals>" in each.where for each in found):
+            return found
+        places = ", ".join(each.where for each in found)
+        raise BindingError(
+            f"the tool {name!r} could be any of {places}: say which in `tools:` of the replay file, for example "
+            f"`tools: {{{name}: {_reference(found[0])}}}`"
+        )
 
     def _bind_nested(self, session: Session, name: str) -> None:
         """Functions that the agent makes in each call are caught as they are made."""
         for parent, code in self._own.find_nested(name, self.agent_modules):
             bind_nested(session, parent, code, name)
             session.bound(name, f"function {parent.__module__}.{parent.__qualname__}.<locals>.{name}")
-            # further ones may exist already, or be made by code that is yet to be imported: the name stays open
+
+    def _explicit(self, session: Session, name: str, target: Any) -> list[Found]:
+        """The function of an explicit target; nothing while its module is not imported. Raises `BindingError`."""
+        if isinstance(target, ToolTarget):
+            target = target.target
+        if isinstance(target, str):
+            self._guard(name, target, from_file=name in session.replay.tools)
+            found = resolve_target(name, target)
+            if isinstance(found, str):
+                self._check_exists(name, target, found)
+                return []
+            return [found]
+        place = f"{getattr(target, '__module__', '?')}.{getattr(target, '__qualname__', type(target).__name__)}"
+        function = as_function(target, place)
+        if function is None:
+            raise BindingError(
+                f"the target of tool {name!r} is a {type(target).__name__}, which nobody knows how to intercept: "
+                "give a Python function or method, `pkg.mod:callable`, or an HTTP route"
+            )
+        return [function]
+
+    def _guard(self, name: str, target: str, *, from_file: bool) -> None:
+        """A target exchanges the code of a function: the machinery's is out of bounds, for files more than that."""
+        module = target.partition(":")[0]
+        top = module.partition(".")[0]
+        is_allowed = any(fnmatchcase(module, pattern) for pattern in self._allow_modules)
+        if top in _MACHINERY or (from_file and top in sys.stdlib_module_names and not is_allowed):
+            raise BindingError(
+                f"the target {target!r} of tool {name!r} is not the agent's to replace"
+                + ("" if top in _MACHINERY else "; name it in `replay_tools`, or its module in `replay_allow_modules`")
+            )
+
+    def _check_exists(self, name: str, target: str, module: str) -> None:
+        """A module that can never be imported is a mistake; one that the agent has yet to import is not."""
+        parent, _, _ = module.rpartition(".")
+        if parent and parent not in sys.modules:
+            module = module.partition(".")[0]
+        if module not in sys.modules and find_spec(module) is None:
+            from difflib import get_close_matches
+
+            near = get_close_matches(module, [own.__name__ for own in self._own.modules()], 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise BindingError(f"the target {target!r} of tool {name!r}: there is no module {module!r}{hint}")
+
+
+@contextmanager
+def _noted(session: Session) -> Iterator[None]:
+    """Inside the agent's own statements a mistake of the file would look like a fault of the agent."""
+    try:
+        yield
+    except BindingError as error:
+        session.fail(str(error))
+
+
+def _functions_behind(entry: Any) -> tuple[FunctionType, ...]:
+    """The functions that are the agent itself, with every decorator's layer: never its own tools."""
+    functions: list[FunctionType] = []
+    value = entry
+    for _ in range(50):
+        value = getattr(value, "__func__", value)
+        if isinstance(value, FunctionType):
+            functions.append(value)
+        value = getattr(value, "__wrapped__", getattr(value, "func", None))
+        if value is None:
+            break
+    return tuple(functions)
 
 
 def _is_http(target: Any) -> bool:
     if isinstance(target, ToolTarget):
         return target.route is not None
     return isinstance(target, str) and is_route(target)
-
-
-def _explicit(name: str, target: Any) -> list[Found]:
-    """The function of an explicit target; nothing while its module is not imported. Raises `BindingError`."""
-    if isinstance(target, ToolTarget):
-        target = target.target
-    if isinstance(target, str):
-        found = resolve_target(name, target)
-        return [] if isinstance(found, str) else [found]
-    place = f"{getattr(target, '__module__', '?')}.{getattr(target, '__qualname__', type(target).__name__)}"
-    function = as_function(target, place)
-    if function is None:
-        raise BindingError(
-            f"the target of tool {name!r} is a {type(target).__name__}, which nobody knows how to intercept: "
-            "give a Python function or method, `pkg.mod:callable`, or an HTTP route"
-        )
-    return [function]
 
 
 def _reference(found: Found) -> str:

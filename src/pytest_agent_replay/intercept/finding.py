@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import gc
+import operator
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from pytest_agent_replay.errors import BindingError
@@ -38,15 +39,13 @@ class OwnModules:
         self._root = os.path.join(os.path.realpath(root), "")
         self._seen: set[str] = set()
         self._state: tuple[int, str] | None = None
-        """Number and newest of the loaded modules: cheaper to compare than all their names."""
         self._own: dict[str, None] = {}
-        self._nested: dict[str, tuple[int, dict[str, list[FunctionType]]]] = {}
-        self._reached: tuple[Any, tuple[list[ModuleType], ...]] = (None, ())
+        self._contents: dict[str, _Contents] = {}
+        self._reached: tuple[Any, list[ModuleType]] = (None, [])
 
     def modules(self) -> list[ModuleType]:
         """The own modules that are loaded now, in the order in which they were imported."""
-        loaded = sys.modules
-        state = (len(loaded), next(reversed(loaded)))
+        loaded, state = sys.modules, self.state()
         if state != self._state:
             self._state = state
             for name in [name for name in list(loaded) if name not in self._seen]:
@@ -55,6 +54,11 @@ class OwnModules:
                     self._own[name] = None
             self._seen = set(loaded)
         return [module for module in map(loaded.get, self._own) if module is not None]
+
+    @staticmethod
+    def state() -> tuple[int, str]:
+        """Differs when other modules are loaded: their number and the newest. Cheaper to compare than all names."""
+        return len(sys.modules), next(reversed(sys.modules))
 
     def _is_own(self, name: str, module: ModuleType) -> bool:
         if name.partition(".")[0] == _OURS:
@@ -70,36 +74,35 @@ class OwnModules:
     def find(self, tool: str, agent: Iterable[str] = ()) -> list[Found]:
         """The functions that `tool` names, best kind first; several only where it cannot be told which is meant.
 
-        The agent's modules (named in `agent`) win over those that they use, these over the rest of the root;
-        module-level functions win over methods, these over functions in a mapping by the tool's name. A function that
-        such a module imported counts when its code is in one of these modules, or in an installed package: an imported
-        `re.search` or `httpx.get` is not the tool of that name. Functions made inside of functions are looked for only
-        in the agent's modules and what they use; all of that name are returned.
+        In the agent's modules (named in `agent`) and those that they use, all that bear the name are returned:
+        module-level functions, methods, functions in a mapping by the tool's name. That may be a tool and its wrapper,
+        of which the outer one answers. A function that such a module imported counts when its code is in an own module
+        or in an installed package: an imported `re.search` or `httpx.get` is not the tool of that name.
+        Elsewhere under the root the first kind that is found counts. Functions made inside of functions are looked for
+        last. Raises `BindingError` where the name leads to something that cannot be intercepted.
         """
         modules = self.modules()
         own = {id(vars(module)) for module in modules}
         near = self._near(agent)
-        for group in (*near, modules):
-            for search in (_module_level, _methods, _registered):
-                found = _distinct(
-                    each
-                    for each in search(group, tool)
-                    if id(each.function.__globals__) in own
-                    or (group is not modules and _is_of_a_package(each.function))
-                )
-                if found:
-                    return found
-        nearest = near[-1] if near else modules
+        if near:
+            found = _distinct(each for search in _SEARCHES for each in search(near, tool) if _is_a_tool(each, own))
+            if found:
+                return found
+            _refuse_what_cannot_be_caught(near, tool)
+        for search in _SEARCHES:
+            found = _distinct(each for each in search(modules, tool) if id(each.function.__globals__) in own)
+            if found:
+                return found
+        nearest = near or modules
         if any(tool in self._nested_in(module) for module in nearest):
             return _distinct(_closures(tool, {module.__name__ for module in nearest}))
         return []
 
     def find_nested(self, tool: str, agent: Iterable[str] = ()) -> list[tuple[FunctionType, CodeType]]:
         """The code of functions named `tool` that functions of these modules make in every call, with the latter."""
-        near = self._near(agent)
         return [
             (parent, code)
-            for module in (near[-1] if near else self.modules())
+            for module in (self._near(agent) or self.modules())
             for parent in self._nested_in(module).get(tool, ())
             for code in _nested_codes(parent.__code__)
             if code.co_name == tool and not is_trampoline(code)
@@ -107,37 +110,69 @@ class OwnModules:
 
     def is_near(self, function: FunctionType, agent: Iterable[str]) -> bool:
         """Whether a function is of the agent's own modules or of those that they use."""
-        near = self._near(agent)
-        return bool(near) and any(vars(module) is function.__globals__ for module in near[-1])
+        return any(vars(module) is function.__globals__ for module in self._near(agent))
 
-    def _near(self, agent: Iterable[str]) -> tuple[list[ModuleType], ...]:
-        """The agent's modules, and those together with every own module that can be reached from their names."""
+    def _near(self, agent: Iterable[str]) -> list[ModuleType]:
+        """The agent's modules and every own module that can be reached from their names."""
         names = tuple(agent)
-        modules = {module.__name__: module for module in self.modules()}
-        key = (names, len(modules))
+        loaded = self.modules()
+        key = (names, loaded)
         if self._reached[0] != key:
-            first = [modules[name] for name in names if name in modules]
-            reached = {module.__name__: module for module in first}
-            waiting = list(first)
+            modules = {module.__name__: module for module in loaded}
+            reached = {name: modules[name] for name in names if name in modules}
+            waiting = list(reached.values())
             while waiting:
                 for name in _names_used(waiting.pop()):
                     if name in modules and name not in reached:
                         reached[name] = modules[name]
                         waiting.append(modules[name])
-            self._reached = (key, (first, list(reached.values())) if first else ())
+            self._reached = (key, list(reached.values()))
         return self._reached[1]
 
+    def clear_caches(self, agent: Iterable[str]) -> None:
+        """Empties every `lru_cache` of the agent's modules and of those that they use.
+
+        What was cached in a replay may come from a recording, what was cached outside of one from a real tool: neither
+        may be given out on the other side.
+        """
+        for module in self._near(agent):
+            for cache in self._contents_of(module).caches:
+                if cache.cache_info().currsize:
+                    cache.cache_clear()
+
     def _nested_in(self, module: ModuleType) -> dict[str, list[FunctionType]]:
-        """The names of functions that the functions of a module define inside themselves, with the latter."""
-        size = len(vars(module))
-        cached = self._nested.get(module.__name__)
-        if cached is None or cached[0] != size:
-            names: dict[str, list[FunctionType]] = {}
-            for function in _functions_of(module):
-                for name in {code.co_name for code in _nested_codes(function.__code__)}:
-                    names.setdefault(name, []).append(function)
-            cached = self._nested[module.__name__] = (size, names)
-        return cached[1]
+        return self._contents_of(module).nested
+
+    def _contents_of(self, module: ModuleType) -> _Contents:
+        known = self._contents.get(module.__name__)
+        if known is None or not known.is_of(module):
+            known = self._contents[module.__name__] = _Contents(module)
+        return known
+
+
+class _Contents:
+    """What a module's names led to when it was looked through."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self._values = list(vars(module).values())
+        self.nested: dict[str, list[FunctionType]] = {}
+        """The names of functions that its functions define inside themselves, with the latter."""
+        for function in _functions_of(module):
+            for name in {code.co_name for code in _nested_codes(function.__code__)}:
+                self.nested.setdefault(name, []).append(function)
+        inside = (
+            getattr(each, "__func__", each)
+            for value in self._values
+            if isinstance(value, type) and value.__module__ == module.__name__
+            for each in list(vars(value).values())
+        )
+        self.caches = [each for each in (*self._values, *inside) if isinstance(each, functools._lru_cache_wrapper)]
+        """Its `lru_cache`s, of methods too."""
+
+    def is_of(self, module: ModuleType) -> bool:
+        """False once a name was added or leads to something else, as after a reload."""
+        values = vars(module).values()
+        return len(values) == len(self._values) and all(map(operator.is_, values, self._values))
 
 
 def _names_used(module: ModuleType) -> Iterator[str]:
@@ -147,6 +182,9 @@ def _names_used(module: ModuleType) -> Iterator[str]:
         if isinstance(name, str):
             yield name
 
+
+_ENTRY_METHODS = ("run", "arun", "invoke", "ainvoke", "__call__")
+"""How agents are called: a method of such a name is not taken for a tool unless it is bound explicitly."""
 
 _NEVER_TOOLS = frozenset(
     (
@@ -163,6 +201,25 @@ _NEVER_TOOLS = frozenset(
         "typing_extensions",
     )
 )
+
+
+def _is_a_tool(found: Found, own: set[int]) -> bool:
+    return id(found.function.__globals__) in own or (found.instance is None and _is_of_a_package(found.function))
+
+
+def _refuse_what_cannot_be_caught(modules: Iterable[ModuleType], tool: str) -> None:
+    """The agent's own name for a function of the standard library or in C is that tool, but out of reach."""
+    for module in modules:
+        value = vars(module).get(tool)
+        if isinstance(value, (FunctionType, BuiltinFunctionType)) and (value.__module__ or "").partition(".")[0] in (
+            *sys.stdlib_module_names,
+            "builtins",
+        ):
+            raise BindingError(
+                f"the tool {tool!r} is {value.__module__}.{value.__qualname__} in {module.__name__}: functions of the "
+                f"standard library are not intercepted by name. Put a function of your own around it, or bind it: "
+                f"`replay_tools = {tool} = {value.__module__}:{value.__qualname__}`"
+            )
 
 
 def _is_of_a_package(function: FunctionType) -> bool:
@@ -188,6 +245,8 @@ def _module_level(modules: Iterable[ModuleType], tool: str) -> Iterator[Found]:
 
 
 def _methods(modules: Iterable[ModuleType], tool: str) -> Iterator[Found]:
+    if tool in _ENTRY_METHODS:
+        return
     for module in modules:
         for value in list(vars(module).values()):
             if isinstance(value, type) and value.__module__ == module.__name__:
@@ -206,6 +265,9 @@ def _registered(modules: Iterable[ModuleType], tool: str) -> Iterator[Found]:
                 found = as_function(value[tool], f"{module.__name__}.{name}[{tool!r}]")
                 if found is not None:
                     yield found
+
+
+_SEARCHES = (_module_level, _methods, _registered)
 
 
 def _closures(tool: str, module_names: set[str]) -> Iterator[Found]:
@@ -246,7 +308,8 @@ def as_function(value: Any, where: str) -> Found | None:
     for _ in range(50):
         if callable(getattr(value, "cache_clear", None)):
             caches.append(value.cache_clear)
-        if isinstance(value, FunctionType) and value.__dict__.get("__wrapped__") is None:
+        is_dispatcher = isinstance(value, FunctionType) and callable(value.__dict__.get("dispatch"))
+        if isinstance(value, FunctionType) and (is_dispatcher or value.__dict__.get("__wrapped__") is None):
             return Found(value, where, is_method or _takes_self(value), instance, tuple(caches))
         if isinstance(value, MethodType):
             is_method, instance, value = True, value.__self__, value.__func__

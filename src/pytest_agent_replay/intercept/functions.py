@@ -161,21 +161,34 @@ def bind_function(
 ) -> None:
     """Makes calls of `function` calls of `tool`, for this session. Raises `BindingError` where that is not possible."""
     key = id(function)
-    if key in session.functions:
-        return
     with _lock:
-        swap = _swaps.get(key) or _swap_in(function, is_method)
-        swap.users += 1
-        session.functions[key] = _Binding(session, tool, swap, instance)
+        bindings: list[_Binding] = session.functions.setdefault(key, [])
+        for binding in bindings:
+            if binding.tool == tool and binding.instance is instance:
+                return
+            if binding.tool != tool and (binding.instance is instance or None in (binding.instance, instance)):
+                raise BindingError(
+                    f"the tools {binding.tool!r} and {tool!r} are the same function, {function.__module__}."
+                    f"{function.__qualname__}: a call cannot be told to be of the one or the other. Give each tool a "
+                    "function of its own, or bind one of them elsewhere in `tools:`"
+                )
+        if bindings:
+            swap = bindings[0].swap
+        else:
+            swap = _swaps.get(key) or _swap_in(function, is_method)
+            swap.users += 1
+        bindings.append(_Binding(session, tool, swap, instance))
 
 
 def release(session: Session) -> None:
     """Ends the session's hold on its functions; the last one puts the code back."""
     with _lock:
         # last first: what was exchanged in something that was exchanged itself goes back before that
-        for key, binding in reversed(list(session.functions.items())):
+        for key, bindings in reversed(list(session.functions.items())):
             del session.functions[key]
-            swap = binding.swap
+            if not bindings:
+                continue
+            swap = bindings[0].swap
             swap.users -= 1
             if not swap.users:
                 del _swaps[swap.source]
@@ -222,7 +235,7 @@ def bind_nested(session: Session, parent: FunctionType, code: CodeType, tool: st
         swap = _swaps.get(id(code)) or _swap_nested(parent, code)
         if swap.key not in session.functions:
             swap.users += 1
-            session.functions[swap.key] = _Binding(session, tool, swap)
+            session.functions[swap.key] = [_Binding(session, tool, swap)]
 
 
 def _swap_nested(parent: FunctionType, code: CodeType) -> _Swap:
@@ -333,8 +346,8 @@ def _binding_for(swap: _Swap, args: tuple[Any, ...]) -> _Binding | None:
     session = current_session(swap.what)
     if session is None:
         return None
-    binding: _Binding | None = session.functions.get(swap.key)
-    return binding if binding is not None and binding.answers(args) else None
+    bindings: list[_Binding] = session.functions.get(swap.key, ())
+    return next((binding for binding in bindings if binding.answers(args)), None)
 
 
 def _sync_handler(swap: _Swap) -> Callable[[tuple[Any, ...], dict[str, Any]], Any]:

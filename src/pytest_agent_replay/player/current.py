@@ -32,7 +32,7 @@ class SessionLike(Protocol):
 
     @property
     def functions(self) -> dict[int, Any]:
-        """`id` of an intercepted function to its binding in this session."""
+        """`id` of an intercepted function to its bindings in this session."""
 
     def handle_http(self, request: HttpRequest) -> HttpReply | PassThrough:
         """Answers an HTTP request."""

@@ -116,7 +116,7 @@ class Session(AbstractContextManager["Session"]):
         """Tool name to how it is intercepted, for reports."""
         self._bound: set[str] = set()
         self.functions: dict[int, Any] = {}
-        """`id` of a function to its binding; see `intercept.functions`."""
+        """`id` of a function to its bindings; see `intercept.functions`."""
         self.targets: dict[str, Any] = {**settings.tools, **replay.tools}
         self._bind = bind
         self._hooks = hooks
@@ -307,7 +307,8 @@ class Session(AbstractContextManager["Session"]):
         again.times += 1
 
     def _not_recorded(self, call: _Call, match: Match) -> Served:
-        policy = self.rules(call.tool).unrecorded
+        # at turn 0 the agent's module is being imported: refused, but a part of no turn that could be judged
+        policy = self.rules(call.tool).unrecorded if self.turn else "error"
         if policy == "live":
             self.note(f"`{call.tool}` ran for real, because `unrecorded: live` allows it")
             return Served(live=True, span_id=call.span_id)
@@ -339,14 +340,15 @@ class Session(AbstractContextManager["Session"]):
         if routed is not None:
             tool, captures = routed
             return self._http_tool(tool, {**captures, **arguments_of(request)}, request, "by route")
+        # a name that the file records goes before what the request looks like
+        named = self._http.named(request, self._bound)
+        if named is not None:
+            return self._http_tool(named, arguments_of(request), request, "by URL")
         model_request = _recognise(request)
         if model_request is not None:
             return self._model_call(model_request)
         if is_telemetry(request.method, request.url):
             return HttpReply(status=200, headers=[("content-type", "application/json")], body=b"{}")
-        named = self._http.named(request, self._bound)
-        if named is not None:
-            return self._http_tool(named, arguments_of(request), request, "by URL")
         if self._host_is_allowed(urlsplit(request.url).hostname or ""):
             return PassThrough()
         parts = urlsplit(request.url)
@@ -400,7 +402,7 @@ class Session(AbstractContextManager["Session"]):
             "Record that call as a tool, allow the host (`replay_allow_hosts`), or lift the guard with "
             "`--replay-network=allow`"
         )
-        if not is_telemetry_host(host):
+        if self.turn and not is_telemetry_host(host):
             self.fail(message)
         return ConnectionRefusedError(111, message)
 
@@ -424,6 +426,7 @@ class Session(AbstractContextManager["Session"]):
                 )
                 raise self.stop(decision.text, inconclusive=True)
             if decision.kind == "live":
+                self._check_live_host(request)
                 return self._live_model(request, span)
             return self._recorded_answer(request, decision.answer, decision.ref, span)
 
@@ -468,6 +471,15 @@ class Session(AbstractContextManager["Session"]):
         else:
             self._emit("llm_completed", {**answer_payload(answer), "recording": recording}, span)
         return reply
+
+    def _check_live_host(self, request: ModelRequest) -> None:
+        """A file's `overrides` may not lead the agent, with the user's key, to a host of the file's choice."""
+        host = urlsplit(request.http.url).hostname or ""
+        if host and host in repr(self.replay.overrides or "") and not self._host_is_allowed(host):
+            raise self.stop(
+                f"the model request would go to {host}, which the file's `overrides` name: allow it with "
+                "`replay_allow_hosts`, or give the overrides by the `replay_overrides` fixture"
+            )
 
     def _live_model(self, request: ModelRequest, span: str) -> PassThrough:
         def observe(status: int, headers: list[tuple[str, str]], body: bytes) -> None:

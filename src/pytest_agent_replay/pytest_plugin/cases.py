@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -142,12 +143,12 @@ def _file_layer(replay: ReplayFile) -> Layer:
 
 
 def _with_upper(replay: ReplayFile, upper: tuple[Layer, Layer]) -> ReplayFile:
-    """The replay with what command line and marker say in the place of what it says itself."""
+    """The replay without what command line and marker say better (the settings have that), and with their matching."""
     changed: dict[str, Any] = {}
     for name in ("tools", "overrides"):
-        given = merge(name, upper)
-        if given:
-            changed[name] = {**(getattr(replay, name) or {}), **given}
+        given, own = merge(name, upper), getattr(replay, name)
+        if given and own:
+            changed[name] = {key: value for key, value in own.items() if key not in given}
     rules = merge("matching", upper)
     if rules:
         changed["matching"] = (replay.matching or Matching()).model_copy(update=rules)
@@ -158,9 +159,22 @@ def _contract(project: Project, item: pytest.Item, loaded: LoadedReplay, given: 
     if given is None:
         return None
     if given.origin == "file":
+        folders = loaded.directories
+    else:
+        folders = (item.path.parent if given.origin == "marker" else project.root,)
+    key = (given.value, given.origin, folders) if isinstance(given.value, str) else None
+    found = project.named_contracts.get(key)
+    if found is None:
+        found = _resolved(project, loaded, given, folders[0])
+        if key is not None:
+            project.named_contracts[key] = found
+    return found
+
+
+def _resolved(project: Project, loaded: LoadedReplay, given: Given, folder: Path) -> BoundContract:
+    if given.origin == "file":
         return resolve_contract(project.contracts, loaded)
-    base = item.path if given.origin == "marker" else project.root / "contract"
-    return project.contracts.resolve(given.value, base, cast("Document", _Elsewhere(given)))
+    return project.contracts.resolve(given.value, folder / "contract", cast("Document", _Elsewhere(given)))
 
 
 class _Elsewhere:

@@ -18,7 +18,7 @@ from pytest_agent_replay.pytest_plugin.precedence import Layer, settings_of
 from pytest_agent_replay.settings import Settings
 
 if TYPE_CHECKING:
-    from pytest_agent_replay.contracts.resolve import ContractFinder
+    from pytest_agent_replay.contracts.resolve import BoundContract, ContractFinder
     from pytest_agent_replay.contracts.verdict import Services
     from pytest_agent_replay.player.session import StepHooks
     from pytest_agent_replay.runner import RunHooks
@@ -65,6 +65,8 @@ class Project:
         self.traces: Path | None = None if traces is None else config.invocation_params.dir / traces
         self._services: Services | None = None
         self._contracts: ContractFinder | None = None
+        self.named_contracts: dict[object, BoundContract] = {}
+        """Those that were found by name or path, by what named them."""
         self._given: dict[str, list[Any]] = {}
         self._paths_by_id: dict[str, tuple[Path, int]] = {}
 
