@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -12,14 +13,17 @@ from typing import TYPE_CHECKING, Any
 from pytest_agent_replay.agents.adapters import AgentAdapter
 from pytest_agent_replay.agents.answers import read_answer
 from pytest_agent_replay.agents.load import load_agent
+from pytest_agent_replay.agents.loop import end_tasks
 from pytest_agent_replay.agents.model import Agent, TurnInput
 from pytest_agent_replay.agents.resolve import root_importable
 from pytest_agent_replay.contracts.verdict import Services, Verdict, evaluate, failing, reproduces
 from pytest_agent_replay.errors import AgentError, StopReplay
 from pytest_agent_replay.formats.replay import ReplayFile, Turn
 from pytest_agent_replay.intercept import built_in_interceptors
+from pytest_agent_replay.intercept.background import settle
 from pytest_agent_replay.intercept.binding import Binder
 from pytest_agent_replay.intercept.registry import Interceptor, install
+from pytest_agent_replay.player.current import started_by
 from pytest_agent_replay.player.session import Session, StepHooks, describe
 from pytest_agent_replay.player.telemetry import telemetry_switched_off
 from pytest_agent_replay.player.values import covers, short
@@ -163,9 +167,14 @@ class _Run:
         finally:
             if conversation is not None:
                 conversation.close()
+        for pause in settle(self.session):
+            time.sleep(pause)
 
     async def play_async(self) -> None:
         """Plays the turns on the running loop."""
+        import asyncio
+
+        before = asyncio.all_tasks()
         conversation: Any = None
         try:
             for number, turn in self._turns():
@@ -186,6 +195,9 @@ class _Run:
         finally:
             if conversation is not None:
                 await conversation.aclose()
+        await end_tasks([task for task in asyncio.all_tasks() - before if started_by(self.session, task)])
+        for pause in settle(self.session):
+            await asyncio.sleep(pause)
 
     def _turns(self) -> Iterator[tuple[int, Turn]]:
         """The turns to play, until the agent raised or the session was stopped."""

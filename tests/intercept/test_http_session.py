@@ -179,21 +179,24 @@ def test_two_sessions_in_threads_do_not_mix() -> None:
     assert answers == {name: [name] * 5 for name in "abcd"}
 
 
-def test_a_thread_without_context_is_refused_while_two_sessions_run() -> None:
+def test_a_thread_from_before_is_refused_while_two_sessions_run() -> None:
     """It cannot be known whose call it is: an error in both, never the wrong answer."""
+    begin = threading.Event()
     replay = ReplayFile.model_validate({"input": "hi", "tool_responses": [{"tool": "who", "response": "x"}]})
     caught: list[BaseException] = []
 
     def foreign() -> None:
+        begin.wait(10)
         try:
             httpx.get("https://x.example.com/who")
         except BaseException as error:
             caught.append(error)
 
+    thread = threading.Thread(target=foreign)
+    thread.start()
     first, second = (Session(replay, Settings(), label=name) for name in ("first", "second"))
     with install(built_in_interceptors()), first, second:
-        thread = threading.Thread(target=foreign)
-        thread.start()
+        begin.set()
         thread.join()
     assert "2 replays" in str(caught[0])
     assert first.findings.problems == second.findings.problems != []

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_agent_replay.errors import AgentError
+from pytest_agent_replay.player.current import known_session
 
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["SessionLoop"]
+__all__ = ["SessionLoop", "end_tasks"]
+
+_PATIENCE_S = 0.25
 
 _T = TypeVar("_T")
 
@@ -49,19 +52,36 @@ class SessionLoop:
         return self._loop.run_until_complete(work(*args))
 
     def close(self) -> None:
-        """Cancels what is still running, and closes the loop."""
+        """Ends what is still running, and closes the loop."""
         import asyncio
 
         loop, self._loop = self._loop, None
         if loop is None:
             return
         try:
-            tasks = asyncio.all_tasks(loop)
-            for task in tasks:
-                task.cancel()
-            if tasks:
-                loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            loop.run_until_complete(end_tasks(asyncio.all_tasks(loop)))
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.run_until_complete(loop.shutdown_default_executor())
         finally:
             loop.close()
+
+
+async def end_tasks(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Gives tasks that nobody awaited a moment to finish, then cancels them, which the session notes."""
+    if not tasks:
+        return
+    import asyncio
+
+    _, pending = await asyncio.wait(tasks, timeout=_PATIENCE_S)
+    for task in pending:
+        task.cancel()
+    if pending:
+        session = known_session()
+        if session is not None:
+            names = ", ".join(sorted(_name(task) for task in pending))
+            session.note(f"cancelled after the last answer, because the agent did not wait for it: {names}")
+        await asyncio.gather(*pending, return_exceptions=True)
+
+
+def _name(task: asyncio.Task[Any]) -> str:
+    return str(getattr(task.get_coro(), "__qualname__", None) or task.get_name())

@@ -12,8 +12,8 @@ _interceptors: list[Interceptor] = []
 def built_in_interceptors() -> list[Interceptor]:
     """The interceptors that this package ships. Loading them imports no client library."""
     if not _interceptors:
-        from pytest_agent_replay.intercept import aiohttp_, http_client, httpx_, sockets, urllib3_
+        from pytest_agent_replay.intercept import aiohttp_, background, http_client, httpx_, sockets, urllib3_
 
-        for module in (sockets, http_client, urllib3_, httpx_, aiohttp_):
+        for module in (sockets, background, http_client, urllib3_, httpx_, aiohttp_):
             _interceptors.extend(module.INTERCEPTORS)
     return _interceptors

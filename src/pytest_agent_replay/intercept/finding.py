@@ -7,6 +7,7 @@ import gc
 import operator
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -42,23 +43,32 @@ class OwnModules:
         self._own: dict[str, None] = {}
         self._contents: dict[str, _Contents] = {}
         self._reached: tuple[Any, list[ModuleType]] = (None, [])
+        self._lock = threading.RLock()
+        """Parallel sessions share what was found: none may see it half done."""
 
     def modules(self) -> list[ModuleType]:
         """The own modules that are loaded now, in the order in which they were imported."""
         loaded, state = sys.modules, self.state()
-        if state != self._state:
-            self._state = state
-            for name in [name for name in list(loaded) if name not in self._seen]:
-                module = loaded.get(name)
-                if module is not None and self._is_own(name, module):
-                    self._own[name] = None
-            self._seen = set(loaded)
-        return [module for module in map(loaded.get, self._own) if module is not None]
+        with self._lock:
+            if state != self._state:
+                names = list(loaded)
+                for name in names:
+                    module = loaded.get(name) if name not in self._seen else None
+                    if module is not None and self._is_own(name, module):
+                        self._own[name] = None
+                self._seen = set(names)
+                self._state = state
+            return [module for module in map(loaded.get, self._own) if module is not None]
 
     @staticmethod
     def state() -> tuple[int, str]:
         """Differs when other modules are loaded: their number and the newest. Cheaper to compare than all names."""
-        return len(sys.modules), next(reversed(sys.modules))
+        loaded = sys.modules
+        while True:
+            try:
+                return len(loaded), next(reversed(loaded))
+            except RuntimeError:  # another thread imports
+                continue
 
     def _is_own(self, name: str, module: ModuleType) -> bool:
         if name.partition(".")[0] == _OURS:
@@ -117,17 +127,20 @@ class OwnModules:
         names = tuple(agent)
         loaded = self.modules()
         key = (names, loaded)
-        if self._reached[0] != key:
-            modules = {module.__name__: module for module in loaded}
-            reached = {name: modules[name] for name in names if name in modules}
-            waiting = list(reached.values())
-            while waiting:
-                for name in _names_used(waiting.pop()):
-                    if name in modules and name not in reached:
-                        reached[name] = modules[name]
-                        waiting.append(modules[name])
-            self._reached = (key, list(reached.values()))
-        return self._reached[1]
+        known, near = self._reached
+        if known == key:
+            return near
+        modules = {module.__name__: module for module in loaded}
+        reached = {name: modules[name] for name in names if name in modules}
+        waiting = list(reached.values())
+        while waiting:
+            for name in _names_used(waiting.pop()):
+                if name in modules and name not in reached:
+                    reached[name] = modules[name]
+                    waiting.append(modules[name])
+        near = list(reached.values())
+        self._reached = (key, near)
+        return near
 
     def clear_caches(self, agent: Iterable[str]) -> None:
         """Empties every `lru_cache` of the agent's modules and of those that they use.
@@ -171,16 +184,22 @@ class _Contents:
 
     def is_of(self, module: ModuleType) -> bool:
         """False once a name was added or leads to something else, as after a reload."""
-        values = vars(module).values()
+        values = list(vars(module).values())
         return len(values) == len(self._values) and all(map(operator.is_, values, self._values))
 
 
 def _names_used(module: ModuleType) -> Iterator[str]:
-    """The modules that the values of a module's names are, or come from."""
+    """The modules that the values of a module's names are, or come from, and those that its functions may import."""
     for value in list(vars(module).values()):
         name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
         if isinstance(name, str):
             yield name
+    package = module.__package__
+    for function in _functions_of(module):
+        for code in (function.__code__, *_nested_codes(function.__code__)):
+            yield from code.co_names
+            if package:
+                yield from (f"{package}.{name}" for name in code.co_names)
 
 
 _ENTRY_METHODS = ("run", "arun", "invoke", "ainvoke", "__call__")

@@ -1,22 +1,27 @@
 """Which replay session a caught call belongs to.
 
 The session is a context variable, so parallel sessions in threads and tasks stay apart. A thread that lost its context
-(a bare pool, a C callback) falls back to the only running session; with several running it cannot be known, and is an
-error of every one of them: an answer is never handed to the wrong session.
+belongs to the session that started it or handed it its work; where that is unknown (a C callback, a worker from before)
+to the only running session. With several running it cannot be known then, and is an error of every one of them: an
+answer is never handed to the wrong session.
 """
 
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_agent_replay.errors import AmbiguousSessionError, SessionError
 from pytest_agent_replay.player.http import HttpReply, HttpRequest, PassThrough
 
-__all__ = ["SessionLike", "activate", "current_session", "handle_http"]
+if TYPE_CHECKING:
+    import asyncio
+
+__all__ = ["SessionLike", "activate", "current_session", "hand_work", "handle_http", "known_session", "started_by"]
 
 
 class SessionLike(Protocol):
@@ -34,6 +39,14 @@ class SessionLike(Protocol):
     def functions(self) -> dict[int, Any]:
         """`id` of an intercepted function to its bindings in this session."""
 
+    @property
+    def background(self) -> weakref.WeakSet[Any]:
+        """Threads and futures that were started in this session; see `intercept.background`."""
+
+    @property
+    def may_start_processes(self) -> bool:
+        """Whether the agent may start processes, in which nothing is intercepted."""
+
     def handle_http(self, request: HttpRequest) -> HttpReply | PassThrough:
         """Answers an HTTP request."""
 
@@ -43,6 +56,12 @@ class SessionLike(Protocol):
     def fail(self, message: str) -> None:
         """Notes something that fails the item even when the agent swallows the error."""
 
+    def note(self, message: str) -> None:
+        """Notes something that a reader should know though it changes no verdict."""
+
+
+_ORIGIN = "_agent_replay_session"
+"""Attribute of a thread: which session its work belongs to, should it have no context."""
 
 _current: ContextVar[SessionLike | None] = ContextVar("agent_replay_session", default=None)
 _running: list[SessionLike] = []
@@ -82,14 +101,43 @@ def current_session(what: str = "a call") -> SessionLike | None:
         return None
     if len(running) == 1:
         return running[0]
+    session = _origin(threading.current_thread())
+    if session in running:
+        return session
     message = (
         f"{what} came from thread {threading.current_thread().name!r}, which lost its context, while {len(running)} "
-        "replays run at once: it cannot be known which one it belongs to, so it was not made. Start the thread with "
-        "`contextvars.copy_context().run`, or run these replays one at a time."
+        "replays run at once: it cannot be known which one it belongs to, so it was not made. Start the thread in the "
+        "replay, give it its work with `contextvars.copy_context().run`, or run these replays one at a time."
     )
     for each in running:
         each.fail(message)
     raise AmbiguousSessionError(message)
+
+
+def known_session() -> SessionLike | None:
+    """The running session that the running code is known to belong to. Never raises: for what only takes notes."""
+    session = _current.get() or _origin(threading.current_thread())
+    if session is None and len(_running) == 1:
+        session = _running[0]
+    return session if session is not None and not session.is_over else None
+
+
+def started_by(session: SessionLike, task: asyncio.Task[Any]) -> bool:
+    """Whether a task belongs to this session. Before Python 3.12 tasks do not tell: then while no other one runs."""
+    context = getattr(task, "get_context", None)
+    return context().get(_current) is session if context is not None else _running == [session]
+
+
+def hand_work(thread: threading.Thread, session: SessionLike | None) -> SessionLike | None:
+    """What `thread` does without a context belongs to `session` from now on. Returns to which one it did before."""
+    before = _origin(thread)
+    thread.__dict__[_ORIGIN] = weakref.ref(session) if session is not None else None
+    return before
+
+
+def _origin(thread: threading.Thread) -> SessionLike | None:
+    origin = thread.__dict__.get(_ORIGIN)
+    return origin() if origin is not None else None
 
 
 def handle_http(request: HttpRequest) -> HttpReply | PassThrough:

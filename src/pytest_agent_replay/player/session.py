@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Protocol
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 from pytest_agent_replay.errors import ReplayError, StopReplay
 from pytest_agent_replay.formats.replay import LlmResponse, RecordingRef, ReplayFile, ToolResponse
@@ -117,6 +118,8 @@ class Session(AbstractContextManager["Session"]):
         self._bound: set[str] = set()
         self.functions: dict[int, Any] = {}
         """`id` of a function to its bindings; see `intercept.functions`."""
+        self.background: WeakSet[Any] = WeakSet()
+        """Threads and futures that were started in this session."""
         self.targets: dict[str, Any] = {**settings.tools, **replay.tools}
         self._bind = bind
         self._hooks = hooks
@@ -391,6 +394,11 @@ class Session(AbstractContextManager["Session"]):
 
     def _host_is_allowed(self, host: str) -> bool:
         return any(fnmatchcase(host, pattern) for pattern in self.settings.allow_hosts)
+
+    @property
+    def may_start_processes(self) -> bool:
+        """Whether the agent may start processes: only without the egress guard."""
+        return self.settings.network == "allow"
 
     def check_connection(self, host: str, port: int | None) -> Exception | None:
         """Egress guard: None when a raw connection may be opened, else the error to raise (already noted)."""

@@ -9,6 +9,7 @@ import json
 import socket
 import struct
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -46,6 +47,9 @@ class Session:
         self.connections: list[tuple[str, int | None]] = []
         self.failures: list[str] = []
         self.functions: dict[int, Any] = {}
+        self.background: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.may_start_processes = False
+        self.notes: list[str] = []
 
     def handle_http(self, request: HttpRequest) -> HttpReply | PassThrough:
         self.requests.append(request)
@@ -63,6 +67,9 @@ class Session:
 
     def fail(self, message: str) -> None:
         self.failures.append(message)
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
 
     @property
     def only(self) -> HttpRequest:

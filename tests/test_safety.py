@@ -1,0 +1,582 @@
+"""Whatever an agent does, in a replay no real tool runs, no wrong recording is served, and nothing passes unchecked."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_agent_replay.contracts.resolve import ContractFinder
+from pytest_agent_replay.errors import BindingError, ReplayError
+from pytest_agent_replay.formats.loading import parse_document
+from pytest_agent_replay.formats.replay import ReplayFile
+from pytest_agent_replay.report.results import ReplayResult
+from pytest_agent_replay.runner import Case, run_replay, run_replay_async
+from pytest_agent_replay.settings import Settings
+
+CONTRACT = '{"contract": {"name": "ok", "invariants": [{"type": "output_not_empty"}]}}'
+MARK = """
+    REAL = []
+
+    def real(what):
+        REAL.append(what)
+        return "real"
+"""
+
+Project = Callable[..., "Folder"]
+
+
+class Folder:
+    """A project of its own, whose modules are imported by its agents only."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.names: list[str] = []
+
+    def write(self, name: str, source: str) -> str:
+        """Writes a module; names of tests must differ, since modules are for the whole process."""
+        module = f"{name}_{self.path.name.replace('-', '_')}"
+        (self.path / f"{module}.py").write_text(textwrap.dedent(source), "utf-8")
+        self.names.append(module)
+        return module
+
+    def case(self, agent: str, *, origin: str = "argument", settings: Settings | None = None, **file: Any) -> Case:
+        replay = ReplayFile.model_validate({"input": "hi", **file})
+        document = parse_document(CONTRACT, "x.replay.json")
+        contract = ContractFinder(self.path).resolve(document.data["contract"], self.path / "x.replay.json", document)
+        settings = settings or Settings()
+        return Case(replay, "case", self.path / "x.replay.yaml", self.path, agent, origin, contract, settings)
+
+    def run(self, agent: str, recordings: Sequence[Any] = (), **options: Any) -> ReplayResult:
+        return run_replay(self.case(agent, tool_responses=list(recordings), **options))
+
+    @property
+    def real(self) -> list[Any]:
+        """What ran for real, in all of its modules."""
+        loaded = [sys.modules[name] for name in self.names if name in sys.modules]
+        return [each for module in loaded for each in getattr(module, "REAL", [])]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Folder]:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.invalidate_caches()
+    folder = Folder(tmp_path)
+    yield folder
+    for name in folder.names:
+        sys.modules.pop(name, None)
+
+
+def source(text: str) -> str:
+    """A module in which real tools leave a mark."""
+    return textwrap.dedent(MARK) + textwrap.dedent(text)
+
+
+def answered(result: ReplayResult) -> list[str]:
+    return [row["tool"] for row in result.tool_calls if row["recording"]]
+
+
+# -- the agent is no tool
+
+
+@pytest.mark.parametrize("name", ["answer", "run"])
+def test_an_agent_is_not_replaced_by_a_recording_that_is_named_like_it(project: Folder, name: str) -> None:
+    """Else the recorded result would be taken for what the agent answered."""
+    module = project.write("like", f"def {name}(question):\n    return 'from the agent'\n")
+    result = project.run(f"{module}:{name}", [{"tool": name, "response": "from the recording"}])
+    assert result.turns[0].output == "from the agent"
+
+
+def test_the_methods_by_which_agents_are_called_are_no_tools(project: Folder) -> None:
+    """A class whose `run` is the agent."""
+    module = project.write("cls", "class Agent:\n    def run(self, question):\n        return 'from the agent'\n")
+    result = project.run(f"{module}:Agent", [{"tool": "run", "response": "from the recording"}])
+    assert result.turns[0].output == "from the agent"
+
+
+# -- which function a name means
+
+
+def test_one_function_cannot_be_two_tools(project: Folder) -> None:
+    """Of a call it could not be told which it is."""
+    module = project.write(
+        "two", "def search(q):\n    return 'real'\nfind = search\ndef answer(q):\n    return search(q)\n"
+    )
+    recordings = [{"tool": "search", "response": 1}, {"tool": "find", "response": 2}]
+    with pytest.raises(BindingError, match="the tools 'search' and 'find' are the same function"):
+        project.run(f"{module}:answer", recordings)
+
+
+def test_objects_of_one_class_are_told_apart(project: Folder) -> None:
+    """Two callable objects are two tools, though they share their code."""
+    module = project.write(
+        "objects",
+        source(
+            """
+            class Tool:
+                def __init__(self, name):
+                    self.name = name
+                def __call__(self, key):
+                    return real(self.name)
+
+            read, write = Tool("read"), Tool("write")
+
+            def answer(question):
+                return [read("k"), write("k")]
+            """
+        ),
+    )
+    result = project.run(f"{module}:answer", [{"tool": "write", "response": "W"}, {"tool": "read", "response": "R"}])
+    assert result.turns[0].output == ["R", "W"]
+    assert not project.real
+
+
+def test_a_tool_in_a_dict_is_caught_under_its_key(project: Folder) -> None:
+    """The registry's name is what the model and the recording call it."""
+    module = project.write(
+        "registry",
+        source(
+            """
+            def _impl(key):
+                return real(key)
+
+            TOOLS = {"lookup": _impl}
+
+            def answer(question):
+                return TOOLS["lookup"]("k")
+            """
+        ),
+    )
+    result = project.run(f"{module}:answer", [{"tool": "lookup", "response": "R"}])
+    assert (result.turns[0].output, project.real) == ("R", [])
+
+
+def test_a_name_for_a_function_in_c_is_an_error(project: Folder) -> None:
+    """It would run for real."""
+    module = project.write("inc", "from math import sqrt\ndef answer(q):\n    return sqrt(4)\n")
+    with pytest.raises(BindingError, match=r"the tool 'sqrt' is math\.sqrt"):
+        project.run(f"{module}:answer", [{"tool": "sqrt", "response": 2}])
+
+
+def test_a_target_whose_module_cannot_exist_is_an_error(project: Folder) -> None:
+    """A typing mistake must not leave the tool real."""
+    module = project.write("typing", "def lookup(k):\n    return 'real'\ndef answer(q):\n    return lookup(q)\n")
+    wrong = module[:-1] + "x"
+    with pytest.raises(BindingError, match=f"there is no module '{wrong}'; did you mean '{module}'"):
+        project.run(f"{module}:answer", [{"tool": "fetch", "response": 2}], tools={"fetch": f"{wrong}:lookup"})
+
+
+def test_a_namesake_that_the_agent_imports_later_is_caught_too(project: Folder) -> None:
+    """The first function of that name may not be the one that is called."""
+    late = project.write("late", source("def lookup(key):\n    return real(key)\n"))
+    module = project.write(
+        "early",
+        source(
+            f"""
+            def lookup(key):
+                return real(key)
+
+            def answer(question):
+                import {late}
+                return [lookup("a"), {late}.lookup("b")]
+            """
+        ),
+    )
+    result = project.run(f"{module}:answer", [{"tool": "lookup", "response": "R"}] * 2)
+    assert (result.turns[0].output, project.real) == (["R", "R"], [])
+
+
+def test_a_module_that_is_reloaded_during_the_replay_stays_caught(project: Folder) -> None:
+    """Its functions are new ones."""
+    tools = project.write("reloaded", source("def lookup(key):\n    return real(key)\n"))
+    module = project.write(
+        "reloader",
+        f"""
+        import importlib
+        import {tools}
+
+        def answer(question):
+            importlib.reload({tools})
+            return {tools}.lookup("k")
+        """,
+    )
+    result = project.run(f"{module}:answer", [{"tool": "lookup", "response": "R"}])
+    assert (result.turns[0].output, project.real) == ("R", [])
+
+
+def test_a_module_that_was_reloaded_between_replays_is_caught(project: Folder) -> None:
+    """What was found once is not taken for what is there now."""
+    tools = project.write(
+        "between", source("def make():\n    def lookup(key):\n        return real(key)\n    return lookup\n")
+    )
+    module = project.write("user", f"import {tools}\ndef answer(question):\n    return {tools}.make()('k')\n")
+    for _ in range(2):
+        result = project.run(f"{module}:answer", [{"tool": "lookup", "response": "R"}])
+        assert (result.turns[0].output, project.real) == ("R", [])
+        importlib.reload(sys.modules[tools])
+
+
+def test_a_singledispatch_tool_is_one_tool(project: Folder) -> None:
+    """Whatever function its argument's type leads to."""
+    module = project.write(
+        "dispatch",
+        source(
+            """
+            from functools import singledispatch
+
+            @singledispatch
+            def lookup(key):
+                return real(key)
+
+            @lookup.register
+            def _(key: int):
+                return real(key)
+
+            def answer(question):
+                return [lookup("a"), lookup(1)]
+            """
+        ),
+    )
+    result = project.run(f"{module}:answer", [{"tool": "lookup", "response": "R"}] * 2)
+    assert (result.turns[0].output, project.real) == (["R", "R"], [])
+
+
+@pytest.mark.parametrize("target", ["json:loads", "_pytest.outcomes:skip", "pytest_agent_replay.runner:run_replay"])
+def test_a_file_cannot_replace_functions_of_the_machinery(project: Folder, target: str) -> None:
+    """Nor of the standard library."""
+    module = project.write("guarded", "def answer(q):\n    return 'x'\n")
+    with pytest.raises(BindingError, match="not the agent's to replace"):
+        project.run(f"{module}:answer", [{"tool": "fetch", "response": 2}], tools={"fetch": target})
+
+
+def test_settings_may_bind_the_standard_library(project: Folder) -> None:
+    """They are the project's own word."""
+    module = project.write(
+        "shortens", "import textwrap\ndef answer(q):\n    return textwrap.shorten('a long text', 6)\n"
+    )
+    settings = Settings(tools={"brief": "textwrap:shorten"})
+    result = project.run(f"{module}:answer", [{"tool": "brief", "response": "R"}], settings=settings)
+    assert result.turns[0].output == "R"
+
+
+# -- caches
+
+
+def test_what_a_cache_holds_does_not_cross_the_border_of_a_replay(project: Folder) -> None:
+    """Neither from a recording to real code nor the other way round."""
+    module = project.write(
+        "cached",
+        source(
+            """
+            from functools import lru_cache
+
+            def lookup(key):
+                real(key)
+                return "real"
+
+            @lru_cache
+            def remembered(key):
+                return lookup(key)
+
+            def answer(question):
+                return remembered("k")
+            """
+        ),
+    )
+    assert importlib.import_module(module).answer("q") == "real"
+    result = project.run(f"{module}:answer", [{"tool": "lookup", "response": "R"}])
+    assert result.turns[0].output == "R"
+    assert sys.modules[module].answer("q") == "real"
+
+
+# -- imports
+
+
+def test_what_a_module_does_while_it_is_imported_is_not_real(project: Folder) -> None:
+    """An agent's module that asks a service at its import is refused, as without a network."""
+    pytest.importorskip("requests")
+    module = project.write(
+        "importing",
+        """
+        import requests
+
+        try:
+            requests.get("https://config.example.com/settings")
+            STATE = "reached"
+        except requests.ConnectionError:
+            STATE = "refused"
+
+        def answer(question):
+            return STATE
+        """,
+    )
+    result = project.run(f"{module}:answer")
+    assert (result.turns[0].output, result.outcome) == ("refused", "passed")
+
+
+# -- HTTP
+
+
+@pytest.mark.parametrize(
+    ("tool", "path", "body"),
+    [
+        ("traces", "/v1/traces", {"order": 1}),
+        ("messages", "/v1/messages", {"model": "m", "max_tokens": 1, "messages": []}),
+    ],
+)
+def test_a_recorded_request_is_a_tool_whatever_else_it_looks_like(
+    project: Folder, tool: str, path: str, body: Any
+) -> None:
+    """Not telemetry, and not a question to a model."""
+    pytest.importorskip("requests")
+    module = project.write(
+        "posting",
+        f"""
+        import requests
+
+        def answer(question):
+            return requests.post("https://api.example.com{path}", json={body!r}).json()
+        """,
+    )
+    result = project.run(f"{module}:answer", [{"tool": tool, "response": {"ok": "R"}}])
+    assert result.turns[0].output == {"ok": "R"}
+
+
+def test_overrides_of_a_file_do_not_choose_where_the_key_goes(project: Folder) -> None:
+    """A file from elsewhere could send the user's key to a host of its choice."""
+    pytest.importorskip("requests")
+    module = project.write(
+        "overridden",
+        """
+        import requests
+
+        class Agent:
+            def __init__(self, base_url="https://api.openai.com/v1"):
+                self.base_url = base_url
+
+            def run(self, question):
+                body = {"model": "m", "messages": [{"role": "user", "content": question}]}
+                return requests.post(f"{self.base_url}/chat/completions", json=body).text
+        """,
+    )
+    result = project.run(
+        f"{module}:Agent", settings=Settings(llm="live"), overrides={"base_url": "https://elsewhere.example.com/v1"}
+    )
+    assert result.outcome == "failed"
+    assert "elsewhere.example.com, which the file's `overrides` name" in result.reasons[0]
+
+
+# -- what is checked
+
+
+def test_an_exception_is_excused_only_by_a_check_that_was_made(project: Folder) -> None:
+    """A `completes` that was skipped says nothing."""
+    module = project.write("raising", "def answer(q):\n    raise ValueError('broken')\n")
+    case = project.case(f"{module}:answer")
+    contract = {"invariants": [{"type": "completes", "negate": True, "when": "tool_faults_active"}]}
+    document = parse_document(json.dumps({"contract": contract}), "x.replay.json")
+    case.contract = ContractFinder(project.path).resolve(contract, case.path, document)
+    result = run_replay(case)
+    assert result.outcome == "failed"
+    assert "the agent raised" in result.reasons[0]
+
+
+# -- what the agent leaves running
+
+BACKGROUND = source(
+    """
+    import asyncio
+    import threading
+    import time
+    from concurrent.futures import ThreadPoolExecutor
+
+    POOL = ThreadPoolExecutor(1)
+
+    def lookup(key):
+        return real(key)
+
+    def late(seconds=0.05):
+        time.sleep(seconds)
+        lookup("k")
+
+    def by_thread(question):
+        threading.Thread(target=late).start()
+        return "done"
+
+    def by_daemon(question):
+        threading.Thread(target=late, daemon=True).start()
+        return "done"
+
+    def by_timer(question):
+        threading.Timer(0.05, late).start()
+        return "done"
+
+    def by_pool(question):
+        POOL.submit(late)
+        return "done"
+
+    def by_two_threads(question):
+        threading.Thread(target=by_thread, args=("q",)).start()
+        return "done"
+
+    async def by_task(question):
+        async def later():
+            await asyncio.sleep(0.05)
+            lookup("k")
+
+        global TASK
+        TASK = asyncio.create_task(later())
+        return "done"
+
+    async def by_endless_task(question):
+        global TASK
+        TASK = asyncio.create_task(asyncio.sleep(60))
+        return "done"
+
+    RELEASE = threading.Event()
+
+    def by_slow_thread(question):
+        threading.Thread(target=RELEASE.wait).start()
+        threading.Thread(target=waits).start()
+        return "done"
+
+    def waits():
+        RELEASE.wait()
+
+    def by_slow_daemon(question):
+        threading.Thread(target=waits, daemon=True, name="worker").start()
+        return "done"
+    """
+)
+
+
+@pytest.mark.parametrize("agent", ["by_thread", "by_daemon", "by_timer", "by_pool", "by_two_threads", "by_task"])
+def test_calls_after_the_answer_are_answered_and_count(project: Folder, agent: str) -> None:
+    """The replay waits for what its agent started."""
+    module = project.write("after", BACKGROUND)
+    result = project.run(f"{module}:{agent}", [{"tool": "lookup", "response": "R"}])
+    assert (answered(result), project.real, result.notes) == (["lookup"], [], [])
+
+
+def test_tasks_on_the_loop_of_a_test_are_waited_for_too(project: Folder) -> None:
+    """And those of others are left alone."""
+    import asyncio
+
+    module = project.write("looped", BACKGROUND)
+    recordings = [{"tool": "lookup", "response": "R"}]
+
+    async def test() -> None:
+        other = asyncio.create_task(asyncio.sleep(60))
+        result = await run_replay_async(project.case(f"{module}:by_task", tool_responses=recordings))
+        assert (answered(result), project.real) == (["lookup"], [])
+        endless = await run_replay_async(project.case(f"{module}:by_endless_task"))
+        assert endless.notes == ["cancelled after the last answer, because the agent did not wait for it: sleep"]
+        assert not other.done()
+        other.cancel()
+
+    asyncio.run(test())
+
+
+def test_a_task_that_does_not_end_is_said(project: Folder) -> None:
+    """It is cancelled, which production would not do."""
+    module = project.write("endless", BACKGROUND)
+    result = project.run(f"{module}:by_endless_task")
+    assert result.notes == ["cancelled after the last answer, because the agent did not wait for it: sleep"]
+
+
+def test_a_thread_that_does_not_end_fails_the_replay(project: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its later calls would be real. A daemon may be meant to stay: that is said."""
+    from pytest_agent_replay.intercept import background
+
+    monkeypatch.setattr(background, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(background, "_DAEMON_PATIENCE_S", 0.05)
+    module = project.write("slow", BACKGROUND)
+    result = project.run(f"{module}:by_slow_thread")
+    daemon = project.run(f"{module}:by_slow_daemon")
+    sys.modules[module].RELEASE.set()
+    assert result.outcome == "failed"
+    assert "was still running 0.05 s after the last answer" in result.reasons[0]
+    assert daemon.outcome == "passed"
+    assert daemon.notes[0].startswith("thread 'worker' was still running after the last answer")
+
+
+PROCESS = """
+    import multiprocessing
+
+    def work():
+        pass
+
+    def answer(question):
+        process = multiprocessing.get_context("spawn").Process(target=work)
+        try:
+            process.start()
+        except Exception as error:
+            return type(error).__name__
+        process.join()
+        return "started"
+"""
+
+
+def test_a_process_is_refused(project: Folder) -> None:
+    """Nothing is patched in it."""
+    module = project.write("process", PROCESS)
+    result = project.run(f"{module}:answer")
+    assert (result.turns[0].output, result.outcome) == ("SessionError", "failed")
+    assert "the agent started a process" in result.reasons[0]
+
+
+def test_a_process_is_allowed_with_the_network(project: Folder) -> None:
+    """The user lifted the guard."""
+    module = project.write("allowed", PROCESS)
+    result = project.run(f"{module}:answer", settings=Settings(network="allow"))
+    assert (result.turns[0].output, result.outcome) == ("started", "passed")
+
+
+def test_threads_of_parallel_sessions_do_not_mix(project: Folder) -> None:
+    """A thread without a context belongs to the session that started it."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    module = project.write(
+        "parallel",
+        source(
+            """
+            import threading
+            from concurrent.futures import ThreadPoolExecutor
+
+            POOL = ThreadPoolExecutor(4)
+            READY = threading.Barrier(8)
+
+            def lookup(key):
+                return real(key)
+
+            def answer(question):
+                READY.wait(10)
+                found = []
+                thread = threading.Thread(target=lambda: found.append(lookup("k")))
+                thread.start()
+                thread.join()
+                return [found[0], POOL.submit(lookup, "k").result()]
+            """
+        ),
+    )
+    importlib.import_module(module)
+    with ThreadPoolExecutor(8) as pool:
+        runs = [
+            pool.submit(project.run, f"{module}:answer", [{"tool": "lookup", "response": number}])
+            for number in range(8)
+        ]
+        outputs = [run.result().turns[0].output for run in runs]
+    assert outputs == [[number, number] for number in range(8)]
+    assert not project.real
+
+
+def test_references_of_files_lead_into_the_project_only(project: Folder) -> None:
+    """A file from elsewhere cannot have any function called."""
+    with pytest.raises(ReplayError):
+        project.run("os:system", origin="file")
