@@ -288,7 +288,7 @@ class _Run:
             bindings=dict(session.bindings),
             trace=session.trace,
         )
-        result.notes += [*_never_seen(session), *_not_done(self.replay)]
+        result.notes += [*_never_seen(session), *_reminders(self.replay)]
         result.diverged_at = _diverged_at(self.replay, calls, self.turns)
         if findings.inconclusive is None:
             self._judge(result)
@@ -429,12 +429,22 @@ def _model_exchange(session: Session, turn: int, said: Any) -> list[dict[str, An
     return [dict(m) for m in messages[asked[-1] + 1 :] if m.get("role") in ("assistant", "tool")] if asked else []
 
 
-def _not_done(replay: ReplayFile) -> Iterator[str]:
-    """What the file asks for and this release does not do."""
+def _reminders(replay: ReplayFile) -> Iterator[str]:
+    """What the file asks for and this release does not do, and that it is too old."""
     if replay.forks:
         yield f"the file's {len(replay.forks)} forks were not run: this release only checks them"
     if replay.clock not in (None, "real"):
         yield f"`clock: {replay.clock}` was not applied: the agent saw today's date"
+    if replay.expires is not None and _is_past(replay.expires):
+        yield f"the file is out of date since {replay.expires} (`expires`): record it anew, or remove it"
+
+
+def _is_past(time: str) -> bool:
+    from datetime import datetime, timezone
+
+    moment = datetime.fromisoformat(time.replace("Z", "+00:00"))
+    now = datetime.now(timezone.utc)
+    return moment < (now if moment.tzinfo is not None else now.replace(tzinfo=None))
 
 
 def _never_seen(session: Session) -> list[str]:

@@ -79,3 +79,35 @@ def test_what_is_kept_of_a_result_is_enough() -> None:
     )
     assert summary_lines([needed(row)], 1) == summary_lines([row], 1)
     assert "big" not in str(needed(row))
+
+
+def test_notes_are_said_once_with_the_replays_of_which_they_are_true() -> None:
+    """Also of replays that passed: nobody reads their details."""
+    rows = [a_row(f"n{i}", notes=["the clock was not applied"]) for i in range(7)]
+    rows.append(a_row("other", notes=["expired", "the clock was not applied"]))
+    assert summary_lines([needed(row) for row in rows])[1:] == [
+        "note: the clock was not applied (n0, n1, n2, n3, n4, and 3 more)",
+        "note: expired (other)",
+    ]
+
+
+def test_many_notes_are_counted() -> None:
+    """Ten of them are enough to read."""
+    lines = summary_lines([a_row(notes=[f"number {i}" for i in range(12)])])
+    assert len(lines) == 12
+    assert lines[-1].startswith("note: 2 more")
+
+
+def test_served_again_adds_up_by_tool() -> None:
+    """Each recording was counted on its own."""
+    again = [
+        {"tool": "stock", "args": {}, "turn": 1, "times": 1, "recording": {"turn": 1, "index": i}} for i in range(2)
+    ]
+    assert "served again: 1: a (stock x2)" in summary_lines([a_row(served_again=again)])
+
+
+def test_where_a_run_left_its_recording_is_a_detail() -> None:
+    """Of a fixed agent that is to be expected."""
+    rows = [a_row("a", diverged_at=2), a_row("b")]
+    assert not any("otherwise" in line for line in summary_lines(rows))
+    assert "did otherwise than the recording: 1: a (from turn 2)" in summary_lines(rows, verbosity=1)

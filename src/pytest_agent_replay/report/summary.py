@@ -16,6 +16,7 @@ Row = Mapping[str, Any]
 
 _OUTCOMES = ("passed", "failed", "inconclusive", "error", "skipped")
 _LISTED = 5
+_NOTES = 10
 _KEYS = ("id", "outcome", "golden", "reproduces", "score", "reruns")
 
 
@@ -23,6 +24,8 @@ def needed(row: Row) -> dict[str, Any]:
     """Of one result, what `summary` and `summary_lines` read: the rest need not be kept."""
     kept = {key: row[key] for key in _KEYS if key in row}
     kept["bindings"] = row["bindings"]
+    kept["notes"] = row["notes"]
+    kept["diverged_at"] = row["diverged_at"]
     kept["reasons"] = row["reasons"][:1]
     kept["unused"] = [{"tool": each["tool"]} for each in row["unused"]]
     kept["served_again"] = [{"tool": each["tool"], "times": each["times"]} for each in row["served_again"]]
@@ -53,10 +56,14 @@ def summary(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def summary_lines(rows: Sequence[Row], verbosity: int = 0) -> list[str]:
-    """What the end of a run says about its replays; nothing when there were none. Verbosity 1 adds the bindings."""
+    """What the end of a run says about its replays; nothing when there were none.
+
+    Verbosity 1 adds where runs left their recordings, and how tools were bound.
+    """
     if not rows:
         return []
-    return [_counts(summary(rows)), *_lists(rows), *(_bindings(rows) if verbosity >= 1 else ())]
+    more = (*_diverged(rows), *_bindings(rows)) if verbosity >= 1 else ()
+    return [_counts(summary(rows)), *_lists(rows), *_notes(rows), *more]
 
 
 def _counts(numbers: Mapping[str, Any]) -> str:
@@ -93,6 +100,28 @@ def _listing(
         yield f"{title}: {len(found)}: {'; '.join(one_line(show(r), 160) for r in found[:_LISTED])}{more}"
 
 
+def _notes(rows: Sequence[Row]) -> Iterator[str]:
+    """What a reader should know though it changed no verdict: each thing once, with the replays of which it is true."""
+    replays: dict[str, list[str]] = {}
+    for row in rows:
+        for note in row["notes"]:
+            replays.setdefault(note, []).append(str(row["id"]))
+    for note, ids in list(replays.items())[:_NOTES]:
+        more = f", and {len(ids) - _LISTED} more" if len(ids) > _LISTED else ""
+        yield f"note: {one_line(note, 400)} ({', '.join(one_line(each, 80) for each in ids[:_LISTED])}{more})"
+    if len(replays) > _NOTES:
+        yield f"note: {len(replays) - _NOTES} more: `--replay-json=FILE` has all"
+
+
+def _diverged(rows: Sequence[Row]) -> Iterator[str]:
+    yield from _listing(
+        "did otherwise than the recording",
+        rows,
+        lambda r: r["diverged_at"] is not None,
+        lambda r: f"{r['id']} (from turn {r['diverged_at']})",
+    )
+
+
 def _bindings(rows: Sequence[Row]) -> Iterator[str]:
     for row in rows:
         if row["bindings"]:
@@ -105,8 +134,10 @@ def _with_reason(row: Row) -> str:
 
 
 def _served_again(row: Row) -> str:
-    tools = ", ".join(f"{each['tool']} x{each['times']}" for each in row["served_again"])
-    return f"{row['id']} ({tools})"
+    times: dict[str, int] = {}
+    for each in row["served_again"]:
+        times[each["tool"]] = times.get(each["tool"], 0) + each["times"]
+    return f"{row['id']} ({', '.join(f'{tool} x{count}' for tool, count in times.items())})"
 
 
 def _unused(row: Row) -> str:
