@@ -442,9 +442,9 @@ def _reminders(replay: ReplayFile) -> Iterator[str]:
 def _is_past(time: str) -> bool:
     from datetime import datetime, timezone
 
-    moment = datetime.fromisoformat(time.replace("Z", "+00:00"))
-    now = datetime.now(timezone.utc)
-    return moment < (now if moment.tzinfo is not None else now.replace(tzinfo=None))
+    from pytest_agent_replay.formats.times import parse_time
+
+    return parse_time(time) < datetime.now(timezone.utc)
 
 
 def _never_seen(session: Session) -> list[str]:
