@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -24,12 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["ReplayItem", "ReplayModule"]
 
 
-def play(request: pytest.FixtureRequest) -> None:
-    """What every replay item calls; synchronous, so that no plugin for async tests takes the item over."""
-    item = request.node
-    if item.problem is not None:
-        raise ReplayError(item.problem)
-    item.play(request)
+def play() -> None:
+    """Stands for `ReplayItem.play` while pytest asks what every replay item is: its fixtures, its marks."""
 
 
 play.pytestmark = [pytest.mark.replay.mark]  # type: ignore[attr-defined]
@@ -79,6 +76,7 @@ class ReplayModule(pytest.Module):
         folder = self.path.parent
         known = cache.get(folder)
         item: ReplayItem = ReplayItem.from_parent(self, name=name, callobj=play, fixtureinfo=known)
+        item.obj = item.play
         if known is None:
             cache[folder] = getattr(item, "_fixtureinfo", None)
         return item
@@ -96,17 +94,22 @@ class ReplayItem(pytest.Function):
     problem: str | None = None
     """Why the replay cannot be run."""
 
-    def play(self, request: pytest.FixtureRequest) -> None:
-        """Runs the replay. Raises `ReplayFailed`, `ReplayError`, or skips."""
+    def play(self) -> None:
+        """Runs the replay. Raises `ReplayFailed`, `ReplayError`, or skips.
+
+        Synchronous, so that no plugin for async tests takes the item over.
+        """
         from pytest_agent_replay.pytest_plugin.cases import FixtureValues, build_case, marker_values
         from pytest_agent_replay.runner import run_replay
 
+        if self.problem is not None:
+            raise ReplayError(self.problem)
         assert self.packed is not None
         loaded = self.packed.unpacked()
         if loaded.replay.parent is not None:
             pytest.skip("a replay with `parent` is checked, and not run yet")
         project = project_of(self.config)
-        case = build_case(project, self, loaded, FixtureValues(request, self._not_given()), marker_values(self))
+        case = build_case(project, self, loaded, FixtureValues(self._request, self._not_given()), marker_values(self))
         result = run_replay(case)
         note(project, self, loaded, result)
         conclude(project, result, skip=True)
@@ -125,6 +128,13 @@ class ReplayItem(pytest.Function):
         if isinstance(excinfo.value, (ReplayFailed, ReplayError)):
             return str(excinfo.value)
         return super().repr_failure(excinfo, *args, **kwargs)
+
+    @cached_property
+    def location(self) -> tuple[str, int | None, str]:
+        """What `reportinfo` says, with the path from the root: as pytest's own, with less work for paths below it."""
+        path, line, title = self.reportinfo()
+        text, root = str(path), os.path.join(self.config.rootpath, "")
+        return (text[len(root) :], line, title) if text.startswith(root) else super().location
 
     def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
         """Path, line from 0, and title."""
