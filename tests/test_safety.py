@@ -580,3 +580,15 @@ def test_references_of_files_lead_into_the_project_only(project: Folder) -> None
     """A file from elsewhere cannot have any function called."""
     with pytest.raises(ReplayError):
         project.run("os:system", origin="file")
+
+
+def test_a_mistyped_tool_in_a_contract_is_said(project: Folder) -> None:
+    """`tool_not_called` of a tool that nobody has never fails."""
+    module = project.write("typo", "def lookup(k):\n    return 1\ndef answer(q):\n    return lookup(q)\n")
+    case = project.case(f"{module}:answer", tool_responses=[{"tool": "lookup", "response": "R"}])
+    invariants = [{"type": "tool_not_called", "tool": name} for name in ("lokup", "issue_refund", "loo*")]
+    contract = {"invariants": [{**each, "id": f"i{n}"} for n, each in enumerate(invariants)]}
+    document = parse_document(json.dumps({"contract": contract}), "x.replay.json")
+    case.contract = ContractFinder(project.path).resolve(contract, case.path, document)
+    notes = run_replay(case).notes
+    assert notes == ["invariant i0 names the tool `lokup`, which is not known; did you mean `lookup`?"]

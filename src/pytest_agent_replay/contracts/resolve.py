@@ -23,7 +23,7 @@ from pytest_agent_replay.formats.validation import did_you_mean, validate
 __all__ = ["BoundContract", "BoundInvariant", "ContractFinder"]
 
 _ENDINGS = (".yaml", ".yml", ".json")
-_LIST_FILES = frozenset({"contracts.yaml", "contracts.yml"})
+_LIST_FILES = frozenset(f"contracts{ending}" for ending in _ENDINGS)
 _FLAKESTORM_FILES = frozenset({"flakestorm.yaml", "flakestorm.yml"})
 _CONTRACT_ENDINGS = tuple(f".contract{ending}" for ending in _ENDINGS)
 

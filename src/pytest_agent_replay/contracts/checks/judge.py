@@ -149,14 +149,14 @@ def python(params: Python, case: Case) -> Finding:
     try:
         result = function(case.session.trace)
     except AssertionError as error:
-        return Finding(False, case.sentence(f"{params.check} says: {error or 'its assertion does not hold'}"))
+        return Finding(False, case.sentence(f"the check {params.check} says: {error or 'its assertion does not hold'}"))
     if inspect.iscoroutine(result):
         result.close()
         raise ReplayError(f"{params.check} is an async function; a `python` check must be a plain one.")
     if result is None or result is True:
-        return Finding(True, case.sentence(f"{params.check} holds."))
+        return Finding(True, case.sentence(f"the check {params.check} holds."))
     if result is False:
-        return Finding(False, case.sentence(f"{params.check} does not hold."))
+        return Finding(False, case.sentence(f"the check {params.check} does not hold."))
     if isinstance(result, Finding):
         return result
     raise ReplayError(f"{params.check} returned {short(result)}; it must return true, false, nothing or a Finding.")
