@@ -58,12 +58,14 @@ class Reporting:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Attaches the results of the item to its report."""
+        """Attaches the results of the item to its report. After the last report they are not kept."""
         report = yield
         if call.when == "call" or report.outcome != "passed":
             rows = list(_rows(item, report))
             if rows:
                 setattr(report, _ATTRIBUTE, json.dumps(rows, default=repr) if self.is_worker else rows)
+        if call.when == "teardown" and RESULTS in item.stash:
+            del item.stash[RESULTS]
         return report
 
     @pytest.hookimpl(wrapper=True)
