@@ -58,6 +58,8 @@ def test_a_contract_is_found_by_name_up_to_the_root(tmp_path: Path, file: str, r
 
 def test_json_contracts_and_lists_are_read(tmp_path: Path) -> None:
     """A JSON file, a list, and `contracts: [...]` hold contracts."""
+    put(tmp_path, "in/contracts.json", json.dumps([{"name": "Four", "invariants": [{"type": "equals", "value": 1}]}]))
+    assert ids(resolve(tmp_path, "Four", "in/a.replay.yaml")) == ["equals"]
     put(tmp_path, "one.contract.json", json.dumps({"name": "One", "invariants": [{"type": "completes"}]}))
     put(tmp_path, "contracts.yaml", "- {name: Two, invariants: [{type: valid_json}]}\n- {name: Three}\n")
     put(tmp_path, "more.contract.yaml", "contracts:\n  - {name: Four, invariants: [{type: latency, max_ms: 5}]}\n")
