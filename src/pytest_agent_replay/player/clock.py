@@ -23,7 +23,8 @@ __all__ = ["VirtualClock"]
 
 @dataclass(eq=False, slots=True)
 class _Lane:
-    clock: Any
+    owner: object
+    """What the clock that it belongs to is known by."""
     identity: Any
     """The task or the thread."""
     parent: _Lane | None
@@ -54,6 +55,7 @@ class VirtualClock:
 
     def __init__(self) -> None:
         self._started = time.perf_counter()
+        self._owner = object()
         self._lock = threading.Lock()
         self._root: _Lane | None = None
         self._spent: list[_Spent] = []
@@ -100,7 +102,7 @@ class VirtualClock:
     @contextmanager
     def entered(self) -> Iterator[None]:
         """Makes the calling context the root lane: what it starts is within it."""
-        self._root = _Lane(self, _identity(), None)
+        self._root = _Lane(self._owner, _identity(), None)
         self._root_thread = threading.get_ident()
         token = _lane.set(self._root)
         try:
@@ -114,12 +116,12 @@ class VirtualClock:
 
     def _current_lane(self) -> _Lane:
         identity, lane = _identity(), _lane.get()
-        if lane is None or lane.clock is not self:
+        if lane is None or lane.owner is not self._owner:
             lane = self._root
         if lane is None:
-            lane = self._root = _Lane(self, identity, None)
+            lane = self._root = _Lane(self._owner, identity, None)
         if lane.identity is not identity:
-            lane = _Lane(self, identity, lane)
+            lane = _Lane(self._owner, identity, lane)
             _lane.set(lane)
         return lane
 

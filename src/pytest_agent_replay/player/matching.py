@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pytest_agent_replay.formats.replay import Matching, MatchingRules, RecordingRef, ToolResponse
 from pytest_agent_replay.player.values import canonical, covers, differences, same, without_paths
 
-__all__ = ["Entry", "Match", "Nearest", "RecordingBook", "Rules", "rules_for"]
+__all__ = ["Entry", "Match", "Nearest", "RecordingBook", "Rules", "ToolRules", "rules_for"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,25 @@ def rules_for(tool: str, project: Any, file: Matching | None, *, golden: bool) -
                 values[name] = value
     values["ignore_args"] = tuple(values.get("ignore_args") or ())
     return Rules(**values)
+
+
+class ToolRules:
+    """The rules of each tool of one session, worked out when they are first asked for; see `rules_for`."""
+
+    __slots__ = ("_file", "_golden", "_known", "_project")
+
+    def __init__(self, project: Mapping[str, Any], file: Matching | None, *, golden: bool) -> None:
+        self._project = project
+        self._file = file
+        self._golden = golden
+        self._known: dict[str, Rules] = {}
+
+    def __call__(self, tool: str) -> Rules:
+        """The rules of a tool."""
+        found = self._known.get(tool)
+        if found is None:
+            found = self._known[tool] = rules_for(tool, self._project, self._file, golden=self._golden)
+        return found
 
 
 def _is_glob(name: str) -> bool:

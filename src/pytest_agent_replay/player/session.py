@@ -23,7 +23,7 @@ from pytest_agent_replay.player.clock import VirtualClock
 from pytest_agent_replay.player.current import activate
 from pytest_agent_replay.player.http import HttpReply, HttpRequest, PassThrough
 from pytest_agent_replay.player.http_tools import HttpTools, arguments_of, reply_for, timeout_failure, waited_ms
-from pytest_agent_replay.player.matching import Match, RecordingBook, Rules, rules_for
+from pytest_agent_replay.player.matching import Match, RecordingBook, ToolRules
 from pytest_agent_replay.player.telemetry import is_telemetry, is_telemetry_host
 from pytest_agent_replay.player.values import OPAQUE, arguments_to_json, canonical, short, to_json
 from pytest_agent_replay.report.results import UnrecordedCall
@@ -124,7 +124,8 @@ class Session(AbstractContextManager["Session"]):
         self._bind = bind
         self._hooks = hooks
         self._lock = threading.RLock()
-        self._rules: dict[str, Rules] = {}
+        self.rules = ToolRules(settings.matching, replay.matching, golden=replay.golden)
+        """The matching rules of a tool, by its name."""
         self._book = RecordingBook(replay.all_recordings(), self.rules)
         self._http = HttpTools(self.targets, self._book.names)
         self._llm: Any = None
@@ -143,6 +144,7 @@ class Session(AbstractContextManager["Session"]):
 
     def __exit__(self, *exc: object) -> None:
         self.is_over = True
+        self._bind = None  # whoever binds holds the session: together they would wait for the garbage collector
         self._exit.close()
 
     def begin_turn(self, turn: int, *, input: Any, context: Any) -> None:
@@ -196,14 +198,6 @@ class Session(AbstractContextManager["Session"]):
     def unused(self) -> list[tuple[RecordingRef, ToolResponse]]:
         """Recordings that nobody asked for, in the file's order."""
         return [(entry.ref, entry.response) for entry in self._book.unused()]
-
-    def rules(self, tool: str) -> Rules:
-        """The matching rules of a tool."""
-        found = self._rules.get(tool)
-        if found is None:
-            found = rules_for(tool, self.settings.matching, self.replay.matching, golden=self.replay.golden)
-            self._rules[tool] = found
-        return found
 
     def recorded_names(self) -> list[str]:
         """The tools that the file has recordings of, without globs."""
