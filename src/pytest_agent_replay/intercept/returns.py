@@ -2,51 +2,117 @@
 
 from __future__ import annotations
 
-import sys
+import collections.abc as abc
+import inspect
+import json
 import typing
 import weakref
-from types import FunctionType
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from pathlib import PurePath
+from types import FunctionType, SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 from pytest_agent_replay.errors import RecordedToolError
 from pytest_agent_replay.player.session import Session
 
 __all__ = ["rebuild"]
 
-_adapters: weakref.WeakKeyDictionary[FunctionType, Any] = weakref.WeakKeyDictionary()
-_NOTHING: Any = object()
+
+class _Keyed:
+    """Stands for a mapping with numbers as keys, which JSON writes as text."""
+
+
+_REBUILT = (date, time, timedelta, Decimal, Enum, PurePath, UUID, bytes, tuple, set, frozenset, _Keyed)
+"""Types of the standard library whose values are other things in JSON."""
+_ITERATORS = (abc.Iterator, abc.Generator, abc.AsyncIterator, abc.AsyncGenerator)
+_ITERABLES = (abc.Iterable, abc.AsyncIterable, *_ITERATORS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Returns:
+    """What one function returns."""
+
+    adapter: Any = None
+    """pydantic's `TypeAdapter`; None where JSON is what the tool returns anyway."""
+    items: Any = None
+    """The same for a list of what a generator yields."""
+    is_model: bool = False
+    """The type has classes of fields in it: a recording that does not fit was made by another version of the tool."""
+    wrap: Callable[[Any], Any] | None = None
+    """Makes the iterator or awaitable that a function which is no generator or coroutine function returns."""
+    unknown: str = ""
+    """Why the annotation says nothing."""
+
+
+_known: weakref.WeakKeyDictionary[FunctionType, _Returns] = weakref.WeakKeyDictionary()
 
 
 def rebuild(function: FunctionType, value: Any, session: Session, tool: str) -> Any:
-    """`value` as the annotated return type, where that holds a dataclass, TypedDict, NamedTuple or pydantic model.
+    """`value` as the annotated return type, where that has more than JSON has.
 
-    Anything else is returned as recorded, in a copy that the agent may change. A recording that does not fit the type
-    fails the session and raises `RecordedToolError`.
+    Rebuilt are dataclasses, TypedDicts, NamedTuples, pydantic models, enums, dates and times, `Decimal`, `UUID`, paths,
+    bytes, tuples, sets, and mappings with keys of other types than `str`; also within unions, lists and mappings. Of a
+    generator function the items are rebuilt (each item of a list). JSON types are never converted into one another.
+
+    Anything else is returned as recorded, in a copy that the agent may change. A recording that does not fit classes of
+    fields fails the session and raises `RecordedToolError`; one that does not fit other types is returned as recorded,
+    and the session notes it.
     """
-    plain = _copied(value) if isinstance(value, (dict, list)) else value
-    if value is None or "return" not in function.__annotations__:
-        return plain
-    adapter = _adapters.get(function, _NOTHING)
-    if adapter is _NOTHING:
-        adapter = _adapters[function] = _adapter(function)
-    if adapter is None:
-        return plain
-    try:
-        return adapter.validate_python(plain)
-    except ValueError as error:
-        returned = function.__annotations__.get("return")
-        message = (
-            f"the recording of `{tool}` does not fit what {function.__module__}.{function.__qualname__} returns today "
-            f"({getattr(returned, '__name__', returned)}): {_first_line(error)}"
-        )
-        session.fail(message)
-        raise RecordedToolError(message, response=value) from None
+    if "return" in function.__annotations__:
+        returns = _known.get(function)
+        if returns is None:
+            returns = _known[function] = _returns(function)
+        if returns is not _PLAIN:
+            return _rebuilt(returns, function, value, session, tool)
+    return _copied(value) if isinstance(value, (dict, list)) else value
 
 
 def _copied(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _copied(item) if isinstance(item, (dict, list)) else item for k, item in value.items()}
     return [_copied(item) if isinstance(item, (dict, list)) else item for item in value]
+
+
+# -- values
+
+
+def _rebuilt(returns: _Returns, function: FunctionType, value: Any, session: Session, tool: str) -> Any:
+    plain = _copied(value) if isinstance(value, (dict, list)) else value
+    adapter = returns.items if returns.items is not None and isinstance(value, list) else returns.adapter
+    what = f"{function.__module__}.{function.__qualname__}"
+    if returns.unknown:
+        session.note(f"the recording of `{tool}` is given as it is: the return type of {what} {returns.unknown}")
+    if value is not None and adapter is not None:
+        returned = function.__annotations__["return"]
+        promise = f"what {what} returns today ({getattr(returned, '__name__', returned)})"
+        plain = _validated(adapter, plain, returns.is_model, promise, session, tool)
+    return plain if returns.wrap is None else returns.wrap(plain)
+
+
+def _validated(adapter: Any, value: Any, is_model: bool, promise: str, session: Session, tool: str) -> Any:
+    try:
+        # strict, and as JSON: text becomes a date where a date is promised, but never a number
+        return adapter.validate_json(json.dumps(value), strict=True)
+    except ValueError as error:
+        wrong = _first_line(error)
+    if not is_model:
+        session.note(f"the recording of `{tool}` does not fit {promise}, and is given as it is: {wrong}")
+        return value
+    try:
+        if isinstance(value, (dict, list)):
+            converted = adapter.validate_python(value)
+            session.note(f"the recording of `{tool}` was converted to fit {promise}: {wrong}")
+            return converted
+    except ValueError as error:
+        wrong = _first_line(error)
+    message = f"the recording of `{tool}` does not fit {promise}: {wrong}"
+    session.fail(message)
+    raise RecordedToolError(message, response=value)
 
 
 def _first_line(error: Exception) -> str:
@@ -57,32 +123,111 @@ def _first_line(error: Exception) -> str:
     return f"{'.'.join(map(str, first['loc'])) or 'value'}: {first['msg']}"
 
 
-def _adapter(function: FunctionType) -> Any:
-    """A validator for the return annotation, or None where JSON is what the tool returns anyway."""
+async def _awaitable(value: Any) -> Any:
+    return value
+
+
+async def _async_iterator(value: Any) -> abc.AsyncIterator[Any]:
+    for item in value if isinstance(value, list) else [value]:
+        yield item
+
+
+def _iterator(value: Any) -> Iterator[Any]:
+    return iter(value if isinstance(value, list) else [value])
+
+
+# -- annotations
+
+_PLAIN = _Returns()
+
+
+def _returns(function: FunctionType) -> _Returns:
+    """What the return annotation promises."""
     try:
-        hint = typing.get_type_hints(function).get("return")
-    except Exception:  # an annotation that cannot be resolved promises nothing
-        return None
-    if not _is_structured(hint):
-        return None
-    from pydantic import TypeAdapter
-    from pydantic.errors import PydanticUserError
+        holder = SimpleNamespace(__annotations__={"return": function.__annotations__["return"]})
+        # the return type alone: a parameter's type may be one that only type checkers import
+        hints = typing.get_type_hints(holder, function.__globals__, _enclosed(function), include_extras=True)
+        return _promised(function, hints["return"])
+    except Exception as error:  # whatever evaluating an annotation, or a model of the agent's own, may raise
+        return _Returns(unknown=f"cannot be known ({type(error).__name__}: {str(error).splitlines()[0]})")
+
+
+def _enclosed(function: FunctionType) -> dict[str, Any]:
+    """The variables of enclosing functions that this one uses."""
+    found = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
+        try:
+            found[name] = cell.cell_contents
+        except ValueError:  # not assigned yet
+            continue
+    return found
+
+
+def _promised(function: FunctionType, hint: Any) -> _Returns:
+    wrap: Callable[[Any], Any] | None = None
+    is_generator = inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint) or (Any,)
+    if origin in (abc.Awaitable, abc.Coroutine):
+        hint, wrap = arguments[-1], None if inspect.iscoroutinefunction(function) else _awaitable
+    elif is_generator and origin in _ITERABLES:
+        hint = arguments[0]
+    elif origin in _ITERATORS:
+        wrap = _async_iterator if origin in (abc.AsyncIterator, abc.AsyncGenerator) else _iterator
+        hint, is_generator = arguments[0], True
+    elif origin is abc.Iterable:  # pydantic would look at the items only when the agent asks for them
+        hint = list[arguments[0]]  # type: ignore[valid-type]
+    classes = list(_classes(hint))
+    if not any(_is_model(each) or issubclass(each, _REBUILT) for each in classes):
+        return _PLAIN if wrap is None else _Returns(wrap=wrap)
+    return _Returns(
+        adapter=_adapter(hint),
+        items=_adapter(list[hint]) if is_generator else None,
+        is_model=any(map(_is_model, classes)),
+        wrap=wrap,
+    )
+
+
+def _adapter(hint: Any) -> Any:
+    from pydantic import ConfigDict, TypeAdapter
+    from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
 
     try:
-        return TypeAdapter[Any](hint)  # type: ignore[arg-type]
-    except PydanticUserError:
-        return None
+        return TypeAdapter[Any](hint)
+    except PydanticSchemaGenerationError as error:
+        try:
+            # with a class that pydantic does not know: the other members of a union may fit
+            return TypeAdapter[Any](hint, config=ConfigDict(arbitrary_types_allowed=True))
+        except PydanticUserError:
+            raise error from None
 
 
-def _is_structured(hint: Any) -> bool:
-    if typing.get_origin(hint) is not None:
-        return any(_is_structured(argument) for argument in typing.get_args(hint))
-    if not isinstance(hint, type):
-        return False
-    base_model = getattr(sys.modules.get("pydantic"), "BaseModel", None)
+def _classes(hint: Any, within: tuple[Any, ...] = ()) -> Iterator[type]:
+    """The classes that the values of a type are made of. `within` are the aliases around it: one may hold itself."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if isinstance(hint, str):
+        raise TypeError(f"{hint!r} is a text within a type, which Python evaluates since 3.11: write the whole as text")
+    if origin is typing.Annotated:
+        yield from _classes(arguments[0], within)
+    elif hasattr(hint, "__supertype__"):
+        yield from _classes(hint.__supertype__, within)
+    elif hasattr(hint, "__value__"):
+        if hint not in within:
+            yield from _classes(hint.__value__, (*within, hint))
+    elif isinstance(hint, type) and origin is None:
+        yield hint
+    elif origin not in (type, abc.Callable, typing.Literal):
+        if isinstance(origin, type):
+            yield origin
+            if issubclass(origin, abc.Mapping) and arguments and arguments[0] in (int, float, bool):
+                yield _Keyed
+        for argument in arguments:
+            yield from _classes(argument, within)
+
+
+def _is_model(kind: type) -> bool:
     return (
-        hasattr(hint, "__dataclass_fields__")
-        or hasattr(hint, "__total__")
-        or (issubclass(hint, tuple) and hasattr(hint, "_fields"))
-        or (base_model is not None and issubclass(hint, base_model))
+        hasattr(kind, "__dataclass_fields__")
+        or hasattr(kind, "__total__")
+        or (issubclass(kind, tuple) and hasattr(kind, "_fields"))
+        or hasattr(kind, "__get_pydantic_core_schema__")
     )

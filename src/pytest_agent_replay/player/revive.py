@@ -1,7 +1,8 @@
 """Recorded exceptions come back as their own type, without importing or running anything.
 
 The type is looked up only among modules that are already imported, must be an exception, and is made without running
-its `__init__`. Where it cannot be had, a class of that name made from `RecordedToolError` stands in.
+its `__init__` (`instances` says how). Where it cannot be had, a class of that name made from `RecordedToolError` stands
+in.
 """
 
 from __future__ import annotations
@@ -13,8 +14,15 @@ from typing import Any
 
 from pytest_agent_replay.errors import RecordedToolError
 from pytest_agent_replay.formats.replay import ErrorSpec, ToolResponse
+from pytest_agent_replay.player.current import current_session
+from pytest_agent_replay.player.instances import Made, is_variant, make
+from pytest_agent_replay.player.validation_errors import validation_error
 
 __all__ = ["exception_type", "revive", "tool_exception"]
+
+
+_LAZY = {"pydantic.ValidationError": "pydantic_core.ValidationError"}
+"""Names that a package makes only when they are first asked for, and where the class is before that."""
 
 
 def exception_type(name: str, namespace: Mapping[str, Any] | None = None) -> type[Exception] | None:
@@ -22,6 +30,7 @@ def exception_type(name: str, namespace: Mapping[str, Any] | None = None) -> typ
 
     A bare name is looked up in `namespace` (the globals of the tool's own module), then among the builtins.
     """
+    name = _LAZY.get(name, name)
     module_name, _, attribute = name.rpartition(".")
     found: Any = None
     if not module_name:
@@ -30,7 +39,7 @@ def exception_type(name: str, namespace: Mapping[str, Any] | None = None) -> typ
         while module_name and found is None:
             module = sys.modules.get(module_name)
             if module is not None:
-                found = _attribute(module, attribute)
+                found = _attribute(module, attribute) or _made_at_run_time(name)
                 break
             module_name, _, inner = module_name.rpartition(".")
             attribute = f"{inner}.{attribute}"
@@ -49,57 +58,66 @@ def _attribute(module: Any, path: str) -> Any:
     return found
 
 
+def _made_at_run_time(name: str) -> type[Exception] | None:
+    """A class that no module holds by its name, as botocore's for a client or one made in a function.
+
+    None where several have that name: which one is meant cannot be known.
+    """
+    found: set[type[Exception]] = set()
+    seen: list[type[Exception]] = [Exception]
+    for kind in seen:
+        if kind is not RecordedToolError:
+            seen += type.__subclasses__(kind)
+        if name == f"{kind.__module__}.{kind.__qualname__}" and not is_variant(kind):
+            found.add(kind)
+    return found.pop() if len(found) == 1 else None
+
+
 def revive(
     spec: ErrorSpec, response: ToolResponse | None = None, namespace: Mapping[str, Any] | None = None
 ) -> Exception:
-    """The recorded exception as an instance that can be raised. Never runs the class's `__init__`."""
+    """The recorded exception as an instance that can be raised. Never runs the class's `__init__`.
+
+    What the class's constructor would have set and the recording does not have is assumed to be the constructor's
+    default or None; the running session notes what was.
+    """
     found = exception_type(spec.type, namespace) if spec.type else None
     if found is not None:
-        made = _made(found, spec)
+        made = validation_error(found, spec) or make(found, spec.message, spec.attributes)
         if made is not None:
-            return made
-    status = response.status if response is not None else None
-    body = response.response if response is not None else None
-    stand_in: type[RecordedToolError] = RecordedToolError
-    if spec.type:
-        stand_in = type(
-            spec.type.rpartition(".")[2],
-            (RecordedToolError,),
-            {"__module__": spec.type.rpartition(".")[0] or RecordedToolError.__module__},
+            _note_differences(spec, made)
+            return made.error
+    return _stand_in(spec, response)
+
+
+def _note_differences(spec: ErrorSpec, made: Made) -> None:
+    session = current_session("an exception")
+    if session is None:
+        return
+    if made.assumed:
+        values = ", ".join(f"`{name}` is {made.error.__dict__.get(name)!r}" for name in made.assumed)
+        session.note(
+            f"the recorded {spec.type} has not all `attributes` that its constructor sets, so for the agent {values}"
         )
-    error = stand_in(spec.message, status=status, response=body)
+    if spec.message not in str(made.error):
+        session.note(f"the recorded {spec.type} cannot be made with its own text; the agent gets {str(made.error)!r}")
+
+
+def _stand_in(spec: ErrorSpec, response: ToolResponse | None) -> RecordedToolError:
+    kind: type[RecordedToolError] = RecordedToolError
+    if spec.type:
+        module, _, name = spec.type.rpartition(".")
+        namespace = {
+            "__module__": module or RecordedToolError.__module__,
+            "__reduce__": lambda self: (_stand_in, (spec, response)),
+        }
+        kind = type(name, (RecordedToolError,), namespace)
+    status = response.status if response is not None else None
+    error = kind(spec.message, status=status, response=response.response if response is not None else None)
     for name, value in spec.attributes.items():
         if name.isidentifier() and not name.startswith("__"):
             setattr(error, name, value)
     return error
-
-
-def _made(found: type[Exception], spec: ErrorSpec) -> Exception | None:
-    try:
-        error = found.__new__(found)
-        error.args = (spec.message,) if spec.message else ()
-        for name, value in spec.attributes.items():
-            # into the instance's own dictionary: a property's setter is code of the class
-            if name.isidentifier() and not name.startswith("__") and hasattr(error, "__dict__"):
-                error.__dict__[name] = value
-        if spec.message not in str(error):
-            error = _with_text(found, error, spec.message)
-    except Exception:  # a class that cannot be made or shown without its __init__: the stand-in is used
-        try:
-            return _with_text(found, found.__new__(found), spec.message)
-        except Exception:
-            return None
-    return error
-
-
-def _with_text(found: type[Exception], error: Exception, message: str) -> Exception:
-    """An instance of the same type that shows the recorded text, for classes whose `__str__` needs their `__init__`."""
-    namespace = {"__module__": found.__module__, "__str__": lambda self: message}
-    shown: type[Exception] = type(found.__name__, (found,), namespace)
-    made: Exception = shown.__new__(shown)
-    made.args = (message,)
-    made.__dict__.update(error.__dict__)
-    return made
 
 
 def tool_exception(response: ToolResponse, namespace: Mapping[str, Any] | None = None) -> Exception | None:
