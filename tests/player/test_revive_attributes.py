@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import http.client
 import json
 import pickle
 import subprocess
+import traceback
+import urllib.error
 from collections.abc import Callable
 from typing import Any
 
@@ -303,6 +306,36 @@ def test_any_text_of_a_validation_error_gives_one(message: str) -> None:
     error: Any = revive(ErrorSpec(type="pydantic_core.ValidationError", message=message))
     assert isinstance(error, pydantic.ValidationError)
     assert error.error_count() == 1
+
+
+def test_a_repr_that_needs_what_is_not_recorded_is_pythons_own() -> None:
+    """An agent that logs the exception does not stumble over it."""
+    error: Any = revive(ErrorSpec(type="http.client.IncompleteRead", message="cut"))
+    assert isinstance(error, http.client.IncompleteRead)
+    assert (str(error), repr(error)) == ("cut", "IncompleteRead('cut')")
+
+
+def test_a_getattr_that_needs_the_constructor_is_passed_by() -> None:
+    """`urllib.error.HTTPError` hands unknown attributes on to its file."""
+    error: Any = revive(ErrorSpec(type="urllib.error.HTTPError", message="gone", attributes={"code": 404}))
+    assert isinstance(error, urllib.error.HTTPError)
+    assert (error.code, "gone" in str(error), getattr(error, "nothing", "absent")) == (404, True, "absent")
+    assert "gone" in "".join(traceback.format_exception_only(type(error), error))
+
+
+def test_lone_surrogates_do_not_reach_pydantic() -> None:
+    """Its core would panic when the error is shown."""
+    attributes = {"title": "\ud800", "errors": [{"type": "\ud800", "loc": ["\ud800"], "msg": "\ud800"}]}
+    error: Any = revive(ErrorSpec(type="pydantic.ValidationError", attributes=attributes))
+    assert "1 validation error for ?" in str(error)
+    assert error.errors()[0]["msg"] == "?"
+
+
+@pytest.mark.parametrize("args", [5, "x", {"a": 1}, None, ["m", 1]])
+def test_a_stand_in_takes_args_that_are_a_list(args: Any) -> None:
+    """Anything else under that name is left out."""
+    error = revive(ErrorSpec(type="nowhere.Gone", message="m", attributes={"args": args}))
+    assert error.args == (("m", 1) if isinstance(args, list) else ("m",))
 
 
 @pytest.mark.parametrize(

@@ -51,11 +51,10 @@ def make(found: type[Exception], message: str, attributes: Mapping[str, Any]) ->
     given = {n: _fields(value) for n, value in attributes.items() if n.isidentifier() and not n.startswith("__")}
     try:
         error, hidden, assumed = _filled(found, message, given)
-        text = _text(error)
-        if hidden or text is None or message not in text:
+        shown = _shown(error, message)
+        if hidden or shown:
             # a class that cannot be made to show it without its __init__
-            shown = None if text is not None and message in text else message
-            kind = _variant(found, message, attributes, hidden, shown)
+            kind = _variant(found, message, attributes, {**hidden, **shown})
             rest = {name: value for name, value in given.items() if name not in hidden}
             error, _, assumed = _filled(kind, message, rest)
     except Exception:
@@ -70,13 +69,11 @@ def _fields(value: Any) -> Any:
 
 
 def _variant(
-    found: type[Exception], message: str, attributes: Mapping[str, Any], fixed: Mapping[str, Any], shown: str | None
+    found: type[Exception], message: str, attributes: Mapping[str, Any], fixed: Mapping[str, Any]
 ) -> type[Exception]:
     """A subclass that passes for `found`, with what an instance of `found` itself cannot show."""
     namespace: dict[str, Any] = {**fixed, "__module__": found.__module__, "__qualname__": found.__qualname__}
     namespace["__reduce__"] = lambda self: (_made_again, (found, message, dict(attributes)))
-    if shown is not None:
-        namespace["__str__"] = lambda self: shown
     kind = type(found.__name__, (found,), namespace)
     _variants.add(kind)
     return kind
@@ -116,6 +113,27 @@ def _bare(kind: type[Exception]) -> Exception:
         native: Any = next(base for base in kind.__mro__ if isinstance(vars(base).get("__new__"), BuiltinMethodType))
         error: Exception = native.__new__(kind)
         return error
+
+
+def _shown(error: Exception, message: str) -> dict[str, Any]:
+    """The methods that have to take the place of the class's, which need what its `__init__` would have set."""
+    methods: dict[str, Any] = {}
+    text = _text(error)
+    if text is None or message not in text:
+        methods["__str__"] = lambda self: message
+    try:
+        repr(error)
+    except Exception:
+        methods["__repr__"] = BaseException.__repr__
+    try:
+        hasattr(error, "__notes__")
+    except Exception:  # a `__getattr__` that knows what is there only after the __init__
+        methods["__getattr__"] = _absent
+    return methods
+
+
+def _absent(self: Exception, name: str) -> Any:
+    raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}: the recording does not have it")
 
 
 def _text(error: Exception) -> str | None:

@@ -115,7 +115,9 @@ def _stand_in(spec: ErrorSpec, response: ToolResponse | None) -> RecordedToolErr
     status = response.status if response is not None else None
     error = kind(spec.message, status=status, response=response.response if response is not None else None)
     for name, value in spec.attributes.items():
-        if name.isidentifier() and not name.startswith("__"):
+        if name == "args" and isinstance(value, list):
+            error.args = tuple(value)
+        elif name.isidentifier() and not name.startswith("__") and name != "args":
             setattr(error, name, value)
     return error
 

@@ -35,7 +35,7 @@ def validation_error(found: type[Exception], spec: ErrorSpec) -> Made | None:
         details = [{"type": "recorded", "msg": spec.message}]
     make = pydantic.ValidationError.from_exception_data
     try:
-        error: Exception = make(str(title), [_line(pydantic, detail) for detail in details])
+        error: Exception = make(_utf8(title), [_line(pydantic, detail) for detail in details])
     except (TypeError, ValueError, KeyError):  # no such fields: the stand-in has the text
         return None
     error.args = ()  # as pydantic's own
@@ -44,9 +44,10 @@ def validation_error(found: type[Exception], spec: ErrorSpec) -> Made | None:
 
 def _line(pydantic: Any, detail: dict[str, Any]) -> dict[str, Any]:
     """One error in the form that pydantic takes: of its own kind where that has the recorded text, else custom."""
-    kind, message = str(detail.get("type", "recorded")), str(detail.get("msg", ""))
+    kind, message = _utf8(detail.get("type", "recorded")), _utf8(detail.get("msg", ""))
     loc = detail.get("loc", [])
-    line = {"loc": tuple(loc) if isinstance(loc, list) else (loc,), "input": detail.get("input")}
+    places = [part if isinstance(part, int) else _utf8(part) for part in (loc if isinstance(loc, list) else [loc])]
+    line = {"loc": tuple(places), "input": detail.get("input")}
     context = detail.get("ctx") if isinstance(detail.get("ctx"), dict) else None
     try:
         own = pydantic.PydanticKnownError(kind, context)
@@ -56,6 +57,11 @@ def _line(pydantic: Any, detail: dict[str, Any]) -> dict[str, Any]:
         pass
     # braces would be filled from the context
     return {"type": pydantic.PydanticCustomError(kind, "{text}", {**(context or {}), "text": message}), **line}
+
+
+def _utf8(text: Any) -> str:
+    """Text without lone surrogates, which pydantic's core cannot hold."""
+    return str(text).encode("utf-8", "replace").decode()
 
 
 def _read(lines: list[str]) -> Iterator[dict[str, Any]]:
