@@ -38,7 +38,7 @@ from pytest_agent_replay.agents.signature import (
 from pytest_agent_replay.agents.streams import is_async_answer, settle, settle_async
 from pytest_agent_replay.errors import AgentError
 
-__all__ = ["METHODS", "TurnInput", "agent_factory", "make_agent"]
+__all__ = ["METHODS", "TurnInput", "agent_factory", "is_marked", "make_agent"]
 
 METHODS = ("run", "invoke", "arun", "ainvoke")
 """Methods by which an object is asked, in order of preference: sync ones first, for they need no event loop."""
@@ -51,6 +51,11 @@ def agent_factory(function: _Factory) -> _Factory:
     """Marks a function as one that makes an agent, for each session anew, whatever its parameters look like."""
     setattr(function, _MARK, True)
     return function
+
+
+def is_marked(function: Callable[..., Any]) -> bool:
+    """Whether `agent_factory` marked it."""
+    return bool(getattr(function, _MARK, False))
 
 
 def make_agent(
@@ -88,7 +93,7 @@ def _of_function(
 ) -> Agent:
     parameters = parameters_of(function, title)
     _refuse_bare_app(parameters, title)
-    if getattr(function, _MARK, False):
+    if is_marked(function):
         return _Made(function, name, "factory", parameters, modules, adapters)
     names = {p.name for p in parameters}
     if takes_input(parameters) or "replay" in names:
@@ -330,8 +335,7 @@ def _is_function(obj: Any) -> bool:
 
 def _can_be_asked(function: Callable[..., Any]) -> bool:
     parameters = parameters_of(function, "agent")
-    is_marked = getattr(function, _MARK, False)
-    return not is_marked and (takes_input(parameters) or any(p.name == "replay" for p in parameters))
+    return not is_marked(function) and (takes_input(parameters) or any(p.name == "replay" for p in parameters))
 
 
 def _is_async(target: Any) -> bool:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
+from types import CodeType, FunctionType
 from typing import Any
 from urllib.parse import urlsplit
 
 from pytest_agent_replay.agents.adapters import AgentAdapter
-from pytest_agent_replay.agents.call import make_agent
+from pytest_agent_replay.agents.call import is_marked, make_agent
 from pytest_agent_replay.agents.model import Agent
 from pytest_agent_replay.agents.resolve import find_reference
 from pytest_agent_replay.errors import AgentError
@@ -51,7 +53,19 @@ def load_agent(
         return load_agent(
             found.value, root=root, trusted=trusted, where=where, allow_modules=allow_modules, allow_hosts=allow_hosts
         )
+    if type(found.value) is FunctionType and not adapters:
+        function = found.value
+        return _of_function(function, function.__code__, is_marked(function), spec, found.module.__name__)
     return make_agent(found.value, name=spec, module_names=(found.module.__name__,), adapters=adapters)
+
+
+@lru_cache(maxsize=8)
+def _of_function(function: FunctionType, code: CodeType, marked: bool, name: str, module: str) -> Agent:
+    """The agent that a function of a module is: the same in every replay of a suite, and nothing of one is kept in it.
+
+    `code` and `marked` say that the function is still what it was.
+    """
+    return make_agent(function, name=name, module_names=(module,))
 
 
 def _load_endpoint(

@@ -370,6 +370,9 @@ class Fork(FileModel):
 
 
 _CHANGES = ("input", "context", "tool_responses", "llm_responses", "overrides", "contract")
+_SHORT_FORM = ("input", "context", "tool_responses", "llm_responses", "output", "ended")
+_LONG_FORM_ONLY = tuple(field for field in Turn.model_fields if field not in _SHORT_FORM)
+"""All of them are None in a turn that does not give them."""
 _SHORT_FORM_ONLY = ("input", "output", "ended")
 
 
@@ -489,11 +492,10 @@ class ReplayFile(FileModel):
         return self.turns if self.turns is not None else [self._short_turn()]
 
     def _short_turn(self) -> Turn:
-        fields = ("input", "context", "tool_responses", "llm_responses", "output", "ended")
-        return Turn.model_construct(
-            _fields_set={f for f in fields if f in self.model_fields_set},
-            **{f: getattr(self, f) for f in fields},
-        )
+        # every field is given, also those that stay empty: to look up their defaults takes longer than all the rest
+        values: dict[str, Any] = dict.fromkeys(_LONG_FORM_ONLY)
+        values.update((field, getattr(self, field)) for field in _SHORT_FORM)
+        return Turn.model_construct(self.model_fields_set.intersection(_SHORT_FORM), **values)
 
     def recordings(self, turn: int) -> Iterator[tuple[RecordingRef, ToolResponse]]:
         """The recordings that may answer calls of `turn` (from 1): its own, then those at the top of the file."""
