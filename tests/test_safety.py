@@ -592,3 +592,66 @@ def test_a_mistyped_tool_in_a_contract_is_said(project: Folder) -> None:
     case.contract = ContractFinder(project.path).resolve(contract, case.path, document)
     notes = run_replay(case).notes
     assert notes == ["invariant i0 names the tool `lokup`, which is not known; did you mean `lookup`?"]
+
+
+TOOL_OBJECTS = {
+    "a class with the name": """
+        class Search:
+            name = "search"
+            def run(self, key):
+                return real(key)
+
+        TOOLS = {"s": Search()}
+        """,
+    "an object with the name": """
+        class Tool:
+            def __init__(self, name):
+                self.name = name
+            def run(self, key):
+                return real(key)
+
+        TOOLS = {"s": Tool("search")}
+        """,
+    "a class in a class": """
+        class Tools:
+            class Inner:
+                def search(self, key):
+                    return real(key)
+                run = search
+
+        TOOLS = {"s": Tools.Inner()}
+        """,
+}
+
+
+@pytest.mark.parametrize("kind", TOOL_OBJECTS)
+def test_tool_objects_are_caught_by_their_name(project: Folder, kind: str) -> None:
+    """Home-made classes of tools, as many agents have them."""
+    module = project.write(
+        "named", source(TOOL_OBJECTS[kind]) + "def answer(question):\n    return TOOLS['s'].run('k')\n"
+    )
+    result = project.run(f"{module}:answer", [{"tool": "search", "args": {"key": "k"}, "response": "R"}])
+    assert (result.turns[0].output, project.real) == ("R", [])
+
+
+def test_objects_of_one_tool_class_are_told_apart_by_their_name(project: Folder) -> None:
+    """They share the code of their method."""
+    module = project.write(
+        "several",
+        source(
+            """
+            class Tool:
+                def __init__(self, name):
+                    self.name = name
+                def run(self, key):
+                    return real(key)
+
+            TOOLS = [Tool("read"), Tool("write"), Tool("other")]
+
+            def answer(question):
+                return [tool.run("k") for tool in TOOLS[:2]]
+            """
+        ),
+    )
+    result = project.run(f"{module}:answer", [{"tool": "write", "response": "W"}, {"tool": "read", "response": "R"}])
+    assert (result.turns[0].output, project.real) == (["R", "W"], [])

@@ -85,11 +85,12 @@ class OwnModules:
         """The functions that `tool` names, best kind first; several only where it cannot be told which is meant.
 
         In the agent's modules (named in `agent`) and those that they use, all that bear the name are returned:
-        module-level functions, methods, functions in a mapping by the tool's name. That may be a tool and its wrapper,
-        of which the outer one answers. A function that such a module imported counts when its code is in an own module
-        or in an installed package: an imported `re.search` or `httpx.get` is not the tool of that name.
-        Elsewhere under the root the first kind that is found counts. Functions made inside of functions are looked for
-        last. Raises `BindingError` where the name leads to something that cannot be intercepted.
+        module-level functions, methods, functions in a mapping under it, what objects do that have it as their `name`.
+        That may be a tool and its wrapper, of which the outer one answers. A function that such a module imported
+        counts when its code is in an own module or in an installed package: an imported `re.search` or `httpx.get` is
+        not the tool of that name. Elsewhere under the root the first kind that is found counts. Functions made inside
+        of functions are looked for last. Raises `BindingError` where the name leads to something that cannot be
+        intercepted.
         """
         modules = self.modules()
         own = {id(vars(module)) for module in modules}
@@ -205,6 +206,9 @@ def _names_used(module: ModuleType) -> Iterator[str]:
 _ENTRY_METHODS = ("run", "arun", "invoke", "ainvoke", "__call__")
 """How agents are called: a method of such a name is not taken for a tool unless it is bound explicitly."""
 
+_TOOL_METHODS = ("__call__", "run", "arun", "invoke", "ainvoke", "execute", "call", "_run", "_arun", "forward")
+"""What a tool object is called by."""
+
 _NEVER_TOOLS = frozenset(
     (
         "requests",
@@ -267,13 +271,16 @@ def _methods(modules: Iterable[ModuleType], tool: str) -> Iterator[Found]:
     if tool in _ENTRY_METHODS:
         return
     for module in modules:
-        for value in list(vars(module).values()):
-            if isinstance(value, type) and value.__module__ == module.__name__:
-                raw = vars(value).get(tool)
-                where = f"{module.__name__}.{value.__qualname__}.{tool}"
-                found = as_function(raw, where) if raw is not None else None
-                if found is not None and found.instance is None:
-                    yield replace(found, is_method=not isinstance(raw, staticmethod))
+        for cls in _classes_of(module):
+            yield from _method(cls, tool, f"{module.__name__}.{cls.__qualname__}.{tool}")
+
+
+def _method(cls: type, name: str, where: str) -> Iterator[Found]:
+    """The method that a class itself defines."""
+    raw = vars(cls).get(name)
+    found = as_function(raw, where) if raw is not None else None
+    if found is not None and found.instance is None:
+        yield replace(found, is_method=not isinstance(raw, staticmethod))
 
 
 def _registered(modules: Iterable[ModuleType], tool: str) -> Iterator[Found]:
@@ -286,7 +293,31 @@ def _registered(modules: Iterable[ModuleType], tool: str) -> Iterator[Found]:
                     yield found
 
 
-_SEARCHES = (_module_level, _methods, _registered)
+def _named(modules: Iterable[ModuleType], tool: str) -> Iterator[Found]:
+    """What tool objects do: of a class whose `name` is the tool's, or an object whose is, alone or in a registry."""
+    modules = list(modules)
+    own = {module.__name__ for module in modules}
+    for module in modules:
+        for cls in _classes_of(module):
+            if vars(cls).get("name") == tool:
+                for method in _TOOL_METHODS:
+                    yield from _method(cls, method, f"{module.__name__}.{cls.__qualname__}.{method}")
+        for value in list(vars(module).values()):
+            for each in _objects_in(value):
+                if type(each).__module__ in own and each.__dict__.get("name") == tool:
+                    for method in _TOOL_METHODS:
+                        for found in _method(type(each), method, f"{module.__name__}: {tool!r}.{method}"):
+                            yield replace(found, instance=each)
+
+
+def _objects_in(value: Any) -> list[Any]:
+    """The object, or those of a list or mapping of objects."""
+    kind = type(value)
+    held = list(value.values()) if kind is dict else list(value) if kind in (list, tuple) else [value]
+    return [each for each in held[:1000] if type(getattr(each, "__dict__", None)) is dict]
+
+
+_SEARCHES = (_module_level, _methods, _registered, _named)
 
 
 def _closures(tool: str, module_names: set[str]) -> Iterator[Found]:
@@ -309,8 +340,20 @@ def _functions_of(module: ModuleType) -> Iterator[FunctionType]:
     for value in list(vars(module).values()):
         if isinstance(value, FunctionType) and value.__module__ == module.__name__:
             yield value
-        elif isinstance(value, type) and value.__module__ == module.__name__:
-            yield from (v for v in vars(value).values() if isinstance(v, FunctionType))
+    for cls in _classes_of(module):
+        yield from (value for value in list(vars(cls).values()) if isinstance(value, FunctionType))
+
+
+def _classes_of(module: ModuleType) -> Iterator[type]:
+    """The classes that a module defines, also inside of one another."""
+    waiting: list[Any] = list(vars(module).values())
+    seen: set[type] = set()
+    while waiting:
+        value = waiting.pop(0)
+        if isinstance(value, type) and value.__module__ == module.__name__ and value not in seen:
+            seen.add(value)
+            yield value
+            waiting += list(vars(value).values())
 
 
 def _nested_codes(code: CodeType) -> Iterator[CodeType]:
