@@ -120,8 +120,9 @@ class _Binding:
         """What a generator yields: the recorded chunks, the items of a recorded list, or the one value."""
         response = served.response
         if response is not None and response.stream is not None and response.error is None:
-            return rebuild(self.swap.function, response.stream, self.session, self.tool)
-        value = self.outcome(served)
+            value: Any = rebuild(self.swap.function, response.stream, self.session, self.tool)
+        else:
+            value = self.outcome(served)
         return value if isinstance(value, list) else [value]
 
 
