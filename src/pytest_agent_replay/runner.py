@@ -449,13 +449,15 @@ def _is_past(time: str) -> bool:
 
 
 def _never_seen(session: Session) -> list[str]:
-    """A recorded tool of which nothing was found: if the agent called it all the same, it was the real one."""
+    """Recorded tools of which nothing was found: if the agent called them all the same, they were the real ones."""
     unused = {response.tool for _, response in session.unused() if response.origin == "production"}
+    names = [name for name in session.recorded_names() if name in unused and name not in session.bindings]
+    if not names:
+        return []
     return [
-        f"`{tool}` is recorded, but neither a function nor a request of that name was seen: if the agent calls it by "
-        f"another name, say so in `tools:` (`tools: {{{tool}: pkg.mod:function}}`)"
-        for tool in session.recorded_names()
-        if tool in unused and tool not in session.bindings
+        f"recorded, but neither a function nor a request of that name was seen: {', '.join(f'`{n}`' for n in names)}; "
+        "if the agent calls such a tool by another name, it was the real one that ran: say so in `tools:` "
+        f"(`tools: {{{names[0]}: pkg.mod:function}}`)"
     ]
 
 
