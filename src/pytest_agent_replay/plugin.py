@@ -69,7 +69,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Refuses a marker that would do nothing."""
-    if "replay" in item.keywords and item.get_closest_marker("replay") is not None and not hasattr(item, "packed"):
+    if not hasattr(item, "packed") and "replay" in item.keywords and item.get_closest_marker("replay") is not None:
         from pytest_agent_replay.pytest_plugin.marked import unused_marker
 
         problem = unused_marker(item)

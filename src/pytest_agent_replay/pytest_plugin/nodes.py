@@ -20,6 +20,8 @@ from pytest_agent_replay.pytest_plugin.playing import RESULTS, ReplayFailed, con
 from pytest_agent_replay.pytest_plugin.project import project_of
 
 if TYPE_CHECKING:
+    import pluggy
+
     from pytest_agent_replay.formats.files import LoadedReplay, PackedReplay
 
 __all__ = ["ReplayItem", "ReplayModule"]
@@ -93,6 +95,18 @@ class ReplayItem(pytest.Function):
     """None when the file could not be loaded."""
     problem: str | None = None
     """Why the replay cannot be run."""
+
+    _hooks: pluggy.HookRelay | None = None
+
+    @property
+    def ihook(self) -> pluggy.HookRelay:
+        """The hooks that are seen from here: found anew while files are collected, and once when tests run."""
+        return self._hooks or super().ihook
+
+    def setup(self) -> None:
+        """Sets up fixtures."""
+        self._hooks = super().ihook
+        super().setup()
 
     def play(self) -> None:
         """Runs the replay. Raises `ReplayFailed`, `ReplayError`, or skips.
