@@ -463,32 +463,19 @@ def _never_seen(session: Session) -> list[str]:
 
 def _mistyped(contract: BoundContract, session: Session) -> Iterator[str]:
     """Tools of the contract that are known by a slightly other name only: a check of them may never fail."""
-    known = {*session.recorded_names(), *session.bindings, *(call.tool for call in session.trace.tool_calls)}
+    known = {*session.recorded_names(), *session.bindings}
+    unknown = [(invariant, name) for invariant, name in contract.tools_named if name not in known]
+    if not unknown:
+        return
+    known.update(call.tool for call in session.trace.tool_calls)
     for event in session.trace.of_type("llm_called"):
         known.update(event.payload["tools"])
-    for invariant in contract.invariants:
-        for name in dict.fromkeys(_tools_named(invariant.params)):
-            if name in known or any(character in name for character in "*?["):
-                continue
+    for invariant, name in unknown:
+        if name not in known:
             from difflib import get_close_matches
 
             for near in get_close_matches(name, sorted(known), 1, 0.8):
-                yield f"invariant {invariant.id} names the tool `{name}`, which is not known; did you mean `{near}`?"
-
-
-def _tools_named(params: Any) -> Iterator[str]:
-    """The tools that the parameters of an invariant speak of."""
-    listed = getattr(params, "tools", None)
-    condition = params.when if isinstance(params.when, dict) else {}
-    for name in (
-        getattr(params, "tool", None),
-        *(listed if isinstance(listed, list) else ()),
-        condition.get("tool_failed"),
-        condition.get("tool_called"),
-    ):
-        name = getattr(name, "tool", name)
-        if isinstance(name, str):
-            yield name
+                yield f"invariant {invariant} names the tool `{name}`, which is not known; did you mean `{near}`?"
 
 
 def _usage(session: Session) -> dict[str, Any]:

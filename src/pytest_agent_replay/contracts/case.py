@@ -70,18 +70,14 @@ class SessionView:
         self.recorded = recorded
         self._recorded_turns = replay.turn_list
         self._grounds: dict[int, Grounds] = {}
+        self.outputs: dict[int, Any] = trace.outputs()
+        """The answers, by turn."""
+        self.played = [n for n, turn in enumerate(self._recorded_turns, 1) if turn.is_played]
+        """The numbers of the turns in which the user says something."""
+        self.answered = [n for n in self.played if self._turn(n).ended == "answered"]
+        """The played turns that call for an answer: not those that a tool, or the end of the recording, ended."""
 
     # -- turns
-
-    @cached_property
-    def played(self) -> list[int]:
-        """The numbers of the turns in which the user says something."""
-        return [n for n, turn in enumerate(self._recorded_turns, 1) if turn.is_played]
-
-    @cached_property
-    def answered(self) -> list[int]:
-        """The played turns that call for an answer: not those that a tool, or the end of the recording, ended."""
-        return [n for n in self.played if self._turn(n).ended == "answered"]
 
     @cached_property
     def last(self) -> int | None:
@@ -94,10 +90,6 @@ class SessionView:
         return self._recorded_turns[number - 1]
 
     # -- answers
-
-    @cached_property
-    def outputs(self) -> dict[int, Any]:
-        return self.trace.outputs()
 
     def output(self, turn: int) -> Any:
         """The answer of a turn. Raises `NoAnswer`, `CannotEvaluate`."""

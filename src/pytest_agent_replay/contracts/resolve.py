@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,26 @@ class BoundContract:
 
     name: str
     invariants: tuple[BoundInvariant, ...]
+    tools_named: tuple[tuple[str, str], ...] = field(init=False, repr=False, compare=False)
+    """The tools that the invariants speak of, each as `(id of the invariant, tool)`; globs are left out."""
+
+    def __post_init__(self) -> None:
+        named = [(each.id, name) for each in self.invariants for name in dict.fromkeys(_tools_named(each.params))]
+        object.__setattr__(self, "tools_named", tuple(named))
+
+
+def _tools_named(params: Any) -> Iterator[str]:
+    listed = getattr(params, "tools", None)
+    condition = params.when if isinstance(params.when, dict) else {}
+    for name in (
+        getattr(params, "tool", None),
+        *(listed if isinstance(listed, list) else ()),
+        condition.get("tool_failed"),
+        condition.get("tool_called"),
+    ):
+        name = getattr(name, "tool", name)
+        if isinstance(name, str) and not any(character in name for character in "*?["):
+            yield name
 
 
 @dataclass(frozen=True, slots=True)
