@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,13 +106,7 @@ class _Run:
     def prepared(self) -> Iterator[None]:
         """Everything that must be undone: variables, import path, patches, the session."""
         case, hooks = self.case, self.case.hooks or RunHooks()
-        with ExitStack() as stack:
-            stack.enter_context(telemetry_switched_off())
-            if _answers_are_recorded(self.replay, case.settings):
-                from pytest_agent_replay.llm.env import placeholder_keys
-
-                stack.enter_context(placeholder_keys())
-            stack.enter_context(root_importable(case.root))
+        with telemetry_switched_off(), _keys_for(self.replay, case.settings), root_importable(case.root):
             self.session = Session(
                 self.replay,
                 case.settings,
@@ -120,20 +114,19 @@ class _Run:
                 bind=lambda session, names: self.binder.bind_offered(session, names),
                 hooks=hooks.steps,
             )
-            stack.enter_context(install([*built_in_interceptors(), *hooks.interceptors]))
-            stack.enter_context(self.session)
-            # inside the session: what the agent's modules do while they are imported must not be real either
-            self.agent = _agent(case, hooks.agents)
-            self._refuse_pretence()
-            self.session.trace.metadata["agent"] = self.agent.name
-            self.binder = Binder(
-                str(case.root),
-                self.agent.module_names,
-                entry=getattr(self.agent, "entry", None),
-                allow_modules=case.settings.allow_modules,
-            )
-            stack.enter_context(self.binder.active(self.session))
-            yield
+            with install([*built_in_interceptors(), *hooks.interceptors]), self.session:
+                # inside the session: what the agent's modules do while they are imported must not be real either
+                self.agent = _agent(case, hooks.agents)
+                self._refuse_pretence()
+                self.session.trace.metadata["agent"] = self.agent.name
+                self.binder = Binder(
+                    str(case.root),
+                    self.agent.module_names,
+                    entry=getattr(self.agent, "entry", None),
+                    allow_modules=case.settings.allow_modules,
+                )
+                with self.binder.active(self.session):
+                    yield
 
     def _refuse_pretence(self) -> None:
         if getattr(self.agent, "is_remote", False) and any(True for _ in self.replay.all_recordings()):
@@ -383,10 +376,14 @@ def _agent(case: Case, adapters: Sequence[AgentAdapter]) -> Agent:
     )
 
 
-def _answers_are_recorded(replay: ReplayFile, settings: Settings) -> bool:
-    if settings.llm == "live":
-        return False
-    return bool(replay.llm_responses) or any(turn.llm_responses for turn in replay.turn_list)
+def _keys_for(replay: ReplayFile, settings: Settings) -> AbstractContextManager[None]:
+    """Where the model's answers are recorded, its client needs a key, and any will do."""
+    is_recorded = bool(replay.llm_responses) or any(turn.llm_responses for turn in replay.turn_list)
+    if settings.llm == "live" or not is_recorded:
+        return nullcontext()
+    from pytest_agent_replay.llm.env import placeholder_keys
+
+    return placeholder_keys()
 
 
 def _shown(case: Case) -> str:
