@@ -147,7 +147,9 @@ def test_setup_show_durations_and_fixtures_per_test_know_replays(project: Projec
     """The options that look into tests look into replays too."""
     project.replay("one")
     result = project.run("--setup-show", "--durations=0", "-vv")
-    result.stdout.fnmatch_lines(["*one.replay.yaml::one (fixtures used: *", "*s call *one.replay.yaml::one"])
+    result.stdout.fnmatch_lines(
+        ["*one.replay.yaml::one*", "SETUP    S replay_settings*", "*s call *one.replay.yaml::one"]
+    )
     assert project.run("--fixtures-per-test").ret == 0
 
 
