@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import openai
@@ -13,24 +11,10 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 from pytest_agent_replay.errors import StopReplay
-from pytest_agent_replay.formats.replay import ReplayFile
-from pytest_agent_replay.intercept import built_in_interceptors
-from pytest_agent_replay.intercept.registry import install
-from pytest_agent_replay.player.session import Session
-from pytest_agent_replay.settings import Settings
+from tests.llm.parity import playing
 
 NOWHERE = "http://127.0.0.1:9/v1"
 ASK: Any = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}
-
-
-@contextmanager
-def playing(*answers: dict[str, Any], llm: Any = "auto", **file: Any) -> Iterator[Session]:
-    """A session in its first turn, with these recorded answers."""
-    replay = ReplayFile.model_validate({"input": "Hi", "llm_responses": list(answers), **file})
-    session = Session(replay, Settings(llm=llm), label="test")
-    with install(built_in_interceptors()), session:
-        session.begin_turn(1, input="Hi", context=None)
-        yield session
 
 
 def sdk(**options: Any) -> OpenAI:

@@ -358,12 +358,11 @@ def test_a_difference_without_the_recorded_text_names_the_part() -> None:
 
 def test_formats_that_cannot_be_rendered_are_not_served() -> None:
     """A recorded answer is not given out in a format that nobody can write yet; without recordings it is live."""
-    body = {"model": "c", "max_tokens": 1, "messages": []}
-    request = recognise(http_request(body, "https://api.anthropic.com/v1/messages"))
+    request = recognise(http_request({"prompt": "x"}, "https://bedrock-runtime.eu.amazonaws.com/model/llama/invoke"))
     assert request is not None
     decision = player({"content": "x"}).decide(request)
     assert decision.kind == "inconclusive"
-    assert "anthropic.messages" in decision.text
+    assert "bedrock.invoke" in decision.text
     assert player().decide(request).kind == "live"
 
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_agent_replay.llm.neutral import ModelRequest, RecognisedOnly
+from pytest_agent_replay.formats.replay import LlmResponse
+from pytest_agent_replay.llm.anthropic_answers import read_message, rendered
+from pytest_agent_replay.llm.neutral import ModelRequest
 from pytest_agent_replay.llm.reading import clean, dicts, json_object, path_of, tool_call
-from pytest_agent_replay.player.http import HttpRequest
+from pytest_agent_replay.player.http import HttpReply, HttpRequest
 
 __all__ = ["AnthropicMessages", "anthropic_messages", "anthropic_tools"]
 
 _VERTEX = (":rawPredict", ":streamRawPredict")
 
 
-class AnthropicMessages(RecognisedOnly):
-    """Requests are read; recorded answers are not given out in this format."""
+class AnthropicMessages:
+    """Messages, whole and streamed; see `anthropic_answers` for what is sent."""
 
     name = "anthropic.messages"
+    can_render = True
     converses = True
 
     def recognise(self, request: HttpRequest) -> ModelRequest | None:
@@ -41,6 +44,14 @@ class AnthropicMessages(RecognisedOnly):
             raw=body,
             http=request,
         )
+
+    def render(self, answer: LlmResponse, request: ModelRequest) -> HttpReply:
+        """A recorded answer as this API sends it."""
+        return rendered(answer, request)
+
+    def read(self, status: int, body: bytes, request: ModelRequest) -> LlmResponse | None:
+        """A live answer, put together again when it was streamed."""
+        return read_message(status, body, request)
 
 
 def anthropic_tools(body: dict[str, Any]) -> list[dict[str, Any]]:

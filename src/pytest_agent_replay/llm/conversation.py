@@ -16,6 +16,7 @@ from pytest_agent_replay.formats.replay import (
 )
 from pytest_agent_replay.llm.neutral import is_error
 from pytest_agent_replay.llm.openai_messages import neutral_messages
+from pytest_agent_replay.llm.parts import spoken
 
 __all__ = ["recorded_messages"]
 
@@ -57,7 +58,7 @@ def _turn(turn: Turn, until: int | None) -> Iterator[dict[str, Any]]:
 
 def _said(answer: LlmResponse) -> dict[str, Any]:
     calls = [call.model_dump(exclude_none=True) for call in answer.tool_calls]
-    return {"role": "assistant", "content": answer.content} | ({"tool_calls": calls} if calls else {})
+    return {"role": "assistant", "content": spoken(answer)} | ({"tool_calls": calls} if calls else {})
 
 
 def _result(call: RecordedToolCall, left: list[ToolResponse]) -> dict[str, Any]:

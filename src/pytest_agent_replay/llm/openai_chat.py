@@ -8,13 +8,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from pydantic import ValidationError
-
 from pytest_agent_replay.formats.replay import LlmResponse, RecordedToolCall, Usage
+from pytest_agent_replay.llm.failures import read_error
 from pytest_agent_replay.llm.neutral import ModelRequest
-from pytest_agent_replay.llm.openai_answers import rendered
+from pytest_agent_replay.llm.openai_answers import error_body, rendered
 from pytest_agent_replay.llm.openai_messages import neutral_messages, neutral_tools
-from pytest_agent_replay.llm.reading import clean, content_text, dicts, json_object, path_of
+from pytest_agent_replay.llm.reading import UNREADABLE, clean, content_text, dicts, json_object, path_of
 from pytest_agent_replay.llm.sse import sse_data
 from pytest_agent_replay.player.http import HttpReply, HttpRequest
 
@@ -25,7 +24,7 @@ _DEPLOYMENT = re.compile(r"/deployments/([^/]+)/chat/completions$")
 
 
 class OpenAIChat:
-    """The one wire format that recorded answers are given out in."""
+    """Chat completions, whole and streamed; see `openai_answers` for what is sent."""
 
     name = "openai.chat"
     can_render = True
@@ -59,23 +58,16 @@ class OpenAIChat:
         """The first choice of a live answer, put together again when it was streamed."""
         try:
             return self._read(status, body, request)
-        except ValidationError:
+        except UNREADABLE:
             return None
 
     def _read(self, status: int, body: bytes, request: ModelRequest) -> LlmResponse | None:
         if status >= 400:
-            return LlmResponse(model=request.model, status=status, error=_error_text(body))
+            return read_error(status, body, request, error_body)
         if request.stream:
             return _from_chunks([chunk for data in sse_data(body) if (chunk := json_object(data)) is not None])
         data = json_object(body)
         return None if data is None else _from_completion(data)
-
-
-def _error_text(body: bytes) -> str:
-    data = json_object(body) or {}
-    error = data.get("error")
-    message = error.get("message") if isinstance(error, dict) else error
-    return message if isinstance(message, str) else body.decode("utf-8", "replace")[:2000]
 
 
 def _from_completion(data: dict[str, Any]) -> LlmResponse | None:

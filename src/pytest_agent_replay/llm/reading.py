@@ -8,7 +8,10 @@ from typing import Any
 
 from pytest_agent_replay.player.http import HttpRequest
 
-__all__ = ["clean", "content_text", "dicts", "json_object", "path_of", "tool_call"]
+__all__ = ["UNREADABLE", "clean", "content_text", "dicts", "json_object", "path_of", "tool_call"]
+
+UNREADABLE = (AttributeError, LookupError, TypeError, ValueError)
+"""What is raised while a live answer is read that has not the documented form (pydantic's error is a `ValueError`)."""
 
 
 def path_of(request: HttpRequest) -> str:

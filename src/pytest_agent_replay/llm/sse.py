@@ -13,10 +13,11 @@ __all__ = ["sse_data", "sse_event"]
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
-def sse_event(data: dict[str, Any] | str) -> bytes:
-    """One event; a mapping is sent as JSON."""
+def sse_event(data: dict[str, Any] | str, name: str | None = None) -> bytes:
+    """One event, with its name where the API gives it one; a mapping is sent as JSON."""
     text = data if isinstance(data, str) else json.dumps(data, separators=(",", ":"))
-    return f"data: {text}\n\n".encode()
+    head = f"event: {name}\n" if name else ""
+    return f"{head}data: {text}\n\n".encode()
 
 
 def sse_data(body: bytes) -> Iterator[str]:
