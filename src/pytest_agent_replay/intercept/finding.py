@@ -96,12 +96,14 @@ class OwnModules:
         own = {id(vars(module)) for module in modules}
         near = self._near(agent)
         if near:
-            found = _distinct(each for search in _SEARCHES for each in search(near, tool) if _is_a_tool(each, own))
+            contents = [self._contents_of(module) for module in near]
+            found = _distinct(each for search in _SEARCHES for each in search(contents, tool) if _is_a_tool(each, own))
             if found:
                 return found
             _refuse_what_cannot_be_caught(near, tool)
+        contents = [self._contents_of(module) for module in modules]
         for search in _SEARCHES:
-            found = _distinct(each for each in search(modules, tool) if id(each.function.__globals__) in own)
+            found = _distinct(each for each in search(contents, tool) if id(each.function.__globals__) in own)
             if found:
                 return found
         nearest = near or modules
@@ -168,18 +170,20 @@ class _Contents:
     """What a module's names led to when it was looked through."""
 
     def __init__(self, module: ModuleType) -> None:
+        self.module = module
+        self.name = module.__name__
         self._values = list(vars(module).values())
+        self.classes = list(_classes_of(module))
+        named = [(name, value) for name, value in list(vars(module).items()) if not name.startswith("__")]
+        self.mappings = [(name, value) for name, value in named if type(value) is dict]
+        self.holders = [value for _, value in named if not isinstance(value, (type, FunctionType, ModuleType, str))]
+        """What may be, or hold, tool objects."""
         self.nested: dict[str, list[FunctionType]] = {}
         """The names of functions that its functions define inside themselves, with the latter."""
         for function in _functions_of(module):
             for name in {code.co_name for code in _nested_codes(function.__code__)}:
                 self.nested.setdefault(name, []).append(function)
-        inside = (
-            getattr(each, "__func__", each)
-            for value in self._values
-            if isinstance(value, type) and value.__module__ == module.__name__
-            for each in list(vars(value).values())
-        )
+        inside = (getattr(each, "__func__", each) for cls in self.classes for each in list(vars(cls).values()))
         self.caches = [each for each in (*self._values, *inside) if isinstance(each, functools._lru_cache_wrapper)]
         """Its `lru_cache`s, of methods too."""
 
@@ -258,21 +262,22 @@ def _distinct(found: Iterable[Found]) -> list[Found]:
     return list(unique.values())
 
 
-def _module_level(modules: Iterable[ModuleType], tool: str) -> Iterator[Found]:
-    for module in modules:
-        value = vars(module).get(tool)
+def _module_level(contents: Iterable[_Contents], tool: str) -> Iterator[Found]:
+    for each in contents:
+        value = vars(each.module).get(tool)
         if value is not None:
-            found = as_function(value, f"{module.__name__}.{tool}")
+            found = as_function(value, f"{each.name}.{tool}")
             if found is not None:
                 yield found
 
 
-def _methods(modules: Iterable[ModuleType], tool: str) -> Iterator[Found]:
+def _methods(contents: Iterable[_Contents], tool: str) -> Iterator[Found]:
     if tool in _ENTRY_METHODS:
         return
-    for module in modules:
-        for cls in _classes_of(module):
-            yield from _method(cls, tool, f"{module.__name__}.{cls.__qualname__}.{tool}")
+    for each in contents:
+        for cls in each.classes:
+            if tool in vars(cls):
+                yield from _method(cls, tool, f"{each.name}.{cls.__qualname__}.{tool}")
 
 
 def _method(cls: type, name: str, where: str) -> Iterator[Found]:
@@ -283,31 +288,30 @@ def _method(cls: type, name: str, where: str) -> Iterator[Found]:
         yield replace(found, is_method=not isinstance(raw, staticmethod))
 
 
-def _registered(modules: Iterable[ModuleType], tool: str) -> Iterator[Found]:
+def _registered(contents: Iterable[_Contents], tool: str) -> Iterator[Found]:
     """Functions that a module keeps in a mapping under the tool's name, whatever their own."""
-    for module in modules:
-        for name, value in list(vars(module).items()):
-            if type(value) is dict and value.get(tool) is not None:
-                found = as_function(value[tool], f"{module.__name__}.{name}[{tool!r}]")
+    for each in contents:
+        for name, mapping in each.mappings:
+            if mapping.get(tool) is not None:
+                found = as_function(mapping[tool], f"{each.name}.{name}[{tool!r}]")
                 if found is not None:
                     yield found
 
 
-def _named(modules: Iterable[ModuleType], tool: str) -> Iterator[Found]:
+def _named(contents: Iterable[_Contents], tool: str) -> Iterator[Found]:
     """What tool objects do: of a class whose `name` is the tool's, or an object whose is, alone or in a registry."""
-    modules = list(modules)
-    own = {module.__name__ for module in modules}
-    for module in modules:
-        for cls in _classes_of(module):
+    own = {each.name for each in contents}
+    for each in contents:
+        for cls in each.classes:
             if vars(cls).get("name") == tool:
                 for method in _TOOL_METHODS:
-                    yield from _method(cls, method, f"{module.__name__}.{cls.__qualname__}.{method}")
-        for value in list(vars(module).values()):
-            for each in _objects_in(value):
-                if type(each).__module__ in own and each.__dict__.get("name") == tool:
+                    yield from _method(cls, method, f"{each.name}.{cls.__qualname__}.{method}")
+        for holder in each.holders:
+            for held in _objects_in(holder):
+                if type(held).__module__ in own and held.__dict__.get("name") == tool:
                     for method in _TOOL_METHODS:
-                        for found in _method(type(each), method, f"{module.__name__}: {tool!r}.{method}"):
-                            yield replace(found, instance=each)
+                        for found in _method(type(held), method, f"{each.name}: {tool!r}.{method}"):
+                            yield replace(found, instance=held)
 
 
 def _objects_in(value: Any) -> list[Any]:
@@ -317,7 +321,12 @@ def _objects_in(value: Any) -> list[Any]:
     return [each for each in held[:1000] if type(getattr(each, "__dict__", None)) is dict]
 
 
-_SEARCHES = (_module_level, _methods, _registered, _named)
+_SEARCHES: tuple[Callable[[list[_Contents], str], Iterator[Found]], ...] = (
+    _module_level,
+    _methods,
+    _registered,
+    _named,
+)
 
 
 def _closures(tool: str, module_names: set[str]) -> Iterator[Found]:
@@ -337,6 +346,7 @@ def is_trampoline(code: CodeType) -> bool:
 
 
 def _functions_of(module: ModuleType) -> Iterator[FunctionType]:
+    """The functions and methods that a module defines."""
     for value in list(vars(module).values()):
         if isinstance(value, FunctionType) and value.__module__ == module.__name__:
             yield value
