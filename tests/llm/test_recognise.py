@@ -180,7 +180,7 @@ BEDROCK = {
     }}]},
 }  # fmt: skip
 
-RENDERED = {"anthropic.messages"}
+RENDERED = {"anthropic.messages", "openai.responses"}
 
 
 @pytest.mark.parametrize(

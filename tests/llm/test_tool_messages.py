@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from pytest_agent_replay.llm.neutral import ModelRequest
+from pytest_agent_replay.llm.recognise import recognise
 from pytest_agent_replay.llm.tool_messages import foreign_tool_results, is_served, tool_messages
 from pytest_agent_replay.trace.model import ToolCallView
-from tests.llm.sdk import model_request
+from tests.llm.sdk import http_request, model_request
 
 RESULT = {"name": "Zoë", "balance": 4200.5, "tags": ["a", "b"]}
 SCHEMA = {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]}
@@ -192,3 +193,19 @@ def test_a_schema_that_takes_the_arguments_excuses_nothing(schema: dict[str, Any
     """Valid arguments, or a schema that cannot be used, leave the message foreign."""
     body = {"tools": [{"type": "function", "function": {"name": "get_user", "parameters": schema}}]}
     assert len(foreign_tool_results(request(CALL, told("c", "x"), **body), [])) == 1
+
+
+def test_calls_that_the_provider_keeps_are_accounted_for_by_any_call() -> None:
+    """With `previous_response_id` the call is not in the request: a call that the session saw may be the one."""
+
+    def continuing(**body: Any) -> ModelRequest:
+        output = {"type": "function_call_output", "call_id": "c", "output": "3 hits"}
+        found = recognise(http_request({"model": "m", "input": [output], **body}, "https://x/v1/responses"))
+        assert found is not None
+        return found
+
+    calls = [served("search", {"q": "x"}, [1, 2, 3])]
+    assert foreign_tool_results(continuing(previous_response_id="resp_1"), calls) == []
+    assert foreign_tool_results(continuing(conversation="conv_1"), calls) == []
+    assert len(foreign_tool_results(continuing(previous_response_id="resp_1"), [])) == 1
+    assert len(foreign_tool_results(continuing(), calls)) == 1

@@ -124,7 +124,7 @@ def _blocks(answer: LlmResponse, made_id: IdMaker) -> Iterator[dict[str, Any]]:
     for index, part in enumerate(parts_of(answer)):
         if part.call is not None:
             yield _tool_use(part.call, made_id(f"toolu_{index:02}", f"call {index}", 22)) | _named(part, "caller")
-        elif part.kind == "reasoning":
+        elif part.kind == "reasoning" and (part.text or part.own.get("signature")):
             signature = part.own.get("signature") or made_id("", f"signature {index}", 64)
             yield {"type": "thinking", "thinking": part.text, "signature": signature}
         elif part.kind in ("text", "refusal"):

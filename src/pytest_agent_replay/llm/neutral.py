@@ -29,6 +29,8 @@ class ModelRequest:
     http: HttpRequest
     settings: dict[str, Any] = field(default_factory=dict)
     """Sampling settings as sent (temperature, max_tokens, response_format, …)."""
+    continues: bool = False
+    """The provider keeps messages before these, which the request does not repeat."""
 
 
 class WireFormat(Protocol):

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_agent_replay.llm.neutral import ModelRequest, RecognisedOnly
+from pytest_agent_replay.formats.replay import LlmResponse
+from pytest_agent_replay.llm.neutral import ModelRequest
+from pytest_agent_replay.llm.openai_items import read_response, rendered
 from pytest_agent_replay.llm.openai_messages import neutral_message, neutral_tools
 from pytest_agent_replay.llm.reading import dicts, json_object, path_of, tool_call
-from pytest_agent_replay.player.http import HttpRequest
+from pytest_agent_replay.player.http import HttpReply, HttpRequest
 
 __all__ = ["OpenAIResponses"]
 
 _ASKS = ("input", "prompt", "previous_response_id", "conversation")
+_WRITTEN = ("function", "custom")
 
 
-class OpenAIResponses(RecognisedOnly):
-    """Requests are read; recorded answers are not given out in this format."""
+class OpenAIResponses:
+    """Responses, whole and streamed; see `openai_items` for what is sent.
+
+    What the provider keeps (`previous_response_id`, `conversation`) is not in the request, and so not in its messages.
+    """
 
     name = "openai.responses"
+    can_render = True
     converses = True
 
     def recognise(self, request: HttpRequest) -> ModelRequest | None:
@@ -32,12 +39,21 @@ class OpenAIResponses(RecognisedOnly):
             model=body.get("model"),
             messages=_messages(body),
             tools=neutral_tools(
-                [tool if tool.get("type") != "function" else {"function": tool} for tool in dicts(body.get("tools"))]
+                [{tool["type"]: tool} if tool.get("type") in _WRITTEN else tool for tool in dicts(body.get("tools"))]
             ),
             stream=bool(body.get("stream")),
             raw=body,
             http=request,
+            continues=any(body.get(key) for key in ("previous_response_id", "conversation")),
         )
+
+    def render(self, answer: LlmResponse, request: ModelRequest) -> HttpReply:
+        """A recorded answer as this API sends it."""
+        return rendered(answer, request)
+
+    def read(self, status: int, body: bytes, request: ModelRequest) -> LlmResponse | None:
+        """A live answer, put together again when it was streamed."""
+        return read_response(status, body, request)
 
 
 def _messages(body: dict[str, Any]) -> list[dict[str, Any]]:
@@ -56,10 +72,12 @@ def _add_item(messages: list[dict[str, Any]], item: dict[str, Any]) -> None:
     kind = item.get("type", "message")
     if kind == "message":
         messages.append(neutral_message(item))
-    elif kind in ("function_call", "custom_tool_call"):
-        _assistant(messages).setdefault("tool_calls", []).append(
-            tool_call(item.get("call_id"), item.get("name"), item.get("arguments", item.get("input")))
-        )
+    elif kind == "function_call":
+        call = tool_call(item.get("call_id"), item.get("name"), item.get("arguments"))
+        _assistant(messages).setdefault("tool_calls", []).append(call)
+    elif kind == "custom_tool_call":
+        call = {"id": item.get("call_id"), "name": str(item.get("name")), "raw_args": str(item.get("input") or "")}
+        _assistant(messages).setdefault("tool_calls", []).append(call)
     elif kind in ("function_call_output", "custom_tool_call_output"):
         messages.append({"role": "tool", "content": item.get("output"), "tool_call_id": item.get("call_id")})
 

@@ -119,7 +119,7 @@ def _neutral_content(parts: Sequence[Part]) -> Any:
         kept.pop()
         items.pop()
     thoughts = [part for part in kept if part.kind == "reasoning"]
-    if len(thoughts) == 1 and kept[0] is thoughts[0] and not thoughts[0].own:
+    if len(thoughts) == 1 and kept[0] is thoughts[0] and thoughts[0].text and not thoughts[0].own:
         kept, items = kept[1:], items[1:]
     if not kept:
         return None

@@ -25,10 +25,13 @@ _MADE_ANEW = frozenset({"content-type", "content-length", "content-encoding", "t
 
 
 class IdMaker:
-    """Ids for one answer to one request: two steps of a conversation share none."""
+    """Ids for one answer to one request: two steps of a conversation share none.
 
-    def __init__(self, answer: LlmResponse, request: ModelRequest) -> None:
-        self._seed = f"{len(request.messages)}:{answer.model_dump_json(exclude_none=True)}"
+    Steps differ in the number of their messages; `also` is what they differ in where the provider keeps the messages.
+    """
+
+    def __init__(self, answer: LlmResponse, request: ModelRequest, also: str = "") -> None:
+        self._seed = f"{len(request.messages)}:{also}{answer.model_dump_json(exclude_none=True)}"
 
     def __call__(self, prefix: str, purpose: str = "id", length: int = 29) -> str:
         """`prefix` and `length` hexadecimal digits (at most 64), always the same for a `purpose`."""

@@ -9,7 +9,9 @@ that is new since the model's last answer is accounted for when one of these hol
 2. Its text carries a result that was served: see `is_served`. Also an older one (the agent keeps results), and one
    of another tool: the agent's function may have asked an HTTP API whose recording goes by another name.
 3. The session saw more calls of that tool than there are other messages for it: the agent changed the arguments.
-4. No tool can have run, and the framework answered by itself: the model wrote no JSON object as arguments, named a
+4. The provider keeps the messages in which the call stands (`previous_response_id`), so that its tool is not known, and
+   the session saw a call that accounts for no other message. Which calls it was told of earlier is not known either.
+5. No tool can have run, and the framework answered by itself: the model wrote no JSON object as arguments, named a
    tool that the request does not offer, or wrote arguments that the tool's own JSON Schema refuses.
 
 Everything else is foreign. A result that the agent makes up for a tool which it does not call is foreign too: nothing
@@ -92,6 +94,8 @@ def foreign_tool_results(request: ModelRequest, served: Sequence[ServedCall]) ->
         _unaccounted(_older_messages(request), free, _by_arguments, _by_name)
     left = [message for message in left if not any(_by_content(message, call) for call in served)]
     left = _unaccounted(left, free, _by_name)
+    if request.continues:
+        left = _unaccounted(left, free, _call_is_not_told)
     return [_foreign(message) for message in left if not _cannot_have_run(message, request)]
 
 
@@ -141,6 +145,10 @@ def _by_content(message: Mapping[str, Any], served: ServedCall) -> bool:
 
 def _by_name(message: Mapping[str, Any], served: ServedCall) -> bool:
     return bool(served.tool == message["name"])
+
+
+def _call_is_not_told(message: Mapping[str, Any], served: ServedCall) -> bool:
+    return message["call"] is None
 
 
 def _cannot_have_run(message: Mapping[str, Any], request: ModelRequest) -> bool:
