@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pytest_agent_replay.llm.digest import differing_parts, digests
 from pytest_agent_replay.llm.recognise import recognise
 from tests.llm.sdk import http_request, model_request
 
@@ -161,9 +162,9 @@ GEMINI = {
             {"text": "Looking."},
             {"functionCall": {"id": "t1", "name": "weather", "args": {"city": "Oslo"}}},
         ]},
-        {"role": "user", "parts": [{"functionResponse": {"id": "t1", "name": "weather", "response": {"r": "sunny"}}}]},
+        {"role": "user", "parts": [{"functionResponse": {"id": "t1", "name": "weather", "response": {"result": "sunny"}}}]},
     ],
-    "tools": [{"functionDeclarations": [{"name": "weather", "description": "Now.", "parameters": {"type": "object"}}]}],
+    "tools": [{"functionDeclarations": [{"name": "weather", "description": "Now.", "parameters": {"type": "OBJECT"}}]}],
 }  # fmt: skip
 BEDROCK = {
     "system": [{"text": "Be brief."}],
@@ -180,7 +181,8 @@ BEDROCK = {
     }}]},
 }  # fmt: skip
 
-RENDERED = {"anthropic.messages", "openai.responses"}
+TOOL = {"name": "weather", "description": "Now.", "parameters": {"type": "object"}}
+RENDERED = {"anthropic.messages", "openai.responses", "gemini"}
 
 
 @pytest.mark.parametrize(
@@ -216,3 +218,26 @@ def test_the_other_wire_formats_are_read(url: str, body: Any, name: str, model: 
     assert found.messages[2]["tool_calls"] == [{"id": "t1", "name": "weather", "args": {"city": "Oslo"}}]
     assert found.messages[3]["tool_call_id"] == "t1"
     assert found.tools == [{"name": "weather", "description": "Now.", "parameters": {"type": "object"}}]
+
+
+def test_a_conversation_has_the_same_digests_in_every_format() -> None:
+    """A recording serves an agent that moved to another provider: what was asked is the same."""
+    call = {"id": "t1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Oslo"}'}}
+    chat = model_request(
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Weather?"},
+        {"role": "assistant", "content": "Looking.", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "t1", "content": "sunny"},
+        tools=[{"type": "function", "function": TOOL}],
+        model=None,
+    )
+    expected = digests(chat)
+    for body, path in (
+        (ANTHROPIC, "/v1/messages"),
+        (RESPONSES, "/v1/responses"),
+        (GEMINI, "/v1beta/models/m:generateContent"),
+        (BEDROCK, "/model/m/converse"),
+    ):
+        found = recognise(http_request(body, f"https://any.example{path}"))
+        assert found is not None
+        assert differing_parts(digests(found), expected) == ["model"]

@@ -216,7 +216,7 @@ def error_body(answer: LlmResponse) -> dict[str, Any]:
 
 def _headers(answer: LlmResponse, request: ModelRequest, content_type: str) -> list[tuple[str, str]]:
     made_up = IdMaker(answer, request)("req_", "request", 24)
-    return reply_headers(answer, content_type, "request-id", made_up)
+    return reply_headers(answer, content_type, ("request-id", made_up))
 
 
 # -- live answers

@@ -47,14 +47,16 @@ _STATUS_OF_ERROR = {
 def error_status(answer: LlmResponse) -> int:
     """The HTTP status that the answer is given out with; 0 is a failure below HTTP.
 
-    An error that came in the middle of an answer (status 200) and one without a status go by the error's type, else
-    they are a 500.
+    An error that came in the middle of an answer (status 200) and one without a status go by the error's type or its
+    `code`, else they are a 500.
     """
     if answer.error is None:
         return 200 if answer.status is None else answer.status
     if answer.status is not None and not 200 <= answer.status < 400:
         return answer.status
-    return _STATUS_OF_ERROR.get(_class_name(error_spec(answer)), 500)
+    spec = error_spec(answer)
+    code = spec.attributes.get("code") if spec is not None else None
+    return _STATUS_OF_ERROR.get(_class_name(spec), code if isinstance(code, int) and 400 <= code < 600 else 500)
 
 
 def error_message(answer: LlmResponse) -> str:

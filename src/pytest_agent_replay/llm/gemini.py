@@ -8,19 +8,22 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from pytest_agent_replay.llm.neutral import ModelRequest, RecognisedOnly
+from pytest_agent_replay.formats.replay import LlmResponse
+from pytest_agent_replay.llm.gemini_answers import read_content, rendered
+from pytest_agent_replay.llm.neutral import ModelRequest
 from pytest_agent_replay.llm.reading import clean, dicts, json_object, path_of, tool_call
-from pytest_agent_replay.player.http import HttpRequest
+from pytest_agent_replay.player.http import HttpReply, HttpRequest
 
 __all__ = ["Gemini"]
 
 _PATH = re.compile(r"/([^/]+):(generateContent|streamGenerateContent)$")
 
 
-class Gemini(RecognisedOnly):
-    """Requests are read; recorded answers are not given out in this format."""
+class Gemini:
+    """`generateContent`, whole and streamed; see `gemini_answers` for what is sent."""
 
     name = "gemini"
+    can_render = True
     converses = True
 
     def recognise(self, request: HttpRequest) -> ModelRequest | None:
@@ -42,6 +45,14 @@ class Gemini(RecognisedOnly):
             http=request,
         )
 
+    def render(self, answer: LlmResponse, request: ModelRequest) -> HttpReply:
+        """A recorded answer as this API sends it."""
+        return rendered(answer, request)
+
+    def read(self, status: int, body: bytes, request: ModelRequest) -> LlmResponse | None:
+        """A live answer, put together again when it was streamed."""
+        return read_content(status, body, request)
+
 
 def _either(mapping: dict[str, Any], camel: str, snake: str) -> Any:
     return mapping.get(camel, mapping.get(snake))
@@ -57,10 +68,21 @@ def _tools(body: dict[str, Any]) -> list[dict[str, Any]]:
         {"name": str(function.get("name") or "")}
         | clean(
             description=function.get("description"),
-            parameters=function.get("parameters", function.get("parametersJsonSchema")),
+            parameters=_json_schema(function.get("parameters"))
+            or _either(function, "parametersJsonSchema", "parameters_json_schema"),
         )
         for function in declared
     ]
+
+
+def _json_schema(schema: Any) -> Any:
+    """Google's schema as JSON Schema: the same but for the types, which it writes in capitals."""
+    if isinstance(schema, list):
+        return [_json_schema(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    lowered = {key: _json_schema(value) for key, value in schema.items()}
+    return lowered | ({"type": schema["type"].lower()} if isinstance(schema.get("type"), str) else {})
 
 
 def _messages(body: dict[str, Any]) -> list[dict[str, Any]]:
@@ -89,7 +111,7 @@ def _neutral(content: dict[str, Any]) -> list[dict[str, Any]]:
             calls.append(tool_call(call.get("id"), call.get("name"), call.get("args")))
         elif isinstance(result, dict):
             results.append(
-                {"role": "tool", "content": result.get("response"), "name": result.get("name")}
+                {"role": "tool", "content": _result(result.get("response")), "name": result.get("name")}
                 | clean(tool_call_id=result.get("id"))
             )
         elif not part.get("thought"):
@@ -98,3 +120,9 @@ def _neutral(content: dict[str, Any]) -> list[dict[str, Any]]:
         role = "assistant" if content.get("role") == "model" else "user"
         results.append({"role": role, "content": parts} | ({"tool_calls": calls} if calls else {}))
     return results
+
+
+def _result(response: Any) -> Any:
+    """What the tool gave: the API wants an object, so that anything else is put under `output` or `result`."""
+    wrapped = isinstance(response, dict) and len(response) == 1 and (response.keys() & {"output", "result"})
+    return next(iter(response.values())) if wrapped else response

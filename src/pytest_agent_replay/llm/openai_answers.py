@@ -177,4 +177,4 @@ def error_body(answer: LlmResponse) -> dict[str, Any]:
 
 def openai_headers(answer: LlmResponse, made_id: str, content_type: str) -> list[tuple[str, str]]:
     """The headers of a reply, with the request's id."""
-    return reply_headers(answer, content_type, "x-request-id", f"req_{made_id[-29:]}")
+    return reply_headers(answer, content_type, ("x-request-id", f"req_{made_id[-29:]}"))

@@ -51,14 +51,19 @@ def pieces(text: str | None) -> list[str]:
     return [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)] if text else []
 
 
-def reply_headers(answer: LlmResponse, content_type: str, id_name: str, id_value: str) -> list[tuple[str, str]]:
-    """The recorded headers, without those that belong to other bytes, and the request's id where none was recorded."""
+def reply_headers(
+    answer: LlmResponse, content_type: str, request_id: tuple[str, str] | None = None
+) -> list[tuple[str, str]]:
+    """The recorded headers, without those that belong to other bytes.
+
+    `request_id` is the header (name in lower case, value) that the API always sends, added where none was recorded.
+    """
     headers = [("content-type", content_type)]
     for name, value in (answer.headers or {}).items():
         if name.lower() not in _MADE_ANEW:
             headers.extend((name, item) for item in ([value] if isinstance(value, str) else value))
-    if not any(name.lower() == id_name for name, _ in headers):
-        headers.append((id_name, id_value))
+    if request_id is not None and not any(name.lower() == request_id[0] for name, _ in headers):
+        headers.append(request_id)
     return headers
 
 
