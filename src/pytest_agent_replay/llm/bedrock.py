@@ -6,24 +6,29 @@ Format: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Conv
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
+from pytest_agent_replay.formats.replay import LlmResponse
 from pytest_agent_replay.llm.anthropic_messages import anthropic_messages, anthropic_tools
-from pytest_agent_replay.llm.neutral import ModelRequest, RecognisedOnly
+from pytest_agent_replay.llm.bedrock_answers import read_conversation, rendered
+from pytest_agent_replay.llm.bedrock_invocations import invoked, read_invoked
+from pytest_agent_replay.llm.neutral import ModelRequest, RecognisedOnly, WireFormat
 from pytest_agent_replay.llm.reading import clean, dicts, json_object, path_of, tool_call
-from pytest_agent_replay.player.http import HttpRequest
+from pytest_agent_replay.player.http import HttpReply, HttpRequest
 
-__all__ = ["BedrockConverse", "BedrockInvoke"]
+__all__ = ["BedrockAnthropic", "BedrockConverse", "BedrockInvoke"]
 
 _CONVERSE = re.compile(r"/model/([^/]+)/(converse|converse-stream)$")
 _INVOKE = re.compile(r"/model/([^/]+)/(invoke|invoke-with-response-stream)$")
 
 
-class BedrockConverse(RecognisedOnly):
-    """Requests are read; recorded answers are not given out in this format."""
+class BedrockConverse:
+    """`converse` and `converse-stream`; see `bedrock_answers` for what is sent."""
 
     name = "bedrock.converse"
+    can_render = True
     converses = True
 
     def recognise(self, request: HttpRequest) -> ModelRequest | None:
@@ -42,29 +47,63 @@ class BedrockConverse(RecognisedOnly):
             http=request,
         )
 
+    def render(self, answer: LlmResponse, request: ModelRequest) -> HttpReply:
+        """A recorded answer as this API sends it."""
+        return rendered(answer, request)
+
+    def read(self, status: int, body: bytes, request: ModelRequest) -> LlmResponse | None:
+        """A live answer, put together again when it was streamed."""
+        return read_conversation(status, body, request)
+
 
 class BedrockInvoke(RecognisedOnly):
-    """A model's own format through Bedrock; Anthropic's is read, of others only the model is known."""
+    """A model's own format through Bedrock. Only the model is known: recorded answers are not given out in it."""
 
     name = "bedrock.invoke"
     converses = True
 
     def recognise(self, request: HttpRequest) -> ModelRequest | None:
         """A POST to `/model/ID/invoke` or `/model/ID/invoke-with-response-stream`."""
-        found = _INVOKE.search(path_of(request)) if request.method == "POST" else None
-        body = json_object(request.body) if found is not None else None
-        if found is None or body is None:
+        return _invocation(self, request)
+
+
+class BedrockAnthropic:
+    """Anthropic's messages through Bedrock: as their API has them, but in Bedrock's event streams and errors."""
+
+    name = "bedrock.anthropic"
+    can_render = True
+    converses = True
+
+    def recognise(self, request: HttpRequest) -> ModelRequest | None:
+        """An invocation with `anthropic_version`."""
+        found = _invocation(self, request)
+        if found is None or "anthropic_version" not in found.raw:
             return None
-        anthropic = "anthropic_version" in body
-        return ModelRequest(
-            wire=self,
-            model=unquote(found.group(1)),
-            messages=anthropic_messages(body) if anthropic else [],
-            tools=anthropic_tools(body) if anthropic else [],
-            stream=found.group(2) == "invoke-with-response-stream",
-            raw=body,
-            http=request,
-        )
+        return replace(found, messages=anthropic_messages(found.raw), tools=anthropic_tools(found.raw))
+
+    def render(self, answer: LlmResponse, request: ModelRequest) -> HttpReply:
+        """A recorded answer as this API sends it."""
+        return invoked(answer, request)
+
+    def read(self, status: int, body: bytes, request: ModelRequest) -> LlmResponse | None:
+        """A live answer, put together again when it was streamed."""
+        return read_invoked(status, body, request)
+
+
+def _invocation(wire: WireFormat, request: HttpRequest) -> ModelRequest | None:
+    found = _INVOKE.search(path_of(request)) if request.method == "POST" else None
+    body = json_object(request.body) if found is not None else None
+    if found is None or body is None:
+        return None
+    return ModelRequest(
+        wire=wire,
+        model=unquote(found.group(1)),
+        messages=[],
+        tools=[],
+        stream=found.group(2) == "invoke-with-response-stream",
+        raw=body,
+        http=request,
+    )
 
 
 def _tools(body: dict[str, Any]) -> list[dict[str, Any]]:
@@ -107,4 +146,11 @@ def _neutral(message: dict[str, Any]) -> list[dict[str, Any]]:
 def _parts(blocks: Any) -> list[Any]:
     """Text blocks are read as text parts; tool calls and results are read elsewhere, reasoning is not content."""
     left_out = {"toolUse", "toolResult", "reasoningContent", "cachePoint"}
-    return [block for block in dicts(blocks) if not left_out & block.keys()]
+    parts: list[Any] = []
+    for block in dicts(blocks):
+        cited = block.get("citationsContent")
+        if isinstance(cited, dict):
+            parts.extend(dicts(cited.get("content")))
+        elif not left_out & block.keys():
+            parts.append(block)
+    return parts

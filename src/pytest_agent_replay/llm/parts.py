@@ -96,7 +96,12 @@ def _part(item: str | dict[str, Any], calls: Sequence[RecordedToolCall]) -> Part
 
 
 def answer_of(parts: Sequence[Part], **fields: Any) -> LlmResponse:
-    """The answer of which these are the parts; `fields` are its other fields (model, usage, finish_reason, …)."""
+    """The answer of which these are the parts; `fields` are its other fields (model, usage, finish_reason, …).
+
+    Raises `TypeError` when a text is none: the parts were read from something else than a model's answer.
+    """
+    if not all(isinstance(part.text, str) for part in parts):
+        raise TypeError("the text of a part is no text")
     calls = [part.call for part in parts if part.call is not None]
     return LlmResponse(
         content=_neutral_content(parts),

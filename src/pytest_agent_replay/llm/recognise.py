@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_agent_replay.llm.anthropic_messages import AnthropicMessages
-from pytest_agent_replay.llm.bedrock import BedrockConverse, BedrockInvoke
+from pytest_agent_replay.llm.bedrock import BedrockAnthropic, BedrockConverse, BedrockInvoke
 from pytest_agent_replay.llm.gemini import Gemini
 from pytest_agent_replay.llm.neutral import ModelRequest, WireFormat
 from pytest_agent_replay.llm.openai_chat import OpenAIChat
@@ -19,6 +19,7 @@ WIRE_FORMATS: tuple[WireFormat, ...] = (
     AnthropicMessages(),
     Gemini(),
     BedrockConverse(),
+    BedrockAnthropic(),
     BedrockInvoke(),
     OtherModelApi(),
 )
