@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from pytest_agent_replay.contracts.claims import find_claim
-from tests.contracts.session import Run, judge, judge_recording, make_replay
+from pytest_agent_replay.errors import FormatError
+from tests.contracts.session import Run, bind, judge, judge_recording, make_replay
 
 
 def lookup_twice() -> Run:
@@ -65,6 +66,25 @@ def test_checks_of_calls(invariant: dict[str, Any], holds: bool) -> None:
     result = judge(invariant, lookup_twice())
     assert result.outcome == ("passed" if holds else "failed"), result.message
     assert not result.message[0].islower()
+
+
+@pytest.mark.parametrize(
+    ("invariant", "field", "said"),
+    [
+        ({"type": "tool_not_called", "tool": "refund", "max": 0}, "max", "`tool_not_called` takes no `max`"),
+        ({"type": "tool_not_called", "tool": "refund", "max": 3}, "max", "`min: 0` and `max: 3`"),
+        ({"type": "tool_not_called", "tool": "refund", "min": 0}, "min", "at least 1"),
+        ({"type": "tool_called", "tool": "refund", "max": 0}, "max", "`type: tool_not_called`"),
+        ({"type": "tool_called", "tool": "refund", "min": 3, "max": 1}, "max", "at least 3 and at most 1"),
+        ({"type": "tool_called", "tool": "refund", "min": 0}, "min", "cannot fail"),
+    ],
+)
+def test_bounds_that_cannot_hold_or_cannot_fail_are_refused(invariant: dict[str, Any], field: str, said: str) -> None:
+    """When the contract is loaded, with what to write instead."""
+    with pytest.raises(FormatError) as caught:
+        bind(invariant)
+    assert f"{field}: " in str(caught.value)
+    assert said in str(caught.value)
 
 
 def test_the_nearest_call_and_its_differences_are_evidence() -> None:

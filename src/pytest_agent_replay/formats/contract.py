@@ -5,14 +5,15 @@ Read as they are: flakestorm's contracts, with their `chaos_matrix`, `probes` an
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from pytest_agent_replay.formats.mistakes import Mistakes
 from pytest_agent_replay.formats.replay import FileModel
 from pytest_agent_replay.formats.validation import did_you_mean
 
-__all__ = ["CONDITIONS", "Contract", "Invariant", "Severity", "Threshold", "TurnChoice", "When"]
+__all__ = ["CONDITIONS", "Contract", "Invariant", "Severity", "Threshold", "TurnChoice", "When", "refuse"]
 
 Severity = Literal["critical", "high", "medium", "low"]
 Threshold = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -20,6 +21,14 @@ Threshold = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 CONDITIONS = ("always", "tool_faults_active", "llm_faults_active", "any_chaos_active", "no_chaos")
 _KEYED_CONDITIONS = ("tool_failed", "tool_called", "tag")
 _TURN_WORDS = ("last", "all", "any")
+
+
+def refuse(message: str, *loc: str | int) -> NoReturn:
+    """Says in a validator what is wrong with parameters that are right one by one; `loc` is the one to change."""
+    mistakes = Mistakes()
+    mistakes.add(message, *loc)
+    mistakes.raise_any()
+    raise AssertionError(message)
 
 
 def _check_when(value: Any) -> Any:

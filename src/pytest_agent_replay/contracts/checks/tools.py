@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from pytest_agent_replay.contracts.assignment import pair
 from pytest_agent_replay.contracts.case import CannotEvaluate, Case, name_matches
@@ -14,7 +14,7 @@ from pytest_agent_replay.contracts.claims import find_claim
 from pytest_agent_replay.contracts.patterns import Regex, excerpt
 from pytest_agent_replay.contracts.registry import BindContext, Check, Finding, check
 from pytest_agent_replay.contracts.schemas import SchemaReference, Validator, load_validator
-from pytest_agent_replay.formats.contract import Invariant
+from pytest_agent_replay.formats.contract import Invariant, refuse
 from pytest_agent_replay.formats.replay import FileModel, Json
 from pytest_agent_replay.player.values import canonical, covers, short
 from pytest_agent_replay.trace.model import ToolCallView
@@ -34,6 +34,32 @@ class CallCount(Invariant):
     args: dict[str, Json] | None = None
     min: Count = 1
     max: Count | None = None
+
+    @model_validator(mode="after")
+    def _bounds_can_hold_and_fail(self) -> CallCount:
+        if self.max is None and self.min == 0:
+            refuse("without `max`, any number of calls is at least 0, so this invariant cannot fail", "min")
+        if self.max == 0 and not self.given("min"):
+            refuse("no number of calls is at least 1 (the default `min`) and at most 0; "
+                   "write `type: tool_not_called`, or `min: 0` too", "max")  # fmt: skip
+        if self.max is not None and self.min > self.max:
+            refuse(f"no number of calls is at least {self.min} and at most {self.max}", "max")
+        return self
+
+
+def _refuse_max(value: Any) -> None:
+    if value is not None:
+        refuse(f"`tool_not_called` takes no `max`; for at most {value} calls, "
+               f"write `type: tool_called` with `min: 0` and `max: {value}`")  # fmt: skip
+
+
+class NotCalled(Invariant):
+    """Fewer than `min` (default 1: none) calls of `tool` (a name or a glob) whose arguments have at least `args`."""
+
+    tool: Name
+    args: dict[str, Json] | None = None
+    min: Annotated[int, Field(ge=1)] = 1
+    max: Annotated[None, BeforeValidator(_refuse_max)] = None
 
 
 class ArgsFitSchema(Invariant):
@@ -117,7 +143,7 @@ def _wanted(tool: str, args: dict[str, Any] | None) -> str:
     return f"the tool {tool}" if args is None else f"the tool {tool} with {short(args, 120)}"
 
 
-def _count(params: CallCount, case: Case) -> tuple[bool, str, dict[str, Any]]:
+def _count(params: CallCount | NotCalled, case: Case) -> tuple[bool, str, dict[str, Any]]:
     """Whether the number of calls is within bounds, in words, with the nearest other calls."""
     calls = case.calls_of(params.tool, params.args)
     within = params.min <= len(calls) and (params.max is None or len(calls) <= params.max)
@@ -157,9 +183,9 @@ def tool_called(params: CallCount, case: Case) -> Finding:
     return Finding(False, case.sentence(f"{text}, but must be {_bounds(params.min, params.max)} times."), evidence)
 
 
-@check("tool_not_called", CallCount, over="session")
-def tool_not_called(params: CallCount, case: Case) -> Finding:
-    """The opposite of `tool_called`."""
+@check("tool_not_called", NotCalled, over="session")
+def tool_not_called(params: NotCalled, case: Case) -> Finding:
+    """Fewer calls than `min`."""
     within, text, evidence = _count(params, case)
     if not within:
         return Finding(True, case.sentence(f"{text}."), evidence)
