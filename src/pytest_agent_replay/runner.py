@@ -299,7 +299,9 @@ class _Run:
         result.invariants = self.verdict.invariants
         result.score = self.verdict.score
         result.notes += _mistyped(case.contract, self.session)
-        result.reproduces, result.recorded_invariants = reproduces(case.contract, self.replay, case.services, tags=tags)
+        result.reproduces, result.recorded_invariants = reproduces(
+            case.contract, self.replay, case.services, tags=tags, fail_on=case.settings.fail_on
+        )
 
     def _conclude(self, result: ReplayResult) -> None:
         reasons = list(self._failures(result))

@@ -128,6 +128,24 @@ def test_a_text_check_looks_at_the_turn_it_names(turn: object, outcome: str) -> 
     assert result.outcome == outcome
 
 
+@pytest.mark.parametrize("turn", ["any", "all", [1, 2]])
+@pytest.mark.parametrize(("said", "holds"), [(("x", "y"), False), (("y", "x"), False), (("x", "x"), False),
+                                             (("y", "y"), True)])  # fmt: skip
+def test_negated_it_must_hold_in_none_of_the_turns(turn: object, said: tuple[str, str], holds: bool) -> None:
+    """Whatever the word for the turns, so that no turn may say what must not be said."""
+    run = Run().start(1).answer(said[0], 1).start(2).answer(said[1], 2).start(3).answer(None, 3)
+    result = judge({**HAS_X, "turn": turn, "negate": True}, run, THREE)
+    assert result.outcome == ("passed" if holds else "failed"), result.message
+
+
+def test_a_turn_without_an_answer_fails_what_no_turn_may_say() -> None:
+    """Nothing is known of what it would have said."""
+    run = Run().start(1).answer("y", 1).start(2).crash(2)
+    assert judge({**HAS_X, "turn": "any", "negate": True}, run, THREE).outcome == "failed"
+    recorded = make_replay(turns=[{"input": "a", "output": "y"}, {"input": "b"}])
+    assert judge_recording({**HAS_X, "turn": "any", "negate": True}, recorded)[0] == "unknown"
+
+
 def test_a_check_that_raises_is_an_error_that_counts_as_failed() -> None:
     """No swallowed exception, and no pass."""
 
@@ -156,6 +174,35 @@ def test_a_contract_that_holds_on_the_recording_does_not() -> None:
     assert judge_recording(HAS_X, make_replay(output="x"))[0] == "no"
 
 
+@pytest.mark.parametrize(
+    ("invariants", "fail_on", "reproduces_it"),
+    [
+        ([("no", "low")], "low", "yes"),
+        ([("no", "low")], "medium", "no"),
+        ([("no", "low"), ("x", "high")], "medium", "no"),
+        ([("no", "low"), ("no", "high")], "medium", "yes"),
+        ([("no", "critical")], "critical", "yes"),
+    ],
+)
+def test_only_what_would_have_failed_the_incident_reproduces_it(
+    invariants: list[tuple[str, str]], fail_on: Severity, reproduces_it: str
+) -> None:
+    """An invariant below `fail_on` fails no replay, so it would not have caught the incident either."""
+    contract = bind(*({"type": "contains", "value": v, "severity": s} for v, s in invariants))
+    replay = make_replay(output="x")
+    outcome, results = reproduces(contract, replay, Services(), fail_on=fail_on)
+    assert outcome == reproduces_it
+    assert results[0].outcome == "failed" or invariants[0][0] == "x"
+
+
+@pytest.mark.parametrize(("fail_on", "reproduces_it"), [("low", "unknown"), ("high", "no")])
+def test_what_is_unknown_counts_from_the_threshold_on(fail_on: Severity, reproduces_it: str) -> None:
+    """What would fail nothing needs not be known."""
+    contract = bind({**HAS_X, "severity": "low"}, {"type": "tool_called", "tool": "t", "severity": "critical"})
+    replay = make_replay(tool_responses=[{"tool": "t"}])
+    assert reproduces(contract, replay, Services(), fail_on=fail_on)[0] == reproduces_it
+
+
 def test_what_was_not_recorded_makes_it_unknown() -> None:
     """Without `output`, text checks cannot be evaluated; without anything, neither can those of calls."""
     outcome, result = judge_recording(HAS_X, make_replay(tool_responses=[{"tool": "t"}]))
@@ -182,6 +229,25 @@ def test_recordings_by_hand_are_not_what_production_did() -> None:
     """`origin: added` answers calls, but production never made them."""
     replay = make_replay(output="x", tool_responses=[{"tool": "check", "origin": "added"}])
     assert judge_recording({"type": "tool_called", "tool": "check"}, replay)[0] == "yes"
+
+
+def test_a_recording_of_several_times_is_so_many_calls() -> None:
+    """`times: 2` stands for two recordings that are alike."""
+    replay = make_replay(output="x", tool_responses=[{"tool": "refund", "args": {"o": 1}, "times": 2}])
+    assert judge_recording({"type": "tool_called", "tool": "refund", "max": 1}, replay)[0] == "yes"
+    assert judge_recording({"type": "tool_called", "tool": "refund", "min": 3}, replay)[0] == "yes"
+    assert judge_recording({"type": "tool_called", "tool": "refund", "min": 2}, replay)[0] == "no"
+    assert judge_recording({"type": "no_repeated_calls"}, replay)[0] == "yes"
+    assert judge_recording({"type": "trajectory", "tools": "recorded"}, replay)[0] == "no"
+    model = make_replay(output="x", llm_responses=[{"content": "a", "times": 3}])
+    assert judge_recording({"type": "max_llm_calls", "max": 2}, model)[0] == "yes"
+    assert judge_recording({"type": "max_llm_calls", "max": 3}, model)[0] == "no"
+
+
+def test_a_recording_that_may_be_served_without_end_is_no_endless_trace() -> None:
+    """A million times is more than anybody counts."""
+    replay = make_replay(output="x", tool_responses=[{"tool": "t", "times": 10**12}])
+    assert judge_recording({"type": "tool_called", "tool": "t", "max": 9}, replay)[0] == "yes"
 
 
 def test_recordings_for_every_turn_do_not_say_when_they_were_called() -> None:

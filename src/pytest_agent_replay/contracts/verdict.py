@@ -65,22 +65,28 @@ def failing(results: Iterable[InvariantResult], fail_on: Severity = "low") -> li
 
 
 def reproduces(
-    contract: BoundContract, replay: ReplayFile, services: Services, *, tags: Iterable[str] = ()
+    contract: BoundContract,
+    replay: ReplayFile,
+    services: Services,
+    *,
+    tags: Iterable[str] = (),
+    fail_on: Severity = "low",
 ) -> tuple[Reproduces, list[InvariantResult]]:
-    """Judges what production did, as far as the file knows it.
+    """Judges what production did, as far as the file knows it: would this contract, at this level, have failed it?
 
-    `yes`: an invariant fails there. `no`: everything that applies was evaluated and holds. `unknown`: none
-    fails, and some
-    could not be evaluated (or none applied). Invariants that could not be evaluated are `skipped` with the reason.
+    `yes`: an invariant at or above `fail_on` fails there. `unknown`: none does, and one of these could not be
+    evaluated, or no invariant applied. `no`: all others. Invariants that could not be evaluated are `skipped` with
+    the reason.
     """
     session = SessionView(recorded_trace(replay), replay, services, tags=tags, recorded=True)
     results = [_result(invariant, session) for invariant in contract.invariants]
-    unknown = [result for result in results if result.outcome == "error"]
-    for result in unknown:
-        result.outcome = "skipped"
-    if any(result.outcome == "failed" for result in results):
-        return "yes", results
-    return ("no" if not unknown and any(r.outcome == "passed" for r in results) else "unknown"), results
+    counted = failing(results, fail_on)
+    is_red = any(result.outcome == "failed" for result in counted)
+    is_green = not counted and any(result.outcome != "skipped" for result in results)
+    for result in results:
+        if result.outcome == "error":
+            result.outcome = "skipped"
+    return "yes" if is_red else "no" if is_green else "unknown", results
 
 
 def _result(invariant: BoundInvariant, session: SessionView) -> InvariantResult:
@@ -132,8 +138,11 @@ def _applies(when: object, session: SessionView) -> bool:
 
 
 def _quantified(invariant: BoundInvariant, session: SessionView) -> Finding:
-    """The finding over the turns that the invariant is about: it must hold in each, or (`turn: any`) in one."""
-    wants_any = invariant.params.turn == "any"
+    """The finding over the turns that the invariant is about: it must hold in each, or (`turn: any`) in one.
+
+    Negated, it must hold in none, with `any` too: that one turn says `sorry` is not denied by another that does not.
+    """
+    wants_any = invariant.params.turn == "any" and not invariant.params.negate
     held: Finding | None = None
     failed: Finding | None = None
     unknown: CannotEvaluate | None = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
 
 from pytest_agent_replay.formats.replay import (
     ErrorSpec,
@@ -14,14 +15,19 @@ from pytest_agent_replay.formats.replay import (
 )
 from pytest_agent_replay.trace.model import Event, Trace
 
-__all__ = ["error_payload", "recorded_trace"]
+__all__ = ["error_payload", "recorded_trace", "repeated"]
+
+_MOST_TIMES = 1000
+
+Response = TypeVar("Response", ToolResponse, LlmResponse)
 
 
 def recorded_trace(replay: ReplayFile) -> Trace:
     """What production did, as far as the file knows. Recordings written by hand (`origin: added`) are left out.
 
     The order of model and tool calls within a turn is not in the file: each model answer is followed by the
-    recordings of the calls that it asked for, and what is left comes last.
+    recordings of the calls that it asked for, and what is left comes last. A recording with `times: n` counts as
+    n calls, as if it stood there n times; beyond 1000 there are 1000.
     """
     builder = _Builder()
     for number, turn in enumerate(replay.turn_list, 1):
@@ -31,6 +37,13 @@ def recorded_trace(replay: ReplayFile) -> Trace:
         metadata={"source": "recording", "agent": None, "parent": None},
         events=builder.events,
     )
+
+
+def repeated(responses: Iterable[Response]) -> Iterator[tuple[int, Response]]:
+    """Each recording with its index, as often as its `times` says that it was called (at most 1000 times)."""
+    for index, response in enumerate(responses):
+        for _ in range(min(response.times or 1, _MOST_TIMES)):
+            yield index, response
 
 
 def error_payload(spec: ErrorSpec) -> dict[str, Any]:
@@ -48,8 +61,8 @@ class _Builder:
         if turn.is_played:
             context = turn.context if turn.context is not None else (replay.context if number == 1 else None)
             self._add("run_started", number, {"input": turn.input, "context": context})
-        left = [(RecordingRef(number, i), r) for i, r in enumerate(turn.tool_responses) if r.origin == "production"]
-        for index, answer in enumerate(turn.llm_responses or ()):
+        left = [(RecordingRef(number, i), r) for i, r in repeated(turn.tool_responses) if r.origin == "production"]
+        for index, answer in repeated(turn.llm_responses or ()):
             self._llm(number, index, answer)
             for asked in answer.tool_calls:
                 position = _position_of(asked.id, asked.name, left)

@@ -18,6 +18,7 @@ from pytest_agent_replay.formats.contract import Invariant, refuse
 from pytest_agent_replay.formats.replay import FileModel, Json
 from pytest_agent_replay.player.values import canonical, covers, short
 from pytest_agent_replay.trace.model import ToolCallView
+from pytest_agent_replay.trace.recorded import repeated
 
 __all__ = ["CHECKS"]
 
@@ -221,7 +222,7 @@ def _expected_calls(params: Trajectory, case: Case) -> list[ExpectedCall]:
         ExpectedCall.model_construct(tool=response.tool, args=response.args)
         for number, turn in enumerate(turns, 1)
         if case.whole or number in case.turns
-        for response in turn.tool_responses
+        for _, response in repeated(turn.tool_responses)
         if response.origin == "production"
     ]
 
