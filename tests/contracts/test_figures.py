@@ -92,6 +92,29 @@ def test_dates_times_durations_and_identifiers_are_read(text: str, reading: Read
 
 
 @pytest.mark.parametrize(
+    ("text", "figures"),
+    [
+        ("(14:05)", ["14:05"]),
+        ("(2:05 pm)", ["2:05 pm"]),
+        ("(2026-03-12)", ["2026-03-12"]),
+        ("(12 March)", ["12 March"]),
+        ("(12th of March, 14:05)", ["12th of March", "14:05"]),
+        ("(12.03.2026)", ["12.03.2026"]),
+        ("(6 AM - 8:30 AM)", ["6 AM", "8:30 AM"]),
+        ("(06:00 - 08:30)", ["06:00", "08:30"]),
+        ("-12 March", ["12 March"]),
+        ("(2h 30m)", ["2h 30m"]),
+        ("(555) 123-4567", ["(555) 123-4567"]),
+        ("(30)", ["30"]),
+        ("(-5)", ["-5"]),
+    ],
+)
+def test_figures_in_brackets_and_after_a_dash_are_read_whole(text: str, figures: list[str]) -> None:
+    """A bracket or a dash before a date, a time or a number is no part of it, except for the sign of a number."""
+    assert [figure.text for figure in read_figures(f"See {text} now")] == figures
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "Q3",

@@ -128,11 +128,11 @@ _TOKEN = re.compile(
     | (?P<code>(?<![a-z\d_])(?:(?<![a-z\d_][-.])(?=[a-z_.-]*\d)[a-z_][a-z\d_]*(?:[-.][a-z\d_]+)*
           |\d+[a-z_][a-z\d_]*(?:-[a-z\d]+)*))
     | (?P<slash>(?<![\w.])\d{{1,4}}/\d{{1,4}}(?![\w/]))
-    | (?P<number>(?P<open>\()?(?P<sign>(?<![\w)])[-−])?(?:(?P<currency>{_CURRENCY})[ ]?(?P<sign2>[-−])?)?
+    | (?P<number>(?P<sign>(?<![\w)])[-−])?(?:(?P<currency>{_CURRENCY})[ ]?(?P<sign2>[-−])?)?
           (?P<digits>{_GROUPED}|{_INDIAN}|{_PLAIN}|(?<!\d)\.\d+)
           (?:(?:\s?(?P<percent>{_PERCENT}))|(?P<scale>{_SCALE}))?
           (?:[\s-]?(?P<money>{_MONEY}))?
-          (?:[\s-]?(?P<unit>{_UNIT}))?(?P<close>\))?)
+          (?:[\s-]?(?P<unit>{_UNIT}))?)
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -198,8 +198,16 @@ def _tokens(text: str) -> Iterator[re.Match[str]]:
         match = _TOKEN.search(text, _first_start(text, position, digit.start()))
         if match is None:
             return
+        if match["sign"] and not match["currency"]:
+            match = _after_dash(match)
         yield match
         position = match.end()
+
+
+def _after_dash(match: re.Match[str]) -> re.Match[str]:
+    """The date or time that begins after what would be a minus sign before a number (`-12 March`), or the match."""
+    found = _TOKEN.match(match.string, match.start("digits"))
+    return found if found and found.lastgroup in ("daymonth", "numericdate", "time") else match
 
 
 def _first_start(text: str, position: int, digit: int) -> int:
@@ -393,7 +401,6 @@ def _bare(match: re.Match[str]) -> Options:
 def _number(match: re.Match[str]) -> Options:
     money = bool(match["currency"] or match["money"])
     percent = bool(match["percent"])
-    in_brackets = bool(match["open"] and match["close"])
     signed = bool(match["sign"] or match["sign2"])
     scale = (scale_of(match["scale"].strip(" \t\n-")) or 1.0) if match["scale"] else 1.0
     bare_letter = bool(match["scale"]) and len(match["scale"]) == 1
@@ -403,12 +410,16 @@ def _number(match: re.Match[str]) -> Options:
         for factor in {scale, 1.0 if bare_letter else scale}:
             sign = -factor if signed else factor
             options.append(tuple([Number(v * sign, u * factor, percent, money, signed) for v, u in reading]))
-        if in_brackets and money and not signed:
+        if money and not signed and _in_brackets(match):
             options.append(tuple(Number(-v * scale, u * scale, False, money, True) for v, u in reading))
         seconds = unit_seconds(match["unit"]) if match["unit"] else None
         if seconds and len(reading) == 1:
             options.append((Span(reading[0][0] * seconds, reading[0][1] * seconds),))
     return options
+
+
+def _in_brackets(match: re.Match[str]) -> bool:
+    return match.string.endswith("(", 0, match.start()) and match.string.startswith(")", match.end())
 
 
 def _digit_readings(text: str) -> list[tuple[tuple[float, float], ...]]:
