@@ -133,40 +133,52 @@ def plain(found: Any) -> Any:
 
 def created(url: str) -> Any:
     """`generate_content`."""
-    with sdk(url) as client:
-        return plain(client.models.generate_content(**ASK))
+    client = sdk(url)
+    return plain(client.models.generate_content(**ASK))
 
 
 def created_async(url: str) -> Any:
     """`generate_content` of the asynchronous client."""
 
+    async def ask(client: Any) -> Any:
+        return plain(await client.aio.models.generate_content(**ASK))
+
+    return with_async_client(url, ask)
+
+
+def with_async_client(url: str, ask: Any) -> Any:
+    """What `ask` gives with a client that is closed then, where the SDK can do that."""
+
     async def run() -> Any:
-        async with sdk(url).aio as client:
-            return plain(await client.models.generate_content(**ASK))
+        client = sdk(url)
+        try:
+            return await ask(client)
+        finally:
+            if hasattr(client.aio, "aclose"):
+                await client.aio.aclose()
 
     return asyncio.run(run())
 
 
 def created_on_vertex(url: str) -> Any:
     """`generate_content` through Vertex AI."""
-    with genai.Client(vertexai=True, api_key="none", http_options={"base_url": url, **QUICK}) as client:
-        return plain(client.models.generate_content(**ASK))
+    client = genai.Client(vertexai=True, api_key="none", http_options={"base_url": url, **QUICK})
+    return plain(client.models.generate_content(**ASK))
 
 
 def joined(url: str) -> Any:
     """`generate_content_stream`, with the pieces of each text put together."""
-    with sdk(url) as client:
-        return _joined([plain(chunk) for chunk in client.models.generate_content_stream(**ASK)])
+    client = sdk(url)
+    return _joined([plain(chunk) for chunk in client.models.generate_content_stream(**ASK)])
 
 
 def joined_async(url: str) -> Any:
     """`generate_content_stream` of the asynchronous client."""
 
-    async def run() -> Any:
-        async with sdk(url).aio as client:
-            return _joined([plain(chunk) async for chunk in await client.models.generate_content_stream(**ASK)])
+    async def ask(client: Any) -> Any:
+        return _joined([plain(chunk) async for chunk in await client.aio.models.generate_content_stream(**ASK)])
 
-    return asyncio.run(run())
+    return with_async_client(url, ask)
 
 
 def _joined(chunks: list[dict[str, Any]]) -> Any:
@@ -279,8 +291,10 @@ def test_functions_that_the_sdk_calls_itself() -> None:
         called.append(city)
         return "rain"
 
+    get_weather.__annotations__ = {"city": str, "return": str}  # older versions do not look for what a text stands for
     call = {"tool_calls": [{"name": "get_weather", "args": {"city": "Oslo"}}]}
-    with playing(call, {"content": "Rain."}), sdk(NOWHERE) as client:
+    with playing(call, {"content": "Rain."}):
+        client = sdk(NOWHERE)
         got = client.models.generate_content(model="gemini-x", contents="?", config={"tools": [get_weather]})
     assert (got.text, called) == ("Rain.", ["Oslo"])
 
@@ -316,7 +330,8 @@ def test_an_answer_of_another_provider_is_given_out() -> None:
 
 def test_several_candidates_are_the_recorded_one_again() -> None:
     """`candidate_count` candidates come."""
-    with playing({"content": "Hi"}), sdk(NOWHERE) as client:
+    with playing({"content": "Hi"}):
+        client = sdk(NOWHERE)
         got = client.models.generate_content(model="m", contents="?", config={"candidate_count": 2})
     assert [candidate.content.parts[0].text for candidate in got.candidates] == ["Hi", "Hi"]
 
@@ -375,8 +390,8 @@ def test_an_error_in_the_middle_of_a_stream() -> None:
     texts: list[str] = []
 
     def text_first(url: str) -> Any:
-        with sdk(url) as client:
-            texts.extend(found.text for found in client.models.generate_content_stream(**ASK))
+        client = sdk(url)
+        texts.extend(found.text for found in client.models.generate_content_stream(**ASK))
 
     real, replayed = both(failure(text_first), broken)
     assert replayed == real
@@ -391,7 +406,8 @@ def test_retries_of_the_sdk() -> None:
     """With `retry_options` the SDK asks again; its own waits are real, and here none."""
     options = {"attempts": 3, "initial_delay": 0.0, "max_delay": 0.0, "jitter": 0.0}
     answers: list[dict[str, Any]] = [{"status": 429, "error": "x"}, {"status": 503, "error": "x"}, {"content": "ok"}]
-    with playing(*answers) as session, sdk(NOWHERE, retry_options=options) as client:
+    with playing(*answers) as session:
+        client = sdk(NOWHERE, retry_options=options)
         got = client.models.generate_content(**ASK)
     assert got.text == "ok"
     assert [call.failed for call in session.trace.llm_calls] == [True, True, False]

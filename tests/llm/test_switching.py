@@ -1,0 +1,115 @@
+"""One recording serves an agent that moved to another provider: the request's digests find the same answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import openai
+import pytest
+
+from pytest_agent_replay.errors import StopReplay
+from pytest_agent_replay.llm.digest import digests
+from tests.llm.parity import NOWHERE, playing
+from tests.llm.sdk import model_request
+
+SYSTEM, QUESTION, RESULT = "Be brief.", "Weather in Oslo?", "3.5 degrees, rain"
+SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+TOOL = {"name": "get_weather", "description": "The weather now.", "parameters": SCHEMA}
+
+
+def keyed(answer: dict[str, Any], *messages: dict[str, Any]) -> dict[str, Any]:
+    """The answer to exactly this request, whichever model was asked."""
+    asked = model_request(*messages, tools=[{"type": "function", "function": TOOL}])
+    request = digests(asked).model_dump(exclude={"model"})
+    return {**answer, "request": request}
+
+
+def recording() -> list[dict[str, Any]]:
+    """Two steps as an OpenAI chat recorded them, in the wrong order: they are found by their requests."""
+    call = {"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city": "Oslo"}'}}
+    start = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": QUESTION}]
+    said = {"role": "assistant", "content": "Looking.", "tool_calls": [call]}
+    told = {"role": "tool", "tool_call_id": "call_1", "content": RESULT}
+    first = {"content": "Looking.", "tool_calls": [{"id": "call_1", "name": "get_weather", "args": {"city": "Oslo"}}]}
+    return [keyed({"content": "It rains."}, *start, said, told), keyed(first, *start)]
+
+
+def chat() -> str | None:
+    """An agent on chat completions."""
+    client = openai.OpenAI(api_key="none", base_url=NOWHERE)
+    messages: list[Any] = [{"role": "developer", "content": SYSTEM}, {"role": "user", "content": QUESTION}]
+    tools: list[Any] = [{"type": "function", "function": TOOL}]
+    said: Any = client.chat.completions.create(model="gpt-4o", messages=messages, tools=tools).choices[0].message
+    messages += [said, {"role": "tool", "tool_call_id": said.tool_calls[0].id, "content": RESULT}]
+    return client.chat.completions.create(model="gpt-4o", messages=messages, tools=tools).choices[0].message.content
+
+
+def responses() -> Any:
+    """An agent on OpenAI's responses, which sends the items back."""
+    client = openai.OpenAI(api_key="none", base_url=NOWHERE)
+    ask: Any = {"model": "gpt-5", "instructions": SYSTEM, "tools": [{"type": "function", **TOOL}]}
+    said: Any = client.responses.create(**ask, input=[{"role": "user", "content": QUESTION}])
+    told = {"type": "function_call_output", "call_id": said.output[-1].call_id, "output": RESULT}
+    items = [{"role": "user", "content": QUESTION}, *said.output, told]
+    return client.responses.create(**ask, input=items).output_text
+
+
+def messages() -> Any:
+    """An agent on Anthropic's messages, streamed."""
+    anthropic = pytest.importorskip("anthropic")
+    client = anthropic.Anthropic(api_key="none", base_url=NOWHERE)
+    tool = {"name": TOOL["name"], "description": TOOL["description"], "input_schema": SCHEMA}
+    ask: Any = {"model": "claude-x", "max_tokens": 100, "system": SYSTEM, "tools": [tool]}
+    asked: list[Any] = [{"role": "user", "content": QUESTION}]
+    with client.messages.stream(**ask, messages=asked) as stream:
+        said = stream.get_final_message()
+    result = {"type": "tool_result", "tool_use_id": said.content[-1].id, "content": [{"type": "text", "text": RESULT}]}
+    asked += [{"role": "assistant", "content": said.content}, {"role": "user", "content": [result]}]
+    with client.messages.stream(**ask, messages=asked) as stream:
+        return stream.get_final_text()
+
+
+def gemini() -> Any:
+    """An agent on a Gemini chat."""
+    genai = pytest.importorskip("google.genai")
+    client = genai.Client(api_key="none", http_options={"base_url": NOWHERE})
+    declared = {"name": TOOL["name"], "description": TOOL["description"], "parameters": SCHEMA}
+    config = {"system_instruction": SYSTEM, "tools": [{"function_declarations": [declared]}]}
+    talk = client.chats.create(model="gemini-x", config=config)
+    called = talk.send_message(QUESTION).function_calls[0]
+    return talk.send_message(
+        genai.types.Part.from_function_response(name=called.name, response={"result": RESULT})
+    ).text
+
+
+def converse() -> Any:
+    """An agent on Bedrock's converse."""
+    boto3 = pytest.importorskip("boto3")
+    keys = {"aws_access_key_id": "none", "aws_secret_access_key": "none", "region_name": "eu-west-1"}
+    client = boto3.client("bedrock-runtime", endpoint_url=NOWHERE, **keys)
+    spec = {"name": TOOL["name"], "description": TOOL["description"], "inputSchema": {"json": SCHEMA}}
+    ask: Any = {"modelId": "m", "system": [{"text": SYSTEM}], "toolConfig": {"tools": [{"toolSpec": spec}]}}
+    asked: list[Any] = [{"role": "user", "content": [{"text": QUESTION}]}]
+    said = client.converse(**ask, messages=asked)["output"]["message"]
+    called = said["content"][-1]["toolUse"]
+    result = {"toolResult": {"toolUseId": called["toolUseId"], "content": [{"text": RESULT}]}}
+    asked += [said, {"role": "user", "content": [result]}]
+    return client.converse(**ask, messages=asked)["output"]["message"]["content"][0]["text"]
+
+
+@pytest.mark.parametrize("agent", [chat, responses, messages, gemini, converse])
+def test_the_same_recording_serves_every_provider(agent: Callable[[], Any]) -> None:
+    """A tool call and its result, in each provider's own format, are the request that was recorded."""
+    with playing(*recording()) as session:
+        assert agent() == "It rains."
+    assert [call.recorded for call in session.trace.llm_calls] == [True, True]
+
+
+def test_another_question_is_another_request() -> None:
+    """What was asked differently is not answered: the replay stops."""
+    answers = recording()
+    answers[1]["request"]["messages"] = f"sha256:{'0' * 64}"
+    with playing(*answers) as session, pytest.raises(StopReplay, match="the messages differ"):
+        chat()
+    assert session.findings.inconclusive is not None
