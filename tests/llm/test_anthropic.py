@@ -467,3 +467,39 @@ def test_the_neutral_error_of_a_stream_names_the_exception() -> None:
         200,
         ErrorSpec(type="anthropic.OverloadedError", message="Overloaded", attributes={"type": "overloaded_error"}),
     )
+
+
+def hosted(name: str) -> Any:
+    """The SDK's client for a cloud's own endpoint."""
+    http = anthropic.DefaultHttpxClient(verify=False)
+    if name == "vertex":
+        return anthropic.AnthropicVertex(
+            region="eu", project_id="p", access_token="none", base_url=NOWHERE, http_client=http, max_retries=0
+        )
+    pytest.importorskip("boto3")
+    return anthropic.AnthropicBedrock(
+        aws_access_key="none",
+        aws_secret_key="none",
+        aws_region="eu-west-1",
+        base_url=NOWHERE,
+        http_client=http,
+        max_retries=0,
+    )
+
+
+@pytest.mark.parametrize("name", ["vertex", "bedrock"])
+def test_the_same_model_at_a_cloud(name: str) -> None:
+    """Vertex AI and Bedrock give the message, its stream and its errors through the SDK's clients for them."""
+    if name == "vertex":
+        pytest.importorskip("google.auth")
+    answer = {"content": TEXT["text"], "tool_calls": [{"id": "t", "name": "get_time", "args": {"zone": "CET"}}]}
+    with playing(answer, answer, {"status": 429, "error": "slow down"}):
+        client = hosted(name)
+        got = client.messages.create(**ASK)
+        with client.messages.stream(**ASK) as stream:
+            streamed_one = stream.get_final_message()
+        with pytest.raises(anthropic.RateLimitError):
+            client.messages.create(**ASK)
+    for one in (got, streamed_one):
+        assert (one.content[0].text, one.content[1].input) == (TEXT["text"], {"zone": "CET"})
+        assert one.stop_reason == "tool_use"

@@ -51,6 +51,8 @@ def test_azure_deployment_stands_for_the_model() -> None:
         ("POST", "https://chat.example.com/rooms/1/messages", {"text": "hi"}),
         ("POST", "https://chat.example.com/rooms/1/messages", {"messages": [{"text": "hi"}]}),
         ("GET", "https://cars.example.com/v1/models", b""),
+        ("GET", "https://forms.example.com/v1/responses/7", b""),
+        ("POST", "https://chat.example.com/v1/conversations", {"title": "x"}),
         ("POST", "https://search.example.com/embeddings", {"text": "x"}),
         ("POST", "https://fleet.example.com/model/7/invoke", b"\xff"),
         ("GET", "no url at all", b""),
@@ -72,6 +74,11 @@ def test_requests_of_tools_are_no_model_requests(method: str, url: str, body: An
         ("POST", "https://api.anthropic.com/v1/messages/count_tokens", {"model": "c", "messages": []}, []),
         ("POST", "https://generativelanguage.googleapis.com/v1beta/models/g:embedContent", {"content": {}}, []),
         ("POST", "http://127.0.0.1:9/v1/completions", {"model": "m", "prompt": "x"}, []),
+        ("POST", "https://api.openai.com/v1/conversations", {}, []),
+        ("POST", "https://api.openai.com/v1/conversations/conv_1/items", {"items": []}, []),
+        ("GET", "https://api.openai.com/v1/responses/resp_1", b"", []),
+        ("POST", "https://api.openai.com/v1/responses/resp_1/cancel", {}, []),
+        ("POST", "https://api.openai.com/v1/responses/input_tokens", {"model": "m", "input": "x"}, []),
     ],
 )
 def test_other_requests_to_a_model_api_are_known_but_no_conversation(

@@ -1,4 +1,4 @@
-"""Requests to a model API that are no conversation: embeddings, moderation, model lists, audio, images."""
+"""Requests to a model API that ask no model to go on: embeddings, moderation, model lists, audio, what it keeps."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _HOSTS = re.compile(
 _SDK_AGENT = re.compile(r"^(Async)?(Azure|AsyncAzure)?(OpenAI|Anthropic)/")
 _POSTED = re.compile(
     r"(?<!/chat)/(embeddings|moderations|completions|images/(?:generations|edits|variations)|audio/(?:speech|transcriptions|translations)"
-    r"|messages/count_tokens|[^/]+:(?:embedContent|batchEmbedContents|countTokens))$"
+    r"|responses/(?:compact|input_tokens|[^/]+/cancel)|conversations(?:/[^/]+(?:/items)?)?|messages/count_tokens|[^/]+:(?:embedContent|batchEmbedContents|countTokens))$"
 )
-_LISTED = re.compile(r"/models(/[^/]+){0,2}$")
+_LISTED = re.compile(r"/models(/[^/]+){0,2}$|/(?:responses|conversations)/[^/]+(?:/(?:input_)?items)?$")
 
 
 class OtherModelApi(RecognisedOnly):

@@ -35,6 +35,9 @@ from pytest_agent_replay.settings import LlmMode
 
 __all__ = ["Decision", "LlmPlayer"]
 
+_IN_ORDER = (
+    "the recorded model answers have no `request` to compare with: they were given in their order, whatever was asked"
+)
 _NOT_ASKED = "the model was not asked: its recorded answers were given whatever was asked (--replay-llm=recorded)"
 _ASK = "Record the session again, or ask the model with --replay-llm=live"
 _HOW_ON = (
@@ -190,7 +193,7 @@ class LlmPlayer:
     def _notes(self, entry: _Entry, asked: LlmRequestDigests, request: ModelRequest) -> tuple[str, ...]:
         """In `recorded` mode: that the model was not asked, and the first request that is another than recorded."""
         if self._mode != "recorded":
-            return ()
+            return self._first("undigested", _IN_ORDER) if entry.request is None else ()
         notes = self._first("mode", _NOT_ASKED)
         if entry.request is None or "difference" in self._noted or entry.answers(asked):
             return notes
