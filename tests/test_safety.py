@@ -655,3 +655,206 @@ def test_objects_of_one_tool_class_are_told_apart_by_their_name(project: Folder)
     )
     result = project.run(f"{module}:answer", [{"tool": "write", "response": "W"}, {"tool": "read", "response": "R"}])
     assert (result.turns[0].output, project.real) == (["R", "W"], [])
+
+
+# -- what else must not pass
+
+
+def judged(project: Folder, agent: str, invariants: Sequence[Any], **file: Any) -> ReplayResult:
+    """A run that these invariants judge."""
+    case = project.case(agent, **file)
+    contract = {"invariants": [{"id": f"i{n}", **each} for n, each in enumerate(invariants)]}
+    document = parse_document(json.dumps({"contract": contract}), "x.replay.json")
+    case.contract = ContractFinder(project.path).resolve(contract, case.path, document)
+    return run_replay(case)
+
+
+def test_a_glob_answers_functions_of_such_names(project: Folder) -> None:
+    """Not `*` alone, which would be every helper of the agent: that nothing of it was served is said."""
+    module = project.write(
+        "globbed",
+        source(
+            """
+            def refund_order(key):
+                return real(key)
+
+            def answer(question):
+                try:
+                    return refund_order("k")
+                except Exception:
+                    return "sorry"
+            """
+        ),
+    )
+    result = project.run(f"{module}:answer", [{"tool": "refund*", "status": 503, "response": ""}])
+    assert (result.turns[0].output, project.real) == ("sorry", [])
+    assert "`*`" in project.run(f"{module}:answer", [{"tool": "*", "status": 503}]).notes[0]
+
+
+def test_the_agents_own_package_is_looked_through_wherever_it_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as an editable install beside the folder of the tests."""
+    for name in ("code", "tests"):
+        (tmp_path / name).mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path / "code"))
+    project, code = Folder(tmp_path / "tests"), Folder(tmp_path / "code")
+    package = f"beside_{tmp_path.name.replace('-', '_')}"
+    (code.path / package).mkdir()
+    (code.path / package / "__init__.py").write_text("", "utf-8")
+    (code.path / package / "tools.py").write_text(source("def refund(key):\n    return real(key)\n"), "utf-8")
+    agent = f"from {package}.tools import refund\ndef answer(question):\n    return refund('k')\n"
+    (code.path / package / "agent.py").write_text(agent, "utf-8")
+    importlib.invalidate_caches()
+    loaded = importlib.import_module(f"{package}.agent")
+    try:
+        result = project.run(loaded.answer, [{"tool": "refund", "response": "R"}])
+        assert result.turns[0].output == "R"
+        assert sys.modules[f"{package}.tools"].REAL == []
+    finally:
+        for name in [name for name in sys.modules if name.startswith(package)]:
+            del sys.modules[name]
+
+
+def test_a_refused_call_that_ends_the_agent_is_its_failure(project: Folder) -> None:
+    """Under `unrecorded: error` nobody else speaks of it."""
+    module = project.write("crashing", "def lookup(k):\n    return 1\ndef answer(q):\n    return lookup('other')\n")
+    result = judged(
+        project,
+        f"{module}:answer",
+        [{"type": "tool_not_called", "tool": "refund"}],
+        tool_responses=[{"tool": "lookup", "args": {"k": "k"}, "response": 1}],
+        matching={"unrecorded": "error"},
+    )
+    assert result.outcome == "failed"
+    assert "the agent raised pytest_agent_replay.errors.UnrecordedCallError" in result.reasons[0]
+
+
+def test_what_the_agent_changes_is_no_ground(project: Folder) -> None:
+    """Neither for a figure, nor in the next run."""
+    module = project.write(
+        "mutating",
+        """
+        def answer(question, context):
+            found = question.get("figure"), context.get("other")
+            question["figure"] = context["other"] = 777
+            return f"It is 777, {found}."
+        """,
+    )
+    case = project.case(f"{module}:answer", input={"order": 1}, context={"a": 1}, overrides={})
+    for _ in range(2):
+        assert run_replay(case).turns[0].output == "It is 777, (None, None)."
+    result = judged(project, f"{module}:answer", [{"type": "grounded_numbers"}], input={"order": 1}, context={"a": 1})
+    assert result.outcome == "failed"
+
+
+def test_contracts_know_the_arguments_that_a_signature_gives(project: Folder) -> None:
+    """A call that leaves them out is a call with them."""
+    module = project.write(
+        "defaulted",
+        """
+        def refund(order="1", notify=True):
+            raise RuntimeError("real")
+
+        def answer(question):
+            refund()
+            return refund("1")
+        """,
+    )
+    result = judged(
+        project,
+        f"{module}:answer",
+        [
+            {"type": "tool_not_called", "tool": "refund", "args": {"notify": True}},
+            {"type": "no_repeated_calls", "tool": "refund"},
+            {"type": "tool_called", "tool": "refund", "args": {"order": "1"}},
+        ],
+        tool_responses=[{"tool": "refund", "response": "R"}],
+    )
+    assert [invariant.outcome for invariant in result.invariants] == ["failed", "failed", "passed"]
+
+
+def test_the_path_of_a_request_wins_over_its_body(project: Folder) -> None:
+    """`PUT /users/18` is of user 18, whatever the body says."""
+    pytest.importorskip("requests")
+    module = project.write(
+        "putting",
+        """
+        import requests
+
+        def answer(question):
+            return requests.put("https://api.example.com/users/18", json={"id": "17"}).text
+        """,
+    )
+    result = project.run(
+        f"{module}:answer",
+        [
+            {"tool": "user", "args": {"id": "17"}, "response": "of 17"},
+            {"tool": "user", "args": {"id": "18"}, "response": "of 18"},
+        ],
+        tools={"user": "PUT https://api.example.com/users/{id}"},
+    )
+    assert result.turns[0].output == "of 18"
+
+
+def test_a_recording_for_several_calls_is_unused_until_all_were_made(project: Folder) -> None:
+    """`times: 3` counts as three recordings."""
+    module = project.write("thrice", "def lookup(k):\n    return 1\ndef answer(q):\n    return lookup('k')\n")
+    result = project.run(f"{module}:answer", [{"tool": "lookup", "response": 1, "times": 3}], golden=True)
+    assert result.outcome == "failed"
+    assert "never asked for" in result.reasons[0]
+
+
+class Odd(BaseException):
+    """Raised by an agent that does not know better."""
+
+
+class Mute(Exception):
+    """Has no text."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def raise_cancelled(question: str) -> str:
+    import asyncio
+
+    raise asyncio.CancelledError
+
+
+async def raise_cancelled_too(question: str) -> str:
+    import asyncio
+
+    raise asyncio.CancelledError
+
+
+def raise_odd(question: str) -> str:
+    raise Odd
+
+
+def raise_mute(question: str) -> str:
+    raise Mute
+
+
+@pytest.mark.parametrize("agent", [raise_cancelled, raise_cancelled_too, raise_odd, raise_mute])
+def test_whatever_the_agent_raises_is_its_failure(project: Folder, agent: Any) -> None:
+    """And the contract is judged all the same."""
+    result = judged(project, agent, [{"type": "tool_not_called", "tool": "refund"}])
+    assert result.outcome == "failed"
+    assert result.reasons[0].startswith("the agent raised")
+    assert [invariant.outcome for invariant in result.invariants] == ["passed"]
+
+
+def test_a_cancelled_run_is_cancelled(project: Folder) -> None:
+    """By whoever awaits it."""
+    import asyncio
+
+    async def agent(question: str) -> str:
+        await asyncio.sleep(60)
+        return "x"
+
+    async def test() -> None:
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(run_replay_async(project.case(agent)), 0.05)  # type: ignore[arg-type]
+
+    asyncio.run(test())

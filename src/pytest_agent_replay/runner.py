@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from pytest_agent_replay.agents.loop import end_tasks
 from pytest_agent_replay.agents.model import Agent, TurnInput
 from pytest_agent_replay.agents.resolve import root_importable
 from pytest_agent_replay.contracts.verdict import Services, Verdict, evaluate, failing, reproduces
-from pytest_agent_replay.errors import AgentError, StopReplay
+from pytest_agent_replay.errors import AgentError
 from pytest_agent_replay.formats.replay import ReplayFile, Turn
 from pytest_agent_replay.intercept import built_in_interceptors
 from pytest_agent_replay.intercept.background import settle
@@ -45,6 +46,8 @@ class RunHooks:
     steps: StepHooks | None = None
     interceptors: Sequence[Interceptor] = ()
     agents: Sequence[AgentAdapter] = ()
+    outcomes: tuple[type[BaseException], ...] = ()
+    """Exceptions by which a test runner ends or skips a test: they are not the agent's."""
 
 
 @dataclass(slots=True)
@@ -151,10 +154,10 @@ class _Run:
                     answer = conversation.ask(given)
                 except AgentError:
                     raise
-                except (StopReplay, Exception, SystemExit) as error:
-                    self._raised(number, turn, error)
                 except BaseException as error:
-                    self._wrapped_stop(number, turn, error)
+                    if self._is_not_the_agents(error):
+                        raise
+                    self._raised(number, turn, error)
                 else:
                     self._answered(number, turn, answer)
         finally:
@@ -179,10 +182,10 @@ class _Run:
                     answer = await conversation.ask_async(given)
                 except AgentError:
                     raise
-                except (StopReplay, Exception, SystemExit) as error:
-                    self._raised(number, turn, error)
                 except BaseException as error:
-                    self._wrapped_stop(number, turn, error)
+                    if self._is_not_the_agents(error) or _is_cancelled(error):
+                        raise
+                    self._raised(number, turn, error)
                 else:
                     self._answered(number, turn, answer)
         finally:
@@ -210,12 +213,13 @@ class _Run:
         )
         self.binder.bind_recorded(self.session)
         return TurnInput(
-            input=turn.input,
-            context=context,
-            history=[dict(message) for message in self.history],
+            # what the agent does to them must change neither what answers are judged by nor a later turn
+            input=deepcopy(turn.input),
+            context=deepcopy(context),
+            history=deepcopy(self.history),
             session_id=self.session_id,
             replay=self.replay,
-            overrides={**self.case.settings.overrides, **(self.replay.overrides or {})},
+            overrides={**self.case.settings.overrides, **deepcopy(self.replay.overrides or {})},
             turn=number,
         )
 
@@ -234,11 +238,14 @@ class _Run:
             {"role": "assistant", "content": answer.output},
         ]
 
-    def _wrapped_stop(self, number: int, turn: Turn, error: BaseException) -> None:
-        """A task group wraps what ended one of its tasks; anything else is not ours to keep."""
-        if not self.session.is_stopped or not hasattr(error, "exceptions"):
-            raise error
-        self._raised(number, turn, error)
+    def _is_not_the_agents(self, error: BaseException) -> bool:
+        """Whether an exception is somebody else's, who wants the whole run to end or the test to be skipped."""
+        outcomes = self.case.hooks.outcomes if self.case.hooks is not None else ()
+        others: tuple[type[BaseException], ...] = (KeyboardInterrupt, *outcomes)
+        if isinstance(error, others):
+            return True
+        # a task group wraps what ended one of its tasks
+        return not self.session.is_stopped and any(isinstance(e, others) for e in getattr(error, "exceptions", ()))
 
     def _raised(self, number: int, turn: Turn, error: BaseException) -> None:
         self.session.end_turn(error=error)
@@ -281,7 +288,7 @@ class _Run:
             bindings=dict(session.bindings),
             trace=session.trace,
         )
-        result.notes += [*_never_seen(session), *_reminders(self.replay)]
+        result.notes += [*_never_seen(session), *_reminders(self.replay), *session.model_notes()]
         result.diverged_at = _diverged_at(self.replay, calls, self.turns)
         if findings.inconclusive is None:
             self._judge(result)
@@ -343,7 +350,8 @@ class _Run:
         ):
             return
         for turn in self.turns:
-            if turn.error is not None and not turn.error["type"].endswith(".UnrecordedCallError"):
+            told = any(call.turn == turn.turn for call in result.unrecorded)
+            if turn.error is not None and not (told and turn.error["type"].endswith(".UnrecordedCallError")):
                 yield f"the agent raised {turn.error['type']} in turn {turn.turn}: {turn.error['message']}"
 
     def _doubts(self, result: ReplayResult) -> Iterator[str]:
@@ -358,6 +366,16 @@ class _Run:
 
 
 # -- helpers
+
+
+def _is_cancelled(error: BaseException) -> bool:
+    """Whether the task that runs the replay was cancelled, and not one of the agent's (unknown before Python 3.11)."""
+    import asyncio
+
+    if not isinstance(error, asyncio.CancelledError):
+        return False
+    task: Any = asyncio.current_task()
+    return not hasattr(task, "cancelling") or task.cancelling() > 0
 
 
 def _agent(case: Case, adapters: Sequence[AgentAdapter]) -> Agent:
@@ -450,13 +468,15 @@ def _is_past(time: str) -> bool:
 def _never_seen(session: Session) -> list[str]:
     """Recorded tools of which nothing was found: if the agent called them all the same, they were the real ones."""
     unused = {response.tool for _, response in session.unused() if response.origin == "production"}
-    names = [name for name in session.recorded_names() if name in unused and name not in session.bindings]
+    recorded = [*session.recorded_names(), *session.recorded_globs()]
+    names = [name for name in recorded if name in unused and name not in session.bindings]
     if not names:
         return []
+    example = next((name for name in names if name.isidentifier()), "NAME")
     return [
         f"recorded, but neither a function nor a request of that name was seen: {', '.join(f'`{n}`' for n in names)}; "
-        "if the agent calls such a tool by another name, it was the real one that ran: say so in `tools:` "
-        f"(`tools: {{{names[0]}: pkg.mod:function}}`)"
+        "if the agent calls such a tool by another name, or from code that is outside of pytest's root, it was the "
+        f"real one that ran: say so in `tools:` (`tools: {{{example}: pkg.mod:function}}`)"
     ]
 
 

@@ -18,7 +18,7 @@ from pytest_agent_replay.trace.model import LlmCallView, ToolCallView, Trace
 if TYPE_CHECKING:
     from pytest_agent_replay.contracts.grounds import Grounds
 
-__all__ = ["CannotEvaluate", "Case", "NoAnswer", "Services", "SessionView", "name_matches", "text_of"]
+__all__ = ["CannotEvaluate", "Case", "NoAnswer", "Services", "SessionView", "TakesTooLong", "name_matches", "text_of"]
 
 
 class NoAnswer(Exception):
@@ -27,6 +27,10 @@ class NoAnswer(Exception):
 
 class CannotEvaluate(Exception):
     """What a check needs is not known: an error of the invariant, and `unknown` on a recording."""
+
+
+class TakesTooLong(CannotEvaluate):
+    """A check was stopped. Its other turns are not tried: they might take as long."""
 
 
 @dataclass(slots=True)
@@ -260,4 +264,4 @@ class Case:
         for call in calls:
             if not self.session.knows_args(call):
                 raise CannotEvaluate(f"the recording does not say with which arguments {call.tool} was called")
-        return [call for call in calls if covers(args, call.args)]
+        return [call for call in calls if covers(args, call.full_args)]

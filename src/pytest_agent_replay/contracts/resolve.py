@@ -57,7 +57,8 @@ def _tools_named(params: Any) -> Iterator[str]:
     listed = getattr(params, "tools", None)
     condition = params.when if isinstance(params.when, dict) else {}
     for name in (
-        getattr(params, "tool", None),
+        *(getattr(params, each, None) for each in ("tool", "before", "after")),
+        *([listed] if isinstance(listed, str) and listed != "recorded" else ()),
         *(listed if isinstance(listed, list) else ()),
         condition.get("tool_failed"),
         condition.get("tool_called"),

@@ -42,6 +42,7 @@ class Binder:
         own = _own_modules.get(root)
         self._own = own if own is not None else _own_modules.setdefault(root, OwnModules(root))
         self.agent_modules = tuple(agent_modules)
+        self._own.include(self.agent_modules)
         self._entry = _functions_behind(entry)
         self._allow_modules = tuple(allow_modules)
         self._names: list[str] | None = None
@@ -59,7 +60,7 @@ class Binder:
 
         def imported(module: ModuleType) -> None:
             # a module that is reloaded has new functions, also of names that were found before
-            self._open, self._state = list(self._names or ()), None
+            self._names = self._state = None
             with _noted(session):
                 self.bind_recorded(session)
             self.bind_offered(session, self._offered)
@@ -81,7 +82,10 @@ class Binder:
         Raises `BindingError` for a target that is wrong, and a name that could mean several functions.
         """
         if self._names is None:
-            names = dict.fromkeys([*session.targets, *session.recorded_names()])
+            # `*` alone would be every helper of the agent: it answers what a model or a request names
+            globs = [glob for glob in session.recorded_globs() if glob.strip("*?")]
+            like = [name for glob in globs for name in self._own.names_like(glob, self.agent_modules)]
+            names = dict.fromkeys([*session.targets, *session.recorded_names(), *like])
             self._names = [name for name in names if not is_route(name) and not _is_http(session.targets.get(name))]
             self._open = list(self._names)
         if self._open:

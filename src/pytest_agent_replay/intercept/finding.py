@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -38,6 +39,8 @@ class OwnModules:
 
     def __init__(self, root: str) -> None:
         self._root = os.path.join(os.path.realpath(root), "")
+        self._folders: tuple[str, ...] = (self._root,)
+        self._included: set[str] = set()
         self._seen: set[str] = set()
         self._state: tuple[int, str] | None = None
         self._own: dict[str, None] = {}
@@ -45,6 +48,19 @@ class OwnModules:
         self._reached: tuple[Any, list[ModuleType]] = (None, [])
         self._lock = threading.RLock()
         """Parallel sessions share what was found: none may see it half done."""
+
+    def include(self, names: Iterable[str]) -> None:
+        """Counts the packages of these modules as own, where they lie outside the root but are not installed."""
+        for name in names:
+            if name in self._included:
+                continue
+            self._included.add(name)
+            place = _source_folder(name)
+            if place is not None and not place.startswith(self._root) and place not in self._folders:
+                with self._lock:
+                    self._folders = (*self._folders, place)
+                    self._seen.clear()
+                    self._state = None
 
     def modules(self) -> list[ModuleType]:
         """The own modules that are loaded now, in the order in which they were imported."""
@@ -77,9 +93,8 @@ class OwnModules:
         if not isinstance(file, str):
             return False
         path = os.path.realpath(file)
-        return path.startswith(self._root) and not any(
-            part in ("site-packages", "dist-packages") for part in path[len(self._root) :].split(os.sep)
-        )
+        folder = next((folder for folder in self._folders if path.startswith(folder)), None)
+        return folder is not None and not _is_installed(path[len(folder) :])
 
     def find(self, tool: str, agent: Iterable[str] = ()) -> list[Found]:
         """The functions that `tool` names, best kind first; several only where it cannot be told which is meant.
@@ -110,6 +125,16 @@ class OwnModules:
         if any(tool in self._nested_in(module) for module in nearest):
             return _distinct(_closures(tool, {module.__name__ for module in nearest}))
         return []
+
+    def names_like(self, glob: str, agent: Iterable[str] = ()) -> list[str]:
+        """The names of functions and methods of the agent's modules and of those that they use which a glob matches."""
+        names = (
+            function.__name__
+            for module in self._near(agent)
+            for function in _functions_of(module)
+            if not function.__name__.startswith("_") and fnmatchcase(function.__name__, glob)
+        )
+        return list(dict.fromkeys(names))
 
     def find_nested(self, tool: str, agent: Iterable[str] = ()) -> list[tuple[FunctionType, CodeType]]:
         """The code of functions named `tool` that functions of these modules make in every call, with the latter."""
@@ -164,6 +189,20 @@ class OwnModules:
         if known is None or not known.is_of(module):
             known = self._contents[module.__name__] = _Contents(module)
         return known
+
+
+def _is_installed(path: str) -> bool:
+    return any(part in ("site-packages", "dist-packages") for part in path.split(os.sep))
+
+
+def _source_folder(name: str) -> str | None:
+    """The folder of a module's package (of a single module: the one that it lies in); None for installed ones."""
+    top = sys.modules.get(name.partition(".")[0])
+    file = getattr(top, "__file__", None)
+    if top is None or not isinstance(file, str) or name.partition(".")[0] in (*sys.stdlib_module_names, _OURS):
+        return None
+    folder = os.path.join(os.path.dirname(os.path.realpath(file)), "")
+    return None if _is_installed(folder) else folder
 
 
 class _Contents:

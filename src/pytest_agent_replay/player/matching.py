@@ -123,6 +123,7 @@ class RecordingBook:
         tools = dict.fromkeys(entry.response.tool for entry in self.entries)
         self.names = [tool for tool in tools if not _is_glob(tool)]
         """The tool names of all recordings, in order, without globs."""
+        self.globs = [tool for tool in tools if _is_glob(tool)]
         self._rules = rules
         self._candidates: list[Entry] = []
         self._by_tool: dict[str, list[Entry]] = {}
@@ -165,8 +166,8 @@ class RecordingBook:
         return self._unrecorded(candidates, tool, full, defaults, rules)
 
     def unused(self) -> list[Entry]:
-        """Recordings that were never served, in the file's order."""
-        return [entry for entry in self.entries if entry.served == 0]
+        """Recordings that were not served, or less than `times` says, in the file's order."""
+        return [entry for entry in self.entries if entry.served < (entry.response.times or 1)]
 
     def _of_tool(self, tool: str) -> list[Entry]:
         found = self._by_tool.get(tool)

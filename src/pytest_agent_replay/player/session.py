@@ -203,6 +203,17 @@ class Session(AbstractContextManager["Session"]):
         """The tools that the file has recordings of, without globs."""
         return self._book.names
 
+    def recorded_globs(self) -> list[str]:
+        """The globs among the tools that the file has recordings of."""
+        return self._book.globs
+
+    def model_notes(self) -> list[str]:
+        """What a reader should know of the recorded model answers, at the end of a run."""
+        if self._llm is None or not self._llm.is_recorded or self._stop is not None or self._llm.went_live is not None:
+            return []
+        unused = len(self._llm.unused())
+        return [f"{unused} recorded model answers were not asked for"] if unused else []
+
     def knows(self, tool: str) -> bool:
         """Whether any recording is of this tool."""
         return self._book.knows(tool)
@@ -231,7 +242,7 @@ class Session(AbstractContextManager["Session"]):
         """
         given = arguments_to_json(args)
         with self._lock:
-            call = self._begin(tool, given, channel, call_id)
+            call = self._begin(tool, given, channel, call_id, defaults)
             match = self._book.match(tool, given, defaults)
             if match.entry is None:
                 return self._not_recorded(call, match)
@@ -254,10 +265,21 @@ class Session(AbstractContextManager["Session"]):
             value = to_json(result)
             self._emit("tool_completed", {**payload, "result": None if value is OPAQUE else value}, served.span_id)
 
-    def _begin(self, tool: str, args: dict[str, Any], channel: str, call_id: str | None) -> _Call:
+    def _begin(
+        self,
+        tool: str,
+        args: dict[str, Any],
+        channel: str,
+        call_id: str | None,
+        defaults: Mapping[str, Any] | None = None,
+    ) -> _Call:
         self._count()
         call = _Call(tool, args, call_id, channel, f"s{next(self._spans)}")
-        self._emit("tool_called", {"tool": tool, "args": args, "call_id": call_id, "channel": channel}, call.span_id)
+        payload = {"tool": tool, "args": args, "call_id": call_id, "channel": channel}
+        left_out = {name: value for name, value in defaults.items() if name not in args} if defaults else None
+        if left_out:
+            payload["defaults"] = left_out
+        self._emit("tool_called", payload, call.span_id)
         return call
 
     def _count(self) -> None:
@@ -336,7 +358,7 @@ class Session(AbstractContextManager["Session"]):
         routed = self._http.routed(request)
         if routed is not None:
             tool, captures = routed
-            return self._http_tool(tool, {**captures, **arguments_of(request)}, request, "by route")
+            return self._http_tool(tool, {**arguments_of(request), **captures}, request, "by route")
         # a name that the file records goes before what the request looks like
         named = self._http.named(request, self._bound)
         if named is not None:
@@ -344,7 +366,7 @@ class Session(AbstractContextManager["Session"]):
         model_request = _recognise(request)
         if model_request is not None:
             return self._model_call(model_request)
-        if is_telemetry(request.method, request.url):
+        if is_telemetry(request):
             return HttpReply(status=200, headers=[("content-type", "application/json")], body=b"{}")
         if self._host_is_allowed(urlsplit(request.url).hostname or ""):
             return PassThrough()
@@ -429,6 +451,7 @@ class Session(AbstractContextManager["Session"]):
                 raise self.stop(decision.text, inconclusive=True)
             if decision.kind == "live":
                 self._check_live_host(request)
+                self.note(f"the model was asked for real, at {urlsplit(request.http.url).hostname}")
                 return self._live_model(request, span)
             return self._recorded_answer(request, decision.answer, decision.ref, span)
 
@@ -543,7 +566,11 @@ def describe(error: BaseException) -> dict[str, Any]:
     """`{type, message}` of an exception, with the type's dotted name."""
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    return {"type": name, "message": str(error)}
+    try:
+        message = str(error)
+    except Exception as broken:
+        message = f"(its text cannot be had: {type(broken).__name__})"
+    return {"type": name, "message": message}
 
 
 def _recognise(request: HttpRequest) -> ModelRequest | None:

@@ -42,6 +42,8 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
     for pattern in patterns:
         for param in _params(project, pattern, definition.path.parent):
             known = params.get(param.id)
+            if known is not None and known.packed is not None and _place(known.packed) == _place(param.packed):
+                continue  # two patterns may name one file
             if known is not None and param.packed is not None and known.packed is not None:
                 param = Param(f"{param.id}@{len(params)}", None, _taken(param.packed, known.packed))
             params[param.id] = param
@@ -49,8 +51,11 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
 
 
 def _taken(packed: PackedReplay, known: PackedReplay) -> str:
-    place = f"{packed.display}:{packed.line}"
-    return f"{place}: the id `{packed.id}` is taken by {known.display}:{known.line}; ids are unique in a run"
+    return f"{_place(packed)}: the id `{packed.id}` is taken by {_place(known)}; ids are unique in a run"
+
+
+def _place(packed: PackedReplay | None) -> str:
+    return f"{packed.display}:{packed.line}" if packed is not None else ""
 
 
 def _params(project: Project, pattern: Any, directory: Path) -> list[Param]:

@@ -123,6 +123,7 @@ class Project:
             steps=_step_hooks(item),
             interceptors=self._from_hook("interceptors"),
             agents=self._from_hook("agents"),
+            outcomes=(pytest.skip.Exception, pytest.fail.Exception, pytest.exit.Exception),
         )
 
     def _from_hook(self, name: str) -> list[Any]:

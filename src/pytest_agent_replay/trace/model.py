@@ -114,6 +114,14 @@ class ToolCallView:
     parallel: bool = False
     """It ran beside the call before it: neither waited for the other."""
     added: bool = False
+    defaults: dict[str, Any] = field(default_factory=dict)
+    """What the tool's signature gives to parameters that the agent left out."""
+
+    @property
+    def full_args(self) -> dict[str, Any]:
+        """The arguments with those of the signature: what the tool was called with."""
+        return {**self.defaults, **self.args} if self.defaults else self.args
+
     """Answered by a recording written by hand (`origin: added`)."""
 
     @property
@@ -213,6 +221,8 @@ class Trace:
                     started_ms=event.time_ms,
                     span_id=event.span_id,
                 )
+                if "defaults" in payload:
+                    call.defaults = payload["defaults"]
                 calls.append(call)
                 if event.span_id is not None:
                     pending[event.span_id] = call
