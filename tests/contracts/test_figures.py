@@ -60,6 +60,37 @@ def test_numbers_are_read_in_many_notations(text: str, value: float) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("5k", {5e3}),
+        ("5K", {5e3}),
+        ("4.2k", {4200}),
+        ("5b", {5e9}),
+        ("5bn", {5e9}),
+        ("4.2bn", {4.2e9}),
+        ("5M", {5e6}),
+        ("4.2M", {4.2e6}),
+        ("5T", {5e12}),
+        ("5m", {5, 5e6}),
+        ("4.2m", {4.2, 4.2e6}),
+        ("1.5 mm", {1.5, 1.5e6}),
+        ("5t", {5, 5e12}),
+        ("$5m", {5e6}),
+        ("$4.2m", {4.2e6}),
+        ("$5k", {5e3}),
+        ("5m USD", {5e6}),
+        ("5m€", {5e6}),
+        ("4.2m dollars", {4.2e6}),
+        ("5kg", {5}),
+        ("1080p", {1080}),
+    ],
+)
+def test_a_scale_is_left_out_only_where_it_may_be_a_unit(text: str, wanted: set[float]) -> None:
+    """`5m` may be five metres or minutes, `5k`, `5M` and `$5m` are never five."""
+    assert values(f"It is {text} now") == wanted
+
+
+@pytest.mark.parametrize(
     ("text", "reading"),
     [
         ("2024-05-20", Date(2024, 5, 20)),
@@ -79,6 +110,8 @@ def test_numbers_are_read_in_many_notations(text: str, value: float) -> None:
         ("2h 30m", Span(9000, 60)),
         ("2 hours and 30 minutes", Span(9000, 60)),
         ("30000 ms", Span(30, 0.001)),
+        ("5m", Span(300, 60)),
+        ("1.5m", Span(90, 6)),
         ("HAT069", Code("hat069")),
         ("4OG6T3", Code("4og6t3")),
         ("certificate_7504069", Code("certificate_7504069")),

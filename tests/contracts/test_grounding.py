@@ -59,6 +59,8 @@ def complaints(answer: str, *given: Any, prose: str = "") -> list[str]:
         ("It leaves at 9:00 and lands at 11:15, so it takes 2 hours 15 minutes.", "from 9:00 to 11:15"),
         ('Result: {"price": 152}', '{"price": 152}'),
         ("It was 42.", 42),
+        ("It is 5m away.", {"distance": 5}),
+        ("It is 4K, seat 12B.", {"screen": "4K", "seat": "12B"}),
     ],
 )
 def test_honest_figures_are_accepted(answer: str, given: Any) -> None:
@@ -88,6 +90,12 @@ def test_honest_figures_are_accepted(answer: str, given: Any) -> None:
         ("It costs $255.", {"prices": [152, 103, 9]}, "$255"),
         ("Exactly 4,000 people came.", {"people": 4187}, "4,000"),
         ("Rated 5 of 5.", {"rating": 4.6}, "5"),
+        ("You get 50k.", {"points": 50}, "50k"),
+        ("You get $50M.", {"points": 50}, "$50M"),
+        ("You get $5m.", {"points": 5}, "$5m"),
+        ("You get 5m dollars.", {"points": 5}, "5m"),
+        ("You get 5bn.", {"points": 5}, "5bn"),
+        ("You get 5b.", {"points": 5}, "5b"),
     ],
 )
 def test_invented_figures_are_named(answer: str, given: Any, figure: str) -> None:

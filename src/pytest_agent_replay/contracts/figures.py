@@ -100,6 +100,9 @@ _SCALES = {
     "thousand": 1e3, "k": 1e3, "lakh": 1e5, "million": 1e6, "mn": 1e6, "mm": 1e6, "mio": 1e6, "mln": 1e6, "m": 1e6,
     "crore": 1e7, "billion": 1e9, "bn": 1e9, "b": 1e9, "trillion": 1e12, "tn": 1e12, "t": 1e12,
 }  # fmt: skip
+_ALSO_UNITS = frozenset({"m", "mm", "t"})
+"""Scales that are written like metres (or minutes), millimetres, tonnes: unless it is money, a number before them may
+be unscaled. `k`, `M`, `b`, `bn` always scale."""
 _SCALE = r"(?:[\s-]?(?:thousand|million|billion|trillion|lakh|crore|mio|mln|mn|mm|bn|tn)s?|[kmbt])(?![a-z\d])"
 _UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _UNIT = r"(?:milliseconds?|msecs?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d|weeks?|w)(?![a-z\d])"
@@ -143,6 +146,7 @@ _MEASURE = re.compile(
     rf"(\d+)({_ORDINAL}|bn|mn|mm|tn|[kmbtx]|{_UNIT}|kg|g|mg|km|cm|[kmgt]b|lbs?|oz|ft|mi|px|pts?|p|usd|eur|gbp)",
     re.IGNORECASE,
 )
+_MONEY_AFTER = re.compile(rf"[\s-]?{_MONEY}", re.IGNORECASE)
 _SCIENTIFIC = re.compile(r"\d{1,15}e\d{1,2}", re.IGNORECASE)
 _BULLETS = r"^[ \t>*_#(\-–•|]*"
 _LIST_NUMBER = re.compile(rf"{_BULLETS}(\d{{1,3}})[.):](?=[\s*_]|$)", re.MULTILINE)
@@ -364,7 +368,7 @@ def _code(match: re.Match[str]) -> Options:
     text = match[0]
     measure = _MEASURE.fullmatch(text)
     if measure:
-        return _measure(int(measure[1]), measure[2].lower())
+        return _measure(int(measure[1]), measure[2], bool(_MONEY_AFTER.match(match.string, match.end())))
     if _SCIENTIFIC.fullmatch(text):
         return [(Number(*_decimal(text)),), (Code(text.lower()),)]
     return [(Code(text.lower()),)] if any(_is_telling(part) for part in re.split(r"[-_.]", text)) else []
@@ -376,16 +380,24 @@ def _is_telling(part: str) -> bool:
     return digits >= 3 or (digits > 0 and len(part) >= 5 and part.isupper())
 
 
-def _measure(value: int, suffix: str) -> Options:
-    if suffix in ("st", "nd", "rd", "th"):
+def _measure(value: int, suffix: str, money: bool) -> Options:
+    lower = suffix.lower()
+    if lower in ("st", "nd", "rd", "th"):
         return [] if value <= _LARGEST_ORDINAL_TO_SKIP else [(Number(float(value)),)]
-    options: Options = [(Number(float(value)),)]
-    scale, seconds = _SCALES.get(suffix), unit_seconds(suffix)
-    if scale:
-        options.append((Number(value * scale, scale),))
-    if seconds:
+    factors = _factors(suffix, money)
+    options: Options = [(Number(value * factor, factor, money=money),) for factor in factors]
+    seconds = unit_seconds(lower)
+    if seconds and 1.0 in factors:
         options.append((Span(value * seconds, seconds),))
     return options
+
+
+def _factors(suffix: str, money: bool) -> tuple[float, ...]:
+    """What a number may be multiplied by, with this word after it."""
+    scale = scale_of(suffix)
+    if scale is None:
+        return (1.0,)
+    return (1.0, scale) if suffix in _ALSO_UNITS and not money else (scale,)
 
 
 def _slash(match: re.Match[str]) -> Options:
@@ -402,20 +414,31 @@ def _number(match: re.Match[str]) -> Options:
     money = bool(match["currency"] or match["money"])
     percent = bool(match["percent"])
     signed = bool(match["sign"] or match["sign2"])
-    scale = (scale_of(match["scale"].strip(" \t\n-")) or 1.0) if match["scale"] else 1.0
-    bare_letter = bool(match["scale"]) and len(match["scale"]) == 1
+    factors, seconds = _multipliers(match, money)
     options: Options = []
     readings = _digit_readings(match["digits"])
     for reading in readings[:1] if money and len(readings[-1]) > 1 else readings:
-        for factor in {scale, 1.0 if bare_letter else scale}:
+        for factor in factors:
             sign = -factor if signed else factor
             options.append(tuple([Number(v * sign, u * factor, percent, money, signed) for v, u in reading]))
         if money and not signed and _in_brackets(match):
-            options.append(tuple(Number(-v * scale, u * scale, False, money, True) for v, u in reading))
-        seconds = unit_seconds(match["unit"]) if match["unit"] else None
+            factor = factors[-1]
+            options.append(tuple(Number(-v * factor, u * factor, False, money, True) for v, u in reading))
         if seconds and len(reading) == 1:
             options.append((Span(reading[0][0] * seconds, reading[0][1] * seconds),))
     return options
+
+
+def _multipliers(match: re.Match[str], money: bool) -> tuple[tuple[float, ...], float | None]:
+    """What a number may be multiplied by, and in how many seconds its last unit is when it is a duration."""
+    scale, unit = match["scale"], match["unit"]
+    if not scale:
+        return (1.0,), unit_seconds(unit) if unit else None
+    suffix = scale.strip(" \t\n-")
+    factors = _factors(suffix, money)
+    if unit:
+        return factors, (unit_seconds(unit) or 1.0) * factors[-1]
+    return factors, unit_seconds(suffix) if 1.0 in factors else None
 
 
 def _in_brackets(match: re.Match[str]) -> bool:
