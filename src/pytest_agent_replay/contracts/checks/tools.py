@@ -152,8 +152,8 @@ def _count(params: CallCount | NotCalled, case: Case) -> tuple[bool, str, dict[s
     text = f"{_wanted(params.tool, params.args)} was {_times(len(calls))}"
     others = [call for call in case.calls_of(params.tool) if call not in calls] if params.args is not None else []
     if others and not within:
-        nearest = min(others, key=lambda call: len(_argument_differences(params.args or {}, call.args)))
-        differences = _argument_differences(params.args or {}, nearest.args)
+        nearest = min(others, key=lambda call: len(_argument_differences(params.args or {}, call.full_args)))
+        differences = _argument_differences(params.args or {}, nearest.full_args)
         evidence["nearest"] = {**_shown(nearest), "differences": differences}
         text += f" (the nearest is {_call_text(nearest)}: {'; '.join(differences)})"
     elif not calls and not within:
@@ -205,7 +205,7 @@ def tool_args(params: ArgsFitSchema, case: Case) -> Finding:
     assert params._validator is not None
     calls = case.calls_of(params.tool, {})
     for call in calls:
-        mistakes = params._validator(call.args)
+        mistakes = params._validator(call.full_args)
         if mistakes:
             message = case.sentence(f"{_call_text(call)} has arguments that do not fit the schema: {mistakes[0]}.")
             return Finding(False, message, {"call": _shown(call), "mistakes": mistakes})
@@ -228,7 +228,7 @@ def _expected_calls(params: Trajectory, case: Case) -> list[ExpectedCall]:
 
 
 def _fits(expected: ExpectedCall, call: ToolCallView) -> bool:
-    return name_matches(expected.tool, call.tool) and (expected.args is None or covers(expected.args, call.args))
+    return name_matches(expected.tool, call.tool) and (expected.args is None or covers(expected.args, call.full_args))
 
 
 @check("trajectory", Trajectory, over="session")
@@ -303,7 +303,7 @@ def _instead(call: ToolCallView, left: list[ExpectedCall]) -> str:
         return ", but no further call was expected"
     same_tool = [each for each in left if name_matches(each.tool, call.tool)]
     if same_tool:
-        return f", whose arguments differ: {'; '.join(_argument_differences(same_tool[0].args, call.args))}"
+        return f", whose arguments differ: {'; '.join(_argument_differences(same_tool[0].args, call.full_args))}"
     return f" instead of {_wanted(left[0].tool, left[0].args)}"
 
 
@@ -342,7 +342,7 @@ def tool_order(params: ToolOrder, case: Case) -> Finding:
 
 
 def _key(call: ToolCallView) -> tuple[str, Any]:
-    return call.tool, canonical(call.args)
+    return call.tool, canonical(call.full_args)
 
 
 def _with_known_args(case: Case, tool: str | None) -> list[ToolCallView]:
