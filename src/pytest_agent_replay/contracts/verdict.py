@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from pytest_agent_replay.contracts.case import CannotEvaluate, Case, NoAnswer, Services, SessionView
+from pytest_agent_replay.contracts.case import CannotEvaluate, Case, NoAnswer, Services, SessionView, TakesTooLong
 from pytest_agent_replay.contracts.registry import Finding
 from pytest_agent_replay.contracts.resolve import BoundContract, BoundInvariant
 from pytest_agent_replay.errors import ReplayError
@@ -149,6 +149,8 @@ def _quantified(invariant: BoundInvariant, session: SessionView) -> Finding:
     for case in _cases(invariant, session):
         try:
             finding = _finding(invariant, case)
+        except TakesTooLong:
+            raise
         except CannotEvaluate as error:
             unknown = unknown or error
             continue

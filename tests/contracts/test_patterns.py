@@ -1,0 +1,74 @@
+"""Patterns that a contract names, and how long they may take."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+import pytest
+
+from pytest_agent_replay.contracts.searching import SECONDS
+from tests.contracts.session import Run, answered, judge, judge_recording, make_replay
+
+HANGS = "^(a+)+$"
+LONG = "a" * 40 + "!"
+
+
+@pytest.mark.parametrize(
+    "invariant",
+    [
+        {"type": "regex", "pattern": HANGS, "turn": "all"},
+        {"type": "no_promise_without_tool", "tools": "t", "pattern": "^(?:a|a?)+$"},
+    ],
+)
+def test_a_pattern_that_does_not_end_is_an_error_after_a_second(invariant: dict[str, Any]) -> None:
+    """An error names the pattern, whatever other turns hold; it fails no recording."""
+    replay = make_replay(turns=[{"input": "a", "output": LONG}, {"input": "b", "output": LONG}])
+    run = Run().start(1).answer(LONG, 1).start(2).answer(LONG, 2)
+    begun = time.perf_counter()
+    result = judge(invariant, run, replay)
+    assert time.perf_counter() - begun < 2 * SECONDS
+    assert result.outcome == "error"
+    assert result.message.startswith(f"Cannot be evaluated: the pattern {invariant['pattern']!r} takes more than 1 s")
+
+
+@pytest.fixture
+def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytest_agent_replay.contracts.searching.SECONDS", 0.2)
+
+
+@pytest.mark.usefixtures("_hurried")
+def test_a_pattern_that_did_not_end_stops_no_other() -> None:
+    """The next one is searched for as if nothing had happened."""
+    assert judge_recording({"type": "excludes_regex", "pattern": HANGS}, make_replay(output=LONG))[0] == "unknown"
+    assert judge({"type": "excludes_regex", "pattern": HANGS}, answered("a" * 30)).outcome == "failed"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "found"),
+    [
+        (r"(\w+\s?)+é", "der Café\u2028 da", "der Café"),
+        (r"(?i)(x|y+)*Z", "..XyYz..", "XyYz"),
+        (r"(?x) (a|b)+  # (", "..abba", "abba"),
+        (r"(\d+,?)+", "\ud800 1,2,3", "1,2,3"),
+        (r"(a|b)+", "ccc", None),
+    ],
+)
+def test_what_could_take_long_finds_the_same(pattern: str, text: str, found: str | None) -> None:
+    """As `re.search` with DOTALL."""
+    expected = re.search(pattern, text, re.DOTALL)
+    assert (expected[0] if expected else None) == found
+    result = judge({"type": "regex", "pattern": pattern}, answered(text))
+    assert (result.evidence.get("match")) == found
+    assert result.outcome == ("passed" if found else "failed")
+
+
+@pytest.mark.usefixtures("_hurried")
+def test_patterns_that_are_matched_whole_and_at_a_path_are_bounded_too() -> None:
+    """`allow` and `matches` take any pattern."""
+    assert judge({"type": "excludes_pii", "allow": ["(a|m|@|[x.])+"]}, answered("a@x.am")).outcome == "passed"
+    assert judge({"type": "excludes_pii", "allow": ["(a|@|[x.])+"]}, answered("a@x.am")).outcome == "failed"
+    path = {"type": "json_path", "path": "$.a", "matches": HANGS}
+    assert judge(path, answered({"a": LONG})).outcome == "error"
+    assert judge(path, answered({"a": "aa"})).outcome == "passed"
