@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from pytest_agent_replay.formats.replay import ErrorSpec, LlmResponse, RecordedToolCall, Usage
 from pytest_agent_replay.llm.sse import sse_event
+from tests.llm.parity import NOWHERE, Sent, as_written, both, live, playing, recorded, without
 from tests.llm.sdk import Recordings, async_client, client, model_request, run
 
 ASK: Any = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Weather in Oslo?"}]}
@@ -343,3 +344,149 @@ def test_a_stream_that_broke_off_is_read_as_far_as_it_came() -> None:
     read = request.wire.read(200, raw, request)
     assert read is not None
     assert (read.content, read.model, read.finish_reason) == ("a\u2028b", "m", None)
+
+
+# -- the same as the API itself
+
+
+def completion(message: dict[str, Any], finish: str = "stop") -> dict[str, Any]:
+    """A completion as the API's reference shows it."""
+    said = {"role": "assistant", "content": None, "refusal": None, "annotations": [], **message}
+    return {
+        "id": "chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT",
+        "object": "chat.completion",
+        "created": 1741569952,
+        "model": "gpt-4.1-2025-04-14",
+        "choices": [{"index": 0, "message": said, "logprobs": None, "finish_reason": finish}],
+        "usage": {
+            "prompt_tokens": 19,
+            "completion_tokens": 10,
+            "total_tokens": 29,
+            "prompt_tokens_details": {"cached_tokens": 4, "audio_tokens": 0},
+            "completion_tokens_details": {"reasoning_tokens": 5, "audio_tokens": 0},
+        },
+        "service_tier": "default",
+    }
+
+
+FUNCTION = {"id": "call_a", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Oslo"}'}}
+CUSTOM = {"id": "call_b", "type": "custom", "custom": {"name": "query", "input": '{"select": 1}'}}
+CITATION = {"start_index": 0, "end_index": 4, "url": "https://example.com", "title": "Oslo"}
+COMPLETIONS = {
+    "text": completion({"content": LONG}),
+    "calls": completion({"tool_calls": [FUNCTION, {**FUNCTION, "id": "call_c"}]}, "tool_calls"),
+    "text and a custom call": completion({"content": "Looking.", "tool_calls": [FUNCTION, CUSTOM]}, "tool_calls"),
+    "citations": completion({"content": LONG, "annotations": [{"type": "url_citation", "url_citation": CITATION}]}),
+    "a refusal": completion({"refusal": "I can't."}),
+    "reasoning": completion({"content": LONG, "reasoning_content": "Hmm."}),
+    "cut": completion({"content": "The"}, "length"),
+    "filtered": completion({"content": "The"}, "content_filter"),
+}
+
+
+def chunked(whole: dict[str, Any]) -> Sent:
+    """The completion as the reference of streaming shows it."""
+    message, finish = whole["choices"][0]["message"], whole["choices"][0]["finish_reason"]
+    start = None if message.get("tool_calls") and not message["content"] else ""
+    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": start, "refusal": None}]
+    for key in ("reasoning_content", "content", "refusal"):
+        text = message.get(key) or ""
+        deltas.extend({key: piece} for piece in (text[:5], text[5:]) if piece)
+    if message["annotations"]:
+        deltas.append({"annotations": message["annotations"]})
+    for index, call in enumerate(message.get("tool_calls", ())):
+        kind = call["type"]
+        key = "arguments" if kind == "function" else "input"
+        deltas.append({"tool_calls": [{"index": index, **call, kind: {**call[kind], key: ""}}]})
+        deltas.append({"tool_calls": [{"index": index, kind: {key: call[kind][key]}}]})
+    head = {key: whole[key] for key in ("id", "created", "model", "service_tier")} | {"usage": None}
+    head["object"] = "chat.completion.chunk"
+    ends = [*((delta, None) for delta in deltas), ({}, finish)]
+    choices = [[{"index": 0, "delta": delta, "logprobs": None, "finish_reason": end}] for delta, end in ends]
+    chunks = [*({**head, "choices": one} for one in choices), {**head, "choices": [], "usage": whole["usage"]}]
+    body = b"".join(map(sse_event, chunks)) + sse_event("[DONE]")
+    return Sent(body, content_type="text/event-stream; charset=utf-8")
+
+
+PARITY: Any = {
+    **ASK,
+    "tools": [
+        {"type": "function", "function": {"name": "weather", "parameters": {}}},
+        {"type": "custom", "custom": {"name": "query"}},
+    ],
+}
+MADE_UP = ("id", "created")
+
+
+def created(url: str) -> Any:
+    """`create`."""
+    http = openai.DefaultHttpxClient(verify=False)
+    made = OpenAI(api_key="none", base_url=url, http_client=http, max_retries=0)
+    return without(made.chat.completions.create(**PARITY).to_dict(), *MADE_UP)
+
+
+def joined(url: str) -> Any:
+    """`create(stream=True)`: the deltas, with pieces that follow each other put together."""
+    http = openai.DefaultHttpxClient(verify=False)
+    made = OpenAI(api_key="none", base_url=url, http_client=http, max_retries=0)
+    chunks = made.chat.completions.create(**PARITY, stream=True, stream_options={"include_usage": True})
+    return _joined([without(chunk.to_dict(), *MADE_UP) for chunk in chunks])
+
+
+def _joined(chunks: list[Any]) -> list[Any]:
+    found: list[Any] = []
+    texts: dict[str, str] = {}
+    for chunk in chunks:
+        delta = chunk["choices"][0]["delta"] if chunk["choices"] else {}
+        key = next((key for key in ("reasoning_content", "content", "refusal") if delta.get(key)), None)
+        piece = delta.get("tool_calls", [{}])[0]
+        if key is not None:
+            texts[key] = texts.get(key, "") + delta[key]
+        elif piece and "type" not in piece:
+            place = f"call {piece['index']}"
+            written = {**piece.get("function", {}), **piece.get("custom", {})}
+            texts[place] = texts.get(place, "") + "".join(written.values())
+        else:
+            found.append(chunk)
+    return [found, texts]
+
+
+@pytest.mark.parametrize("name", COMPLETIONS)
+def test_a_recorded_completion_is_the_apis_completion(name: str) -> None:
+    """The SDK's object from a recording equals the one from the API's own bytes, whole and streamed."""
+    real, replayed = both(created, Sent(json.dumps(COMPLETIONS[name]).encode()))
+    assert replayed == real
+    real, replayed = both(joined, chunked(COMPLETIONS[name]))
+    assert replayed == real
+
+
+def test_an_error_in_the_middle_of_a_stream() -> None:
+    """What came before it arrives, then the SDK raises as it did; a request that does not stream gets it whole."""
+    error = {"error": {"message": "slow down", "type": "rate_limit_error", "param": None, "code": None}}
+    chunk = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    delta = {"index": 0, "delta": {"content": "The"}, "finish_reason": None}
+    broken = Sent(sse_event({**chunk, "choices": [delta]}) + sse_event(error), content_type="text/event-stream")
+
+    def told(url: str) -> Any:
+        texts: list[str] = []
+        made = OpenAI(api_key="none", base_url=url, max_retries=0)
+        with pytest.raises(openai.APIError) as caught:
+            texts.extend(one.choices[0].delta.content or "" for one in made.chat.completions.create(**ASK, stream=True))
+        return ["".join(texts), type(caught.value), str(caught.value), caught.value.body]
+
+    real, replayed = both(told, broken)
+    assert replayed == real
+    assert replayed[0] == "The"
+    _, asked = live(told, broken)
+    with playing(as_written(recorded(broken, asked))), pytest.raises(openai.RateLimitError):
+        created(NOWHERE)
+
+
+def test_calls_without_an_index_are_told_apart() -> None:
+    """Some servers stream each call as one piece and number none."""
+    request = model_request(*ASK["messages"], stream=True)
+    calls = [{"id": f"c{n}", "function": {"name": "f", "arguments": f'{{"n":{n}}}'}} for n in range(2)]
+    body = b"".join(sse_event({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}) for call in calls)
+    read = request.wire.read(200, body, request)
+    assert read is not None
+    assert [(call.id, call.args) for call in read.tool_calls] == [("c0", {"n": 0}), ("c1", {"n": 1})]

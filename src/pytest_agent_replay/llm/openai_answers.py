@@ -12,7 +12,8 @@ from typing import Any
 from pytest_agent_replay.formats.replay import LlmResponse, RecordedToolCall, Usage
 from pytest_agent_replay.llm.failures import error_message, error_status, transport_failure, without_back_off
 from pytest_agent_replay.llm.neutral import ModelRequest, error_spec
-from pytest_agent_replay.llm.parts import answer_text, finish_reason
+from pytest_agent_replay.llm.parts import Part, answer_text, finish_reason, parts_of
+from pytest_agent_replay.llm.reading import dicts
 from pytest_agent_replay.llm.rendering import (
     CREATED,
     IdMaker,
@@ -37,16 +38,21 @@ _LONGEST_RETRY_S = 120.0
 
 
 def rendered(answer: LlmResponse, request: ModelRequest) -> HttpReply:
-    """The reply of the API: `status` 0 is a failure below HTTP, 4xx and 5xx (or an `error`) an error body."""
+    """The reply of the API: `status` 0 is a failure below HTTP, 4xx and 5xx (or an `error`) an error body.
+
+    An error with status 200 came in the middle of a stream, and does again.
+    """
     status = error_status(answer)
+    broke_off = status >= 400 and answer.status == 200 and request.stream
     if status == 0:
         return transport_failure(answer)
-    if status >= 400:
+    if status >= 400 and not broke_off:
         return error_reply(answer, status)
     completion = _Completion(answer, request)
     if request.stream:
         headers = openai_headers(answer, completion.id, "text/event-stream; charset=utf-8")
-        return stream_reply(status, headers, [*map(sse_event, completion.chunks()), sse_event("[DONE]")])
+        end = error_body(answer) if broke_off else "[DONE]"
+        return stream_reply(200, headers, [*map(sse_event, completion.chunks()), sse_event(end)])
     return json_reply(status, openai_headers(answer, completion.id, "application/json"), completion.whole())
 
 
@@ -65,9 +71,13 @@ class _Completion:
         self.legacy = bool(self.raw.get("functions")) and not self.raw.get("tools")
         self.text = answer_text(answer)
         self.calls = [self._call(index, call) for index, call in enumerate(answer.tool_calls)]
+        self.annotations = [found for part in parts_of(answer) for found in _annotations(part)]
 
     def _call(self, index: int, call: RecordedToolCall) -> dict[str, Any]:
         call_id = call.id or self.made_id("call_", f"call {index}", 24)
+        tools = [tool.get("custom") for tool in self.raw.get("tools") or () if tool.get("type") == "custom"]
+        if any(tool.get("name") == call.name for tool in tools if isinstance(tool, dict)):
+            return {"id": call_id, "type": "custom", "custom": {"name": call.name, "input": arguments_text(call)}}
         return {"id": call_id, "type": "function", "function": {"name": call.name, "arguments": arguments_text(call)}}
 
     @property
@@ -97,7 +107,7 @@ class _Completion:
             message["function_call"] = self.calls[0]["function"]
         elif self.calls:
             message["tool_calls"] = self.calls
-        return message | {"annotations": []}
+        return message | {"annotations": self.annotations}
 
     def chunks(self) -> Iterator[dict[str, Any]]:
         """The chunks of a stream; the last one carries the usage when `stream_options.include_usage` asks for it."""
@@ -108,7 +118,7 @@ class _Completion:
             for delta, reason in self._deltas():
                 choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": reason}
                 yield head | {"choices": [choice]}
-        if with_usage:
+        if with_usage and self.answer.error is None:
             yield head | {"choices": [], "usage": _usage(self.answer.usage)}
 
     def _deltas(self) -> Iterator[tuple[dict[str, Any], str | None]]:
@@ -120,19 +130,31 @@ class _Completion:
             ("refusal", self.answer.refusal),
         ):
             yield from (({key: piece}, None) for piece in pieces(text))
+        if self.annotations:
+            yield {"annotations": self.annotations}, None
         for index, call in enumerate(self.calls[:1] if self.legacy else self.calls):
             yield from ((delta, None) for delta in self._call_deltas(index, call))
-        yield {}, self.finish_reason
+        if self.answer.error is None:
+            yield {}, self.finish_reason
 
     def _call_deltas(self, index: int, call: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        function = call["function"]
-        first = {"name": function["name"], "arguments": ""}
-        rest = [{"arguments": piece} for piece in pieces(function["arguments"])]
+        kind, key = (call["type"], "input" if call["type"] == "custom" else "arguments")
+        first = call[kind] | {key: ""}
+        rest = [{key: piece} for piece in pieces(call[kind][key])]
         if self.legacy:
             yield from ({"function_call": piece} for piece in (first, *rest))
             return
-        yield {"tool_calls": [{"index": index, **call, "function": first}]}
-        yield from ({"tool_calls": [{"index": index, "function": piece}]} for piece in rest)
+        yield {"tool_calls": [{"index": index, **call, kind: first}]}
+        yield from ({"tool_calls": [{"index": index, kind: piece}]} for piece in rest)
+
+
+def _annotations(part: Part) -> list[dict[str, Any]]:
+    """Citations of web pages, which this API puts a level deeper than the responses API."""
+    found = [given for given in dicts(part.own.get("annotations")) if given.get("type") == "url_citation"]
+    return [
+        {"type": "url_citation", "url_citation": {key: value for key, value in given.items() if key != "type"}}
+        for given in found
+    ]
 
 
 def _usage(usage: Usage | None) -> dict[str, Any]:

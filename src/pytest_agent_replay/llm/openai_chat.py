@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from pytest_agent_replay.formats.replay import LlmResponse, RecordedToolCall, Usage
+from pytest_agent_replay.formats.replay import ErrorSpec, LlmResponse, RecordedToolCall, Usage
 from pytest_agent_replay.llm.failures import read_error
 from pytest_agent_replay.llm.neutral import ModelRequest
 from pytest_agent_replay.llm.openai_answers import error_body, rendered
@@ -88,11 +88,21 @@ def _from_chunks(chunks: list[dict[str, Any]]) -> LlmResponse | None:
             if choice.get("index", 0) == 0:
                 finish_reason = choice.get("finish_reason") or finish_reason
                 _add_delta(message, calls, choice.get("delta") or {})
-    if not message and not calls and finish_reason is None:
+    error = next((chunk["error"] for chunk in chunks if isinstance(chunk.get("error"), dict)), None)
+    if not message and not calls and finish_reason is None and error is None:
         return None
     if calls:
         message["tool_calls"] = [calls[index] for index in sorted(calls)]
-    return _response(chunks[0], message, finish_reason, usage)
+    answer = _response(chunks[0], message, finish_reason, usage)
+    return answer if error is None else answer.model_copy(update={"status": 200, "error": _read_error(error)})
+
+
+def _read_error(error: dict[str, Any]) -> ErrorSpec:
+    """An error in the middle of a stream."""
+    beside: dict[str, Any] = {key: error[key] for key in ("type", "param", "code") if key in error}
+    limited = "rate_limit" in f"{error.get('type')} {error.get('code')}"
+    kind = "openai.RateLimitError" if limited else "openai.InternalServerError"
+    return ErrorSpec(type=kind, message=str(error.get("message") or ""), attributes=beside)
 
 
 def _add_delta(message: dict[str, Any], calls: dict[int, dict[str, Any]], delta: dict[str, Any]) -> None:
@@ -102,26 +112,51 @@ def _add_delta(message: dict[str, Any], calls: dict[int, dict[str, Any]], delta:
     if isinstance(delta.get("function_call"), dict):
         _add_function(message.setdefault("function_call", {}), delta["function_call"])
     for piece in dicts(delta.get("tool_calls")):
-        call = calls.setdefault(piece.get("index") or 0, {"function": {}})
+        call = calls.setdefault(_index(piece, calls), {})
         call.update(clean(id=piece.get("id")))
-        _add_function(call["function"], piece.get("function") or {})
+        for kind in ("function", "custom"):
+            if isinstance(piece.get(kind), dict):
+                _add_function(call.setdefault(kind, {}), piece[kind])
+    if delta.get("annotations"):
+        message["annotations"] = [*message.get("annotations", []), *dicts(delta["annotations"])]
+
+
+def _index(piece: dict[str, Any], calls: dict[int, dict[str, Any]]) -> int:
+    """Which call a piece belongs to. Some servers give no index, and each call as one piece."""
+    index = piece.get("index")
+    if isinstance(index, int):
+        return index
+    return len(calls) if piece.get("id") or not calls else max(calls)
 
 
 def _add_function(function: dict[str, Any], piece: dict[str, Any]) -> None:
     function.update(clean(name=piece.get("name")))
-    function["arguments"] = function.get("arguments", "") + (piece.get("arguments") or "")
+    for key in ("arguments", "input"):
+        if isinstance(piece.get(key), str):
+            function[key] = function.get(key, "") + piece[key]
 
 
 def _response(data: dict[str, Any], message: dict[str, Any], finish_reason: Any, usage: Any) -> LlmResponse:
     return LlmResponse(
         model=data.get("model"),
-        content=message.get("content"),
+        content=_content(message),
         tool_calls=_calls(message),
         usage=_usage(usage) if isinstance(usage, dict) else None,
         finish_reason=finish_reason,
         refusal=message.get("refusal") or None,
         reasoning=content_text(message.get("reasoning_content") or message.get("reasoning")) or None,
     )
+
+
+def _content(message: dict[str, Any]) -> Any:
+    """The text; with the web pages that it cites, in the form that the responses API has."""
+    cited = [
+        {"type": "url_citation", **found["url_citation"]}
+        for found in dicts(message.get("annotations"))
+        if isinstance(found.get("url_citation"), dict)
+    ]
+    content = message.get("content")
+    return [{"type": "text", "text": content, "annotations": cited}] if cited and isinstance(content, str) else content
 
 
 def _calls(message: dict[str, Any]) -> list[RecordedToolCall]:
