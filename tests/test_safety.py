@@ -858,3 +858,31 @@ def test_a_cancelled_run_is_cancelled(project: Folder) -> None:
             await asyncio.wait_for(run_replay_async(project.case(agent)), 0.05)  # type: ignore[arg-type]
 
     asyncio.run(test())
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/model/fraud-score/invoke", {"order": 5}),
+        ("/surveys/5/responses", {"model": "m", "input": "good"}),
+        ("/forms/completions", {"model": "m", "prompt": "x"}),
+    ],
+)
+def test_what_only_looks_like_a_model_is_not_asked_for_real(project: Folder, path: str, body: Any) -> None:
+    """On a host that is no provider's, and by no provider's SDK."""
+    pytest.importorskip("requests")
+    module = project.write(
+        "lookalike",
+        f"""
+        import requests
+
+        def answer(question):
+            try:
+                return requests.post("http://127.0.0.1:9{path}", json={body!r}).text
+            except requests.ConnectionError as error:
+                return "refused"
+        """,
+    )
+    result = project.run(f"{module}:answer")
+    assert result.outcome == "failed"
+    assert result.unrecorded[0].tool == f"POST http://127.0.0.1:9{path}"

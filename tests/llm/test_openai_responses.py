@@ -329,7 +329,7 @@ def test_what_is_recorded_is_neutral() -> None:
 
 def test_a_stream_that_broke_off_is_read_as_far_as_it_came() -> None:
     """The items that were done, and the text of one that was not."""
-    request = recognise(http_request({**ASK, "stream": True}, f"{NOWHERE}/responses"))
+    request = recognise(http_request({**ASK, "stream": True}, f"{NOWHERE}/v1/responses"))
     assert request is not None
     sent = streamed(response(WEATHER, said(LONG)))
     read = request.wire.read(200, sent.body.partition(b"event: response.output_text.done")[0], request)
@@ -341,7 +341,7 @@ def test_a_stream_that_broke_off_is_read_as_far_as_it_came() -> None:
 
 def test_an_error_event_is_a_failure() -> None:
     """A stream that ended in `error` is one whose response failed."""
-    request = recognise(http_request({**ASK, "stream": True}, f"{NOWHERE}/responses"))
+    request = recognise(http_request({**ASK, "stream": True}, f"{NOWHERE}/v1/responses"))
     assert request is not None
     sent = events({"type": "error", "code": "server_error", "message": "boom", "param": None, "sequence_number": 0})
     read = request.wire.read(200, sent.body, request)
@@ -453,6 +453,6 @@ def test_failures_of_the_transport_and_of_other_providers(answer: dict[str, Any]
 @pytest.mark.parametrize("stream", [False, True])
 def test_an_unreadable_live_answer_is_none(body: bytes, stream: bool) -> None:
     """What has not the documented form is not guessed at."""
-    request = recognise(http_request({**ASK, "stream": stream}, f"{NOWHERE}/responses"))
+    request = recognise(http_request({**ASK, "stream": stream}, f"{NOWHERE}/v1/responses"))
     assert request is not None
     assert request.wire.read(200, body, request) is None

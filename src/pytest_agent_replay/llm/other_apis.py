@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import urlsplit
 
 from pytest_agent_replay.llm.neutral import ModelRequest, RecognisedOnly
+from pytest_agent_replay.llm.providers import is_for_provider
 from pytest_agent_replay.llm.reading import json_object, path_of
 from pytest_agent_replay.player.http import HttpRequest
 
 __all__ = ["OtherModelApi"]
 
-_HOSTS = re.compile(
-    r"(^|\.)(openai\.com|openai\.azure\.com|openrouter\.ai|anthropic\.com|generativelanguage\.googleapis\.com"
-    r"|aiplatform\.googleapis\.com|mistral\.ai|groq\.com|cohere\.com|cohere\.ai|deepseek\.com|together\.xyz|fireworks\.ai|x\.ai)$"
-)
-_SDK_AGENT = re.compile(r"^(Async)?(Azure|AsyncAzure)?(OpenAI|Anthropic)/")
 _POSTED = re.compile(
     r"(?<!/chat)/(embeddings|moderations|completions|images/(?:generations|edits|variations)|audio/(?:speech|transcriptions|translations)"
     r"|responses/(?:compact|input_tokens|[^/]+/cancel)|conversations(?:/[^/]+(?:/items)?)?|messages/count_tokens|[^/]+:(?:embedContent|batchEmbedContents|countTokens))$"
@@ -41,7 +36,7 @@ class OtherModelApi(RecognisedOnly):
         if pattern is None or pattern.search(path) is None:
             return None
         body = json_object(request.body) if request.method == "POST" else {}
-        if not (_names_a_model(body) or _is_provider(request)):
+        if not (_names_a_model(body) or is_for_provider(request)):
             return None
         return ModelRequest(
             wire=self, model=_model(body), messages=[], tools=[], stream=False, raw=body or {}, http=request
@@ -55,11 +50,3 @@ def _names_a_model(body: dict[str, Any] | None) -> bool:
 def _model(body: dict[str, Any] | None) -> str | None:
     model = (body or {}).get("model")
     return model if isinstance(model, str) else None
-
-
-def _is_provider(request: HttpRequest) -> bool:
-    try:
-        host = urlsplit(request.url).hostname or ""
-    except ValueError:
-        return False
-    return _HOSTS.search(host) is not None or _SDK_AGENT.match(request.header("user-agent") or "") is not None

@@ -363,12 +363,13 @@ class Session(AbstractContextManager["Session"]):
         named = self._http.named(request, self._bound)
         if named is not None:
             return self._http_tool(named, arguments_of(request), request, "by URL")
-        model_request = _recognise(request)
+        allowed = self._host_is_allowed(urlsplit(request.url).hostname or "")
+        model_request = _recognise(request, is_known_host=allowed)
         if model_request is not None:
             return self._model_call(model_request)
         if is_telemetry(request):
             return HttpReply(status=200, headers=[("content-type", "application/json")], body=b"{}")
-        if self._host_is_allowed(urlsplit(request.url).hostname or ""):
+        if allowed:
             return PassThrough()
         parts = urlsplit(request.url)
         name = f"{request.method} {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
@@ -573,10 +574,10 @@ def describe(error: BaseException) -> dict[str, Any]:
     return {"type": name, "message": message}
 
 
-def _recognise(request: HttpRequest) -> ModelRequest | None:
+def _recognise(request: HttpRequest, *, is_known_host: bool) -> ModelRequest | None:
     from pytest_agent_replay.llm.recognise import recognise
 
-    return recognise(request)
+    return recognise(request, is_known_host=is_known_host)
 
 
 def _arguments(args: Mapping[str, Any]) -> str:
