@@ -264,7 +264,8 @@ def test_long_repetitive_texts_are_read_in_good_time(piece: str) -> None:
 def test_the_words_around_a_whole_number_say_what_it_is(text: str, reading: Reading) -> None:
     """A month, a currency, a unit or a scale belongs to the number before or after it; other words do not."""
     assert reading in readings(text)
-    assert (Number(17) in readings(text)) is (reading == Number(17) or isinstance(reading, Span))
+    numbers = [reading._replace(seconds=0.0) for reading in readings(text) if isinstance(reading, Number)]
+    assert (Number(17) in numbers) is (reading == Number(17) or isinstance(reading, Span))
 
 
 def test_a_letter_that_is_an_s_when_case_is_ignored_is_read() -> None:

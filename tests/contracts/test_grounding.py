@@ -59,6 +59,32 @@ def complaints(answer: str, *given: Any, prose: str = "") -> list[str]:
         ("It leaves at 9:00 and lands at 11:15, so it takes 2 hours 15 minutes.", "from 9:00 to 11:15"),
         ('Result: {"price": 152}', '{"price": 152}'),
         ("It was 42.", 42),
+        ("It costs about $5.", {"price": 4.5}),
+        ("It grew about 5 %.", {"growth": 0.047}),
+        ("It takes 2 hours.", {"duration_minutes": 120}),
+        ("It takes about 2 hours.", {"duration_minutes": 110}),
+        ("It takes under 2 hours, over 1 hour.", {"duration_minutes": 90}),
+        ("It takes 90.", {"duration_minutes": 90}),
+        ("It takes 2 h 30 min.", {"hours": 2, "minutes": 30}),
+        ("It took 120 and 90 ms.", {"latencies_ms": [120, 90]}),
+        ("You stay 3 nights.", {"min_stay": 3}),
+        ("You stay 3 nights.", {"stay": 3}),
+        ("Over 4 million.", {"revenue": 4187000}),
+        ("More than **4 million**.", {"revenue": 4187000}),
+        ("No less than 4 million.", {"revenue": 4187000}),
+        ("About 4 million.", {"revenue": 4187000}),
+        ("Under 5 million.", {"revenue": 4187000}),
+        ("Nearly 4 million.", {"revenue": 3950000}),
+        ("A revenue > 4 million.", {"revenue": 4187000}),
+        ("Over 4,000 people came.", {"people": 4187}),
+        ("Less than $50 and up to 5 days.", {"threshold": 50, "delay": 5}),
+        ("Losses of over 5 million.", {"profit": -5_200_000}),
+        ("It fell by 5 %.", {"change_pct": -5}),
+        ("The price fell. 5 % is the growth.", {"growth": 0.05}),
+        ("It rose by 5 %, a 5 % increase, up about 5 %.", {"change_pct": 5}),
+        ("It is up to 5 %.", {"change_pct": -5}),
+        ("It went down 5.", {"reduction": 5}),
+        ("A loss of 5 million.", {"profit": -5_000_000}),
         ("It is 5m away.", {"distance": 5}),
         ("It is 4K, seat 12B.", {"screen": "4K", "seat": "12B"}),
     ],
@@ -90,6 +116,28 @@ def test_honest_figures_are_accepted(answer: str, given: Any) -> None:
         ("It costs $255.", {"prices": [152, 103, 9]}, "$255"),
         ("Exactly 4,000 people came.", {"people": 4187}, "4,000"),
         ("Rated 5 of 5.", {"rating": 4.6}, "5"),
+        ("It costs $4.", {"price": 4.5}, "$4"),
+        ("It costs $5.", {"price": 4.5}, "$5"),
+        ("It grew 5 %.", {"growth": 4.5}, "5 %"),
+        ("It grew 5 %.", {"growth": 0.045}, "5 %"),
+        ("It takes 90 hours.", {"duration_minutes": 90}, "90 hours"),
+        ("It takes 90 days.", "It takes 90 minutes.", "90 days"),
+        ("It takes 90 hours.", {"durations": {"flight_min": [90, 120]}}, "90 hours"),
+        ("It takes 2 hours.", {"duration_minutes": 90}, "2 hours"),
+        ("It takes 2h 30m.", {"flight": {"hours": 30, "minutes": 2}}, "2h 30m"),
+        ("It takes over 2 hours.", {"duration_minutes": 90}, "2 hours"),
+        ("It was less than 4 million.", {"revenue": 4187000}, "4 million"),
+        ("It was **under** 4 million.", {"revenue": 4187000}, "4 million"),
+        ("It was no more than 4 million.", {"revenue": 4187000}, "4 million"),
+        ("It was nearly 4 million.", {"revenue": 4187000}, "4 million"),
+        ("It was over 4.2 million.", {"revenue": 4187000}, "4.2 million"),
+        ("It was ≥ 4.2 million.", {"revenue": 4187000}, "4.2 million"),
+        ("Under 4,000 people came.", {"people": 4187}, "4,000"),
+        ("It rose by 5 %.", {"change_pct": -5}, "5 %"),
+        ("It is up about 5 %.", {"change": -0.05}, "5 %"),
+        ("A 5% increase.", {"change_pct": -5}, "5%"),
+        ("It fell by 5 %.", {"growth": 0.05}, "5 %"),
+        ("It went up 5.", "The change was -5.", "5"),
         ("You get 50k.", {"points": 50}, "50k"),
         ("You get $50M.", {"points": 50}, "$50M"),
         ("You get $5m.", {"points": 5}, "$5m"),
@@ -106,6 +154,11 @@ def test_invented_figures_are_named(answer: str, given: Any, figure: str) -> Non
 def test_a_time_in_the_users_words_may_be_meant_in_either_half() -> None:
     """`2:00` said by a user is 2 PM or 2 AM; from a tool, `02:00` is 2 AM."""
     assert complaints("At 2 PM.", prose="at 2:00 please") == []
+
+
+def test_numbers_beyond_all_bounds_are_figures_as_any_other() -> None:
+    """A number that no float holds neither breaks the check nor is it given."""
+    assert complaints(f"It is ${'9' * 400}.00 of {10**400}.", {"n": 10**400, "price": 1}) != []
 
 
 def test_a_figure_that_followed_before_may_be_repeated() -> None:

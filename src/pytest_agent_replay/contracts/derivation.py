@@ -8,14 +8,10 @@ from itertools import chain, combinations, permutations
 
 from pytest_agent_replay.contracts.figures import Clock, Figure, Number, Reading, Span, read_figures, word_numbers
 from pytest_agent_replay.contracts.grounds import Grounds
+from pytest_agent_replay.contracts.wording import PLAIN, Wording, wording_of
 
 __all__ = ["Answers"]
 
-_HEDGE = re.compile(
-    r"(?:\b(?:about|around|approximately|approx\.?|roughly|nearly|almost|over|more than|under|less than|some|circa"
-    r"|close to|up to|at least)|[~≈<>])\s*$",
-    re.IGNORECASE,
-)
 _COMPUTES = re.compile(
     r"\b(?:totals?|totall?ing|sum|altogether|combined|overall|in all|difference|remain\w*|left|average|mean)\b|[=+×]",
     re.IGNORECASE,
@@ -114,30 +110,37 @@ class Answers:
             self._carried = Grounds()
         self._carried.add(number.value, "an earlier answer")
 
-    def _holds(self, reading: Reading) -> bool:
-        if self._grounds.holds(reading, self._tolerance):
+    def _holds(self, reading: Reading, wording: Wording) -> bool:
+        if self._grounds.holds(reading, self._tolerance, wording):
             return True
-        return self._carried is not None and self._carried.holds(reading)
+        return self._carried is not None and self._carried.holds(reading, wording=wording)
 
     def _is_given(self, figure: Figure, text: str) -> bool:
         for option in figure.options:
-            if all(map(self._holds, option)):
+            if all(map(self._grounds.has, option)):
                 return True
-        if not _HEDGE.search(text, max(0, figure.start - 20), figure.start):
+        may_be_worded = any(isinstance(option[0], (Number, Span)) for option in figure.options)
+        wording = wording_of(text, figure.start, figure.end) if may_be_worded else PLAIN
+        for option in figure.options:
+            if all(self._holds(reading, wording) for reading in option):
+                return True
+        if not wording.rough:
             return False
-        rounded = (_rounded(o[0]) for o in figure.options if len(o) == 1 and isinstance(o[0], Number))
-        return any(number is not None and self._grounds.holds(number) for number in rounded)
+        rounded = (_rounded(o[0], wording) for o in figure.options if len(o) == 1 and isinstance(o[0], Number))
+        return any(number is not None and self._grounds.holds(number, wording=wording) for number in rounded)
 
 
-def _rounded(number: Number) -> Number | None:
-    """`about 4,000` is known to 1,000, either side of it, but not beyond a tenth of it. None: it is not a
-    round number."""
+def _rounded(number: Number, wording: Wording) -> Number | None:
+    """`about 4,000` is known to 1,000, either side of it (`over 4,000`: above it), but not beyond a tenth of it.
+    None: it is not a round number."""
     unit = number.unit
     if not (number.money or number.percent) and abs(number.value) < _LEAST_ROUND:
         return None
     while unit * 10 <= abs(number.value) and number.value % (unit * 10) == 0:
         unit *= 10
-    return number._replace(unit=2 * min(unit, abs(number.value) / 10)) if unit > number.unit else None
+    if unit == number.unit:
+        return None
+    return number._replace(unit=min(unit, abs(number.value) / 10) * (1 if wording.bound else 2))
 
 
 class _Derivation:

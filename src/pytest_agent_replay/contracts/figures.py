@@ -39,6 +39,8 @@ class Number(NamedTuple):
     money: bool = False
     signed: bool = False
     """A minus sign was written, or the parentheses of bookkeeping."""
+    seconds: float = 0.0
+    """How long the unit of time is that was written after it: 3600 in `2 hours`. 0: none was."""
 
 
 class Date(NamedTuple):
@@ -344,7 +346,7 @@ def _span(match: re.Match[str]) -> Options:
     return [
         (Span(total, min(seconds for _, seconds in parts)),),
         tuple(Span(n * s, s) for n, s in parts),
-        _numbers(match[0]),
+        tuple(Number(n, seconds=s) for n, s in parts),
     ]
 
 
@@ -385,9 +387,11 @@ def _measure(value: int, suffix: str, money: bool) -> Options:
     if lower in ("st", "nd", "rd", "th"):
         return [] if value <= _LARGEST_ORDINAL_TO_SKIP else [(Number(float(value)),)]
     factors = _factors(suffix, money)
-    options: Options = [(Number(value * factor, factor, money=money),) for factor in factors]
-    seconds = unit_seconds(lower)
-    if seconds and 1.0 in factors:
+    seconds = (unit_seconds(lower) or 0.0) if 1.0 in factors else 0.0
+    options: Options = [
+        (Number(value * factor, factor, money=money, seconds=seconds if factor == 1.0 else 0.0),) for factor in factors
+    ]
+    if seconds:
         options.append((Span(value * seconds, seconds),))
     return options
 
@@ -420,25 +424,27 @@ def _number(match: re.Match[str]) -> Options:
     for reading in readings[:1] if money and len(readings[-1]) > 1 else readings:
         for factor in factors:
             sign = -factor if signed else factor
-            options.append(tuple([Number(v * sign, u * factor, percent, money, signed) for v, u in reading]))
+            timed = seconds if factor == factors[0] else 0.0
+            options.append(tuple([Number(v * sign, u * factor, percent, money, signed, timed) for v, u in reading]))
         if money and not signed and _in_brackets(match):
             factor = factors[-1]
             options.append(tuple(Number(-v * factor, u * factor, False, money, True) for v, u in reading))
         if seconds and len(reading) == 1:
-            options.append((Span(reading[0][0] * seconds, reading[0][1] * seconds),))
+            in_seconds = seconds * factors[0]
+            options.append((Span(reading[0][0] * in_seconds, reading[0][1] * in_seconds),))
     return options
 
 
-def _multipliers(match: re.Match[str], money: bool) -> tuple[tuple[float, ...], float | None]:
-    """What a number may be multiplied by, and in how many seconds its last unit is when it is a duration."""
+def _multipliers(match: re.Match[str], money: bool) -> tuple[tuple[float, ...], float]:
+    """What a number may be multiplied by, and the seconds of its unit of time, 0 without one."""
     scale, unit = match["scale"], match["unit"]
     if not scale:
-        return (1.0,), unit_seconds(unit) if unit else None
+        return (1.0,), (unit_seconds(unit) or 0.0) if unit else 0.0
     suffix = scale.strip(" \t\n-")
     factors = _factors(suffix, money)
     if unit:
-        return factors, (unit_seconds(unit) or 1.0) * factors[-1]
-    return factors, unit_seconds(suffix) if 1.0 in factors else None
+        return factors[-1:], unit_seconds(unit) or 0.0
+    return factors, (unit_seconds(suffix) or 0.0) if 1.0 in factors else 0.0
 
 
 def _in_brackets(match: re.Match[str]) -> bool:

@@ -28,6 +28,7 @@ from pytest_agent_replay.contracts.figures import (
     unit_seconds,
     word_numbers,
 )
+from pytest_agent_replay.contracts.wording import PLAIN, Wording
 
 __all__ = ["Grounds"]
 
@@ -35,6 +36,9 @@ _MINUTES_OF_DAY = 24 * 60
 _EPSILON = 1e-9
 _MAX_SUMMED = 10
 _LEAST_ROUNDED = 10
+_TIMED, _RISING, _OTHER = 1, 2, 4
+"""What the key of a number says of it, as bits: that it counts a unit of time; that it is a change, up or down."""
+_ANY = _TIMED | _RISING | _OTHER
 _CENT = 0.01
 _LARGEST = sys.float_info.max
 _DIGITS = re.compile(r"\d+")
@@ -44,6 +48,8 @@ _MONEY_KEYS = frozenset(
     {"amount", "price", "total", "cost", "fee", "balance", "charge", "charged", "refund", "refunded", "subtotal", "tax"}
     | {"paid", "cents", "discount"}
 )
+_AMBIGUOUS_UNITS = frozenset({"min", "mins", "second"})
+_RISING_KEYS = frozenset({"change", "changes", "growth", "delta", "increase", "gain"})
 _NEXT_DAY = re.compile(
     r"\d\s?\(?\+1\b|\b(?:tomorrow|next day|day after|following day|yesterday|day before)\b", re.IGNORECASE
 )
@@ -82,11 +88,14 @@ class Grounds:
         """Every number that a source has, and where it is from."""
         return self._index.numbers
 
-    def holds(self, reading: Reading, tolerance: float = 0.0) -> bool:
+    def has(self, reading: Reading) -> bool:
+        """Whether a source has this very number outside of texts, under a key that says nothing of it: `holds`, however
+        it is worded. False is no answer."""
+        return isinstance(reading, Number) and reading.value in self._plain
+
+    def holds(self, reading: Reading, tolerance: float = 0.0, wording: Wording = PLAIN) -> bool:
         """Whether a source has this reading. `tolerance` is a fraction of the source's number."""
-        if isinstance(reading, Number) and reading.value in self._plain:
-            return True
-        return self._index.holds(reading, tolerance)
+        return self.has(reading) or self._index.holds(reading, tolerance, wording)
 
     def counts(self, number: float, words: Iterable[str]) -> bool:
         """Whether a source has a list of so many of the things that one of `words` names."""
@@ -111,6 +120,7 @@ class _Index:
     def __init__(self) -> None:
         self.numbers: dict[float, str] = {}
         self.lengths: defaultdict[int, set[str]] = defaultdict(set)
+        self._kinds: defaultdict[float, int] = defaultdict(int)
         self._exact: set[float] = set()
         self._cents: set[float] = set()
         self._spans: set[float] = set()
@@ -120,10 +130,11 @@ class _Index:
         self._years: set[int] = set()
         self._next_day = False
         self._sorted: list[float] | None = None
+        self._sorted_spans: list[float] | None = None
 
     def add(self, value: Any, label: str, *, prose: bool = False) -> None:
         """See `Grounds.add`."""
-        self._sorted = None
+        self._sorted = self._sorted_spans = None
         if isinstance(value, str):
             parsed = _parsed(value)
             if parsed is None:
@@ -132,17 +143,17 @@ class _Index:
             value = parsed
         self._add_value(value, label, prose)
 
-    def holds(self, reading: Reading, tolerance: float) -> bool:
+    def holds(self, reading: Reading, tolerance: float, wording: Wording) -> bool:
         """See `Grounds.holds`."""
         if isinstance(reading, Number):
-            return self._holds_number(reading, tolerance)
+            return self._holds_number(reading, tolerance, wording)
         if isinstance(reading, Date):
             return self._holds_date(reading)
         if isinstance(reading, Clock):
             other = (reading.minute + _MINUTES_OF_DAY // 2) % _MINUTES_OF_DAY
             return reading.minute in self._clocks or (reading.either_half and other in self._clocks)
         if isinstance(reading, Span):
-            return any(abs(s - reading.seconds) <= reading.unit / 2 + tolerance * s + _EPSILON for s in self._spans)
+            return self._holds_span(reading, tolerance, wording)
         return self._holds_code(reading.text)
 
     # -- taking in
@@ -161,14 +172,14 @@ class _Index:
                 self._add_value(item, label, prose, name)
             if 2 <= len(value) <= _MAX_SUMMED and all(isinstance(item, dict) for item in value):
                 self._add_sums(value, label)
-        elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            self._add_number(float(value), label)
+        elif _is_finite_number(value):
+            self._add_keyed_number(name or "", value, [], label)
 
     def _add_mapping(self, value: dict[str, Any], label: str, prose: bool) -> None:
         units = [str(item) for key, item in value.items() if key.lower() in _UNIT_KEYS]
         scales = [scale for unit in units for scale in _scales_in(unit)]
         for key, item in value.items():
-            if isinstance(item, (int, float)) and not isinstance(item, bool):
+            if _is_finite_number(item):
                 self._add_keyed_number(key, item, scales, label)
             else:
                 self._add_value(item, label, prose, key)
@@ -193,18 +204,19 @@ class _Index:
     def _add_keyed_number(self, key: str, number: int | float, scales: list[float], label: str) -> None:
         """A number under a key that says its unit: `revenue_musd`, `duration_minutes`, `amount_cents`."""
         value = float(number)
-        self._add_number(value, label)
         said = _said_by(key)
+        self._add_number(value, label, said.kind)
         for scale in (*scales, *said.scales):
-            self._add_number(value * scale, label)
+            self._add_number(value * scale, label, said.kind)
         for seconds in said.seconds:
             self._spans.add(value * seconds)
         if said.money and value.is_integer():
             self._cents.add(value)
 
-    def _add_number(self, value: float, label: str) -> None:
+    def _add_number(self, value: float, label: str, kind: int = _OTHER) -> None:
         if value == value and abs(value) != float("inf"):
             self.numbers.setdefault(value, label)
+            self._kinds[value] |= kind
 
     def _add_distances(self, texts: list[str]) -> None:
         """Times and days that stand in one record: the time between them is a figure that the record gives."""
@@ -228,7 +240,7 @@ class _Index:
 
     def _add_reading(self, reading: Reading, label: str, prose: bool) -> None:
         if isinstance(reading, Number):
-            self._add_number(reading.value, label)
+            self._add_number(reading.value, label, _TIMED if reading.seconds else _OTHER)
             if reading.percent:
                 self._add_number(reading.value / 100, label)
         elif isinstance(reading, Date):
@@ -256,37 +268,49 @@ class _Index:
 
     # -- looking up
 
-    def _holds_number(self, number: Number, tolerance: float) -> bool:
+    def _holds_number(self, number: Number, tolerance: float, wording: Wording) -> bool:
         value, unit = number.value, number.unit
-        if unit == 1.0 and abs(value) < _LEAST_ROUNDED and not number.money and not number.percent:
-            unit = 0.0
-        if self._has(value, unit, tolerance, number.signed):
+        is_exact = unit == 1.0 and abs(value) < _LEAST_ROUNDED
+        slack = _slack(unit, is_exact, wording)
+        if self._has(number, 1.0, slack, tolerance, wording):
             return True
         if number.money and unit == _CENT:
-            return round(abs(value) * 100) in self._cents
+            return abs(value) < _LARGEST / 100 and round(abs(value) * 100) in self._cents
         if number.percent:
-            return self._has(value / 100, unit / 100, tolerance, number.signed)
-        if number.money or number.unit != 1.0 or number.signed:
+            return self._has(number, 0.01, slack, tolerance, wording)
+        if number.money or number.unit != 1.0 or number.signed or number.seconds:
             return False
         return value in self._exact or value in self._years
 
-    def _has(self, value: float, unit: float, tolerance: float, signed: bool) -> bool:
-        slack = unit / 2 * (1 + _EPSILON) + _EPSILON * abs(value)
-        return self._near(value, slack, tolerance) or (not signed and self._near(-value, slack, tolerance))
+    def _has(
+        self, number: Number, factor: float, slack: tuple[float, float], tolerance: float, wording: Wording
+    ) -> bool:
+        """Whether a source has the number times `factor`. Without a sign, a source may be negative (`a loss of 5`),
+        unless it is said to have risen; what is said to have fallen by it has not, by its key, grown by it."""
+        value = number.value * factor
+        below, above = (each * factor * (1 + _EPSILON) + _EPSILON * abs(value) for each in slack)
+        kinds = _ANY & ~_TIMED if number.seconds else _ANY
+        if self._near(value, below, above, tolerance, kinds & ~_RISING if wording.trend < 0 else kinds):
+            return True
+        if number.signed or wording.trend > 0:
+            return False
+        return self._near(-value, above, below, tolerance, kinds)
 
-    def _near(self, value: float, slack: float, tolerance: float) -> bool:
-        if value in self.numbers:
+    def _near(self, value: float, below: float, above: float, tolerance: float, kinds: int) -> bool:
+        if value in self.numbers and self._kinds[value] & kinds:
             return True
         if self._sorted is None:
             self._sorted = sorted(self.numbers)
-        spread = slack + tolerance * abs(value) * 2
-        index = bisect_left(self._sorted, value - spread)
-        while index < len(self._sorted) and self._sorted[index] <= value + spread:
-            source = self._sorted[index]
-            if abs(source - value) <= slack + tolerance * abs(source):
-                return True
-            index += 1
-        return False
+        found = _between(self._sorted, value, below, above, tolerance)
+        return any(self._kinds[source] & kinds for source in found)
+
+    def _holds_span(self, span: Span, tolerance: float, wording: Wording) -> bool:
+        if self._sorted_spans is None:
+            self._sorted_spans = sorted(self._spans)
+        is_exact = span.seconds < _LEAST_ROUNDED * span.unit * (1 - _EPSILON)
+        below, above = _slack(span.unit, is_exact, wording)
+        found = _between(self._sorted_spans, span.seconds, below + _EPSILON, above + _EPSILON, tolerance)
+        return next(found, None) is not None
 
     def _holds_date(self, wanted: Date) -> bool:
         if wanted.month == 0:
@@ -321,6 +345,25 @@ class _Index:
         return text.isdigit() and float(text) in self.numbers
 
 
+def _slack(unit: float, is_exact: bool, wording: Wording) -> tuple[float, float]:
+    """How far below and above a figure, which is known to `unit`, a source may be."""
+    if wording.bound:
+        return (unit, 0.0) if wording.bound < 0 else (0.0, unit)
+    return (0.0, 0.0) if is_exact and not wording.rough else (unit / 2, unit / 2)
+
+
+def _between(ordered: list[float], value: float, below: float, above: float, tolerance: float) -> Iterator[float]:
+    """The sources from `value - below` to `value + above`, and so much farther as `tolerance` allows."""
+    spread = tolerance * abs(value) * 2
+    for index in range(bisect_left(ordered, value - below - spread), len(ordered)):
+        source = ordered[index]
+        if source > value + above + spread:
+            return
+        allowed = tolerance * abs(source)
+        if value - below - allowed <= source <= value + above + allowed:
+            yield source
+
+
 def _says_next_day(text: str) -> bool:
     lower = text.lower()
     # most texts have none of these, which is faster to see
@@ -333,6 +376,7 @@ class _Said(NamedTuple):
     scales: tuple[float, ...]
     seconds: tuple[float, ...]
     money: bool
+    kind: int
 
 
 @lru_cache(maxsize=1024)
@@ -343,19 +387,30 @@ def _said_by(key: str) -> _Said:
         tuple(scale for word in long for scale in _scales_in(word)),
         tuple(seconds for word in long if (seconds := unit_seconds(word))),
         not _MONEY_KEYS.isdisjoint(words),
+        _TIMED if _counts_time(words) else _OTHER if _RISING_KEYS.isdisjoint(words) else _RISING,
     )
 
 
-def _collect_numbers(value: Any, into: set[float]) -> None:
-    """The finite numbers of a JSON value; those in texts are not looked for."""
+def _counts_time(words: list[str]) -> bool:
+    """Whether a unit of time is among the words of a key; `min_price` and `second_price` have none."""
+    units = [index for index, word in enumerate(words) if len(word) > 1 and unit_seconds(word)]
+    return any(words[index] not in _AMBIGUOUS_UNITS or 0 < index == len(words) - 1 for index in units)
+
+
+def _collect_numbers(value: Any, into: set[float], key: str = "") -> None:
+    """The finite numbers of a JSON value under keys that say nothing of them; those in texts are not looked for."""
     if isinstance(value, dict):
-        for item in value.values():
-            _collect_numbers(item, into)
+        for name, item in value.items():
+            _collect_numbers(item, into, name)
     elif isinstance(value, list):
         for item in value:
-            _collect_numbers(item, into)
-    elif isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= _LARGEST:
+            _collect_numbers(item, into, key)
+    elif _is_finite_number(value) and _said_by(key).kind == _OTHER:
         into.add(float(value))
+
+
+def _is_finite_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= _LARGEST
 
 
 def _parsed(text: str) -> Any:
@@ -377,7 +432,7 @@ def _stem(word: str) -> str:
 
 def _numbers_of(record: dict[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], float]]:
     for key, item in record.items():
-        if isinstance(item, (int, float)) and not isinstance(item, bool):
+        if _is_finite_number(item):
             yield (*prefix, key), float(item)
         elif isinstance(item, dict) and not prefix:
             yield from _numbers_of(item, (key,))
