@@ -886,3 +886,56 @@ def test_what_only_looks_like_a_model_is_not_asked_for_real(project: Folder, pat
     result = project.run(f"{module}:answer")
     assert result.outcome == "failed"
     assert result.unrecorded[0].tool == f"POST http://127.0.0.1:9{path}"
+
+
+THREADS = """
+    import threading
+    from concurrent.futures import ThreadPoolExecutor
+
+    def check(key):
+        raise RuntimeError("real")
+
+    def refund(key):
+        raise RuntimeError("real")
+
+    def one_executor_for_each_step(question):
+        for tool in (refund, check):
+            with ThreadPoolExecutor() as pool:
+                list(pool.map(tool, ["k"]))
+        return "done"
+
+    def one_thread_after_the_other(question):
+        for tool in (refund, check):
+            thread = threading.Thread(target=tool, args=("k",))
+            thread.start()
+            thread.join()
+        return "done"
+
+    def side_by_side(question):
+        threads = [threading.Thread(target=tool, args=("k",)) for tool in (refund, check)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return "done"
+"""
+
+
+@pytest.mark.parametrize(
+    ("agent", "outcomes"),
+    [
+        ("one_executor_for_each_step", ["failed", "failed"]),
+        ("one_thread_after_the_other", ["failed", "failed"]),
+        ("side_by_side", ["passed", "passed"]),
+    ],
+)
+def test_threads_that_were_waited_for_came_before(project: Folder, agent: str, outcomes: list[str]) -> None:
+    """Only what really ran at the same time is in no order, and takes its time once."""
+    module = project.write("threads", THREADS)
+    result = judged(
+        project,
+        f"{module}:{agent}",
+        [{"type": "trajectory", "tools": ["check", "refund"]}, {"type": "latency", "max_ms": 15000}],
+        tool_responses=[{"tool": tool, "response": 1, "latency_ms": 9000} for tool in ("check", "refund")],
+    )
+    assert [invariant.outcome for invariant in result.invariants] == outcomes

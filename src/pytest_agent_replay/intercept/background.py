@@ -80,11 +80,22 @@ def _patch_threads(module: ModuleType, patcher: Patcher) -> None:
         session = known_session()
         if session is not None:
             hand_work(self, session)
+            session.thread_started(self)
         original(self)
         if session is not None and _is_agents(self):
             session.background.add(self)
 
+    original_join = module.Thread.join
+
+    @functools.wraps(original_join)
+    def join(self: threading.Thread, timeout: float | None = None) -> None:
+        original_join(self, timeout)
+        session = known_session()
+        if session is not None and not self.is_alive():
+            session.thread_joined(self)
+
     patcher.set(module.Thread, "start", start)
+    patcher.set(module.Thread, "join", join)
 
 
 def _is_agents(thread: threading.Thread) -> bool:

@@ -1,13 +1,15 @@
 """Virtual time: recorded latencies are added up instead of slept, parallel calls counted once.
 
 Every task and thread that makes calls is a *lane* with its own virtual time. A call starts after everything that is
-known to have come before it: earlier calls of its lane, calls of tasks and threads that its lane started, and calls
-that had ended before its own task existed. What is left is parallel. Threads of a pool do not know who waits for
+known to have come before it: earlier calls of its lane, calls of tasks and threads that its lane started, calls that
+had ended before its own task existed, and calls of threads that were joined before its own was started. What is left
+is parallel. Threads of a pool do not know who waits for
 them: calls from different ones count as parallel, calls from the same one as one after the other.
 """
 
 from __future__ import annotations
 
+import itertools
 import sys
 import threading
 import time
@@ -61,6 +63,10 @@ class VirtualClock:
         self._spent: list[_Spent] = []
         self._last: _Spent | None = None
         self._root_thread: int | None = None
+        self._moments = itertools.count()
+        self._started_at: weakref.WeakKeyDictionary[threading.Thread, int] = weakref.WeakKeyDictionary()
+        self._joined_at: weakref.WeakKeyDictionary[threading.Thread, int] = weakref.WeakKeyDictionary()
+        """Moments in their order, not times."""
         self.simulated_ms = 0.0
         """Virtual time on the longest path so far."""
 
@@ -99,6 +105,14 @@ class VirtualClock:
                 self._spent.append(spent)
             return is_parallel
 
+    def thread_started(self, thread: threading.Thread) -> None:
+        """A thread is about to be started: what was joined before came before it."""
+        self._started_at[thread] = next(self._moments)
+
+    def thread_joined(self, thread: threading.Thread) -> None:
+        """Somebody waited until a thread had ended."""
+        self._joined_at.setdefault(thread, next(self._moments))
+
     @contextmanager
     def entered(self) -> Iterator[None]:
         """Makes the calling context the root lane: what it starts is within it."""
@@ -133,9 +147,11 @@ class VirtualClock:
         lane.virtual_ms = virtual
         return virtual
 
-    @staticmethod
-    def _came_before(spent: _Spent, lane: _Lane) -> bool:
+    def _came_before(self, spent: _Spent, lane: _Lane) -> bool:
         if spent.lane.is_within(lane) or spent.lane.identity is lane.identity:
+            return True
+        joined = self._joined_at.get(spent.lane.identity) if self._joined_at else None
+        if joined is not None and self._started_at.get(lane.identity, -1) > joined:
             return True
         if spent.alive is not None and not isinstance(lane.identity, threading.Thread):
             return lane.identity not in spent.alive

@@ -47,6 +47,12 @@ class SessionLike(Protocol):
     def may_start_processes(self) -> bool:
         """Whether the agent may start processes, in which nothing is intercepted."""
 
+    def thread_started(self, thread: threading.Thread) -> None:
+        """A thread of this session is about to be started."""
+
+    def thread_joined(self, thread: threading.Thread) -> None:
+        """Somebody in this session waited for the end of a thread."""
+
     def handle_http(self, request: HttpRequest) -> HttpReply | PassThrough:
         """Answers an HTTP request."""
 

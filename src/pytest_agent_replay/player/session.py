@@ -417,6 +417,14 @@ class Session(AbstractContextManager["Session"]):
         """Whether the agent may start processes: only without the egress guard."""
         return self.settings.network == "allow"
 
+    def thread_started(self, thread: threading.Thread) -> None:
+        """A thread of this session is about to be started."""
+        self.clock.thread_started(thread)
+
+    def thread_joined(self, thread: threading.Thread) -> None:
+        """Somebody in this session waited for the end of a thread."""
+        self.clock.thread_joined(thread)
+
     def check_connection(self, host: str, port: int | None) -> Exception | None:
         """Egress guard: None when a raw connection may be opened, else the error to raise (already noted)."""
         if self.settings.network == "allow" or is_outside_replay() or self._host_is_allowed(host):

@@ -68,6 +68,12 @@ class Session:
     def fail(self, message: str) -> None:
         self.failures.append(message)
 
+    def thread_started(self, thread: threading.Thread) -> None:
+        pass
+
+    def thread_joined(self, thread: threading.Thread) -> None:
+        pass
+
     def note(self, message: str) -> None:
         self.notes.append(message)
 
