@@ -503,3 +503,19 @@ def test_the_same_model_at_a_cloud(name: str) -> None:
     for one in (got, streamed_one):
         assert (one.content[0].text, one.content[1].input) == (TEXT["text"], {"zone": "CET"})
         assert one.stop_reason == "tool_use"
+
+
+@pytest.mark.parametrize("ask", [created, final, final_async])
+def test_what_a_live_model_answers_is_in_the_trace(ask: Ask) -> None:
+    """A live answer is read while the SDK gets it, whole and streamed."""
+    seen: list[Any] = []
+
+    def asked(url: str) -> Any:
+        with playing(llm="live") as session:
+            ask(url)
+        seen.extend(session.trace.llm_calls)
+
+    live(asked, (whole if ask is created else streamed)(MESSAGES["tools"]))
+    [call] = seen
+    assert (call.content, call.recorded, call.usage["output_tokens"]) == (TEXT["text"], False, 503)
+    assert [made["name"] for made in call.tool_calls] == ["get_weather", "get_time"]

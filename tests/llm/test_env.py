@@ -17,6 +17,7 @@ def _no_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if name.startswith(("OPENAI", "AZURE", "ANTHROPIC", "GOOGLE", "GEMINI", "AWS")):
             monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
 
 
 def test_clients_can_be_made_inside_only() -> None:
@@ -63,3 +64,17 @@ def test_azure_only_for_those_who_use_it(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("AZURE_OPENAI_ENDPOINT", "https://x.openai.azure.com")
     with placeholder_keys():
         assert os.environ["AZURE_OPENAI_API_KEY"] == PLACEHOLDER
+
+
+def test_a_region_for_those_who_have_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """boto3's client can be made; a region that is known is left alone."""
+    with placeholder_keys():
+        assert os.environ["AWS_DEFAULT_REGION"] == "us-east-1"
+    assert "AWS_DEFAULT_REGION" not in os.environ
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    with placeholder_keys():
+        assert "AWS_DEFAULT_REGION" not in os.environ
+    monkeypatch.delenv("AWS_REGION")
+    (tmp_path / "config").touch()
+    with placeholder_keys():
+        assert "AWS_DEFAULT_REGION" not in os.environ

@@ -17,7 +17,7 @@ from pathlib import Path
 __all__ = ["PLACEHOLDER", "placeholder_keys", "remove_placeholder_keys", "set_placeholder_keys"]
 
 PLACEHOLDER = "placeholder-set-by-pytest-agent-replay"
-"""The value of a variable that was set here; a provider that is asked for real refuses it by this name."""
+"""The value of a key that was set here; a provider that is asked for real refuses it by this name."""
 
 _KEYS = (
     ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY"),
@@ -87,7 +87,14 @@ def _missing() -> dict[str, str]:
     azure_is_used = os.environ.get("AZURE_OPENAI_ENDPOINT") or os.environ.get("OPENAI_API_TYPE") == "azure"
     if azure_is_used and not (os.environ.get("AZURE_OPENAI_API_KEY") or os.environ.get("AZURE_OPENAI_AD_TOKEN")):
         found["AZURE_OPENAI_API_KEY"] = PLACEHOLDER
-    return found | _missing_aws()
+    return found | _missing_aws() | _missing_region()
+
+
+def _missing_region() -> dict[str, str]:
+    """boto3 makes no client without a region either."""
+    config = Path(os.environ.get("AWS_CONFIG_FILE") or Path.home() / ".aws" / "config")
+    known = os.environ.get("AWS_DEFAULT_REGION") or os.environ.get("AWS_REGION") or config.exists()
+    return {} if known else {"AWS_DEFAULT_REGION": "us-east-1"}
 
 
 def _missing_aws() -> dict[str, str]:
