@@ -87,7 +87,7 @@ MESSAGES = {
     "thinking": message(THINKING, REDACTED, TEXT, WEATHER, stop_reason="tool_use"),
     "thinking between tools": message(THINKING, WEATHER, THINKING, TEXT, TIME, stop_reason="tool_use"),
     "a called tool's caller": message(
-        WEATHER | {"caller": {"type": "code_execution_20250825", "tool_id": "srvtoolu_1"}}
+        WEATHER | {"caller": {"type": "code_execution_20250825", "tool_id": "srvtoolu_1"}}, stop_reason="tool_use"
     ),
     "citations": message({"type": "text", "text": "As the text says, "}, CITED),
     "a hosted tool": message(TEXT, SEARCH, FOUND, {"type": "text", "text": "It rains."}),

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import openai
 import pytest
 
 from pytest_agent_replay.errors import StopReplay
+from pytest_agent_replay.formats.replay import LlmResponse
 from pytest_agent_replay.llm.digest import digests
+from pytest_agent_replay.llm.parts import answer_text, finish_reason
+from pytest_agent_replay.llm.recognise import recognise
 from tests.llm.parity import NOWHERE, playing
-from tests.llm.sdk import model_request
+from tests.llm.sdk import http_request, model_request
+from tests.llm.test_round_trip import BODY, URLS, request
 
 SYSTEM, QUESTION, RESULT = "Be brief.", "Weather in Oslo?", "3.5 degrees, rain"
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -113,3 +119,42 @@ def test_another_question_is_another_request() -> None:
     with playing(*answers) as session, pytest.raises(StopReplay, match="the messages differ"):
         chat()
     assert session.findings.inconclusive is not None
+
+
+def bodies() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Every answer that the tests of the formats have: its format's URL, its name and its body."""
+    for module, url, listed in (
+        ("test_anthropic", "/v1/messages", "MESSAGES"),
+        ("test_openai_responses", "/v1/responses", "RESPONSES"),
+        ("test_openai_chat", "/v1/chat/completions", "COMPLETIONS"),
+        ("test_gemini", "/v1beta/models/m:generateContent", "RESPONSES"),
+        ("test_bedrock", "/model/m/converse", "RESPONSES"),
+    ):
+        try:
+            found = getattr(importlib.import_module(f"tests.llm.{module}"), listed)
+        except pytest.skip.Exception:  # its SDK is not installed
+            continue
+        yield from ((url, f"{module} {name}", body) for name, body in found.items())
+
+
+def told(answer: LlmResponse) -> tuple[Any, ...]:
+    """What every format can say."""
+    called = [(call.name, call.args) for call in answer.tool_calls if call.raw_args is None]
+    return answer_text(answer) or answer.refusal or None, called, finish_reason(answer) if called else None
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("name", URLS)
+def test_what_one_provider_answered_every_other_says(name: str, stream: bool) -> None:
+    """Any answer of any provider is given out in any format: its text, its calls, and that it called."""
+    asked = request(name, stream)
+    for source, label, body in bodies():
+        origin = recognise(http_request(BODY, f"https://api.openai.com{source}"))
+        assert origin is not None
+        answer = origin.wire.read(200, json.dumps(body).encode(), origin)
+        assert answer is not None, label
+        reply = asked.wire.render(answer, asked)
+        read = asked.wire.read(reply.status, reply.body, asked)
+        assert read is not None, label
+        if read.error is None and not any(call.raw_args is not None for call in answer.tool_calls):
+            assert told(read) == told(answer), label
