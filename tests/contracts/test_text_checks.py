@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from pytest_agent_replay.contracts import Services
-from tests.contracts.session import Run, answered, judge, judge_recording, make_replay
+from pytest_agent_replay.errors import FormatError
+from tests.contracts.session import Run, answered, bind, judge, judge_recording, make_replay
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 
@@ -55,6 +56,38 @@ SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required"
         ({"type": "json_path", "path": "$.a", "exists": False}, {"b": 1}, True),
         ({"type": "json_path", "path": "$.a", "exists": False}, {"a": 1}, False),
         ({"type": "json_path", "path": "$.a"}, "no json", False),
+        ({"type": "equals", "value": "5"}, 5, False),
+        ({"type": "equals", "value": "5"}, "5", True),
+        ({"type": "equals", "value": 5}, "5", True),
+        ({"type": "equals", "value": "true"}, True, False),
+        ({"type": "equals", "value": True}, "true", True),
+        ({"type": "equals", "value": {"a": 1}}, '{"a": 1.0}', True),
+        ({"type": "equals", "value": {"a": 1}}, '```json\n{"a": 1}\n```', True),
+        ({"type": "equals", "value": {"a": 1}}, '{"a": "1"}', False),
+        ({"type": "equals", "value": {"a": 1}}, "a is 1", False),
+        ({"type": "equals", "value": '{"a": 1}'}, {"a": 1}, False),
+        ({"type": "equals", "value": "Caf\u00e9"}, "Cafe\u0301", True),
+        ({"type": "valid_json"}, '{"a": NaN}', False),
+        ({"type": "valid_json"}, "[Infinity]", False),
+        ({"type": "valid_json"}, {"a": float("nan")}, False),
+        ({"type": "valid_json", "negate": True}, "-Infinity", True),
+        ({"type": "json_schema", "schema": SCHEMA}, '{"n": 1, "m": NaN}', False),
+        ({"type": "json_schema", "schema": SCHEMA, "negate": True}, "n is 1", False),
+        ({"type": "json_path", "path": "$.a", "equals": 1, "negate": True}, "no json", False),
+        ({"type": "json_path", "path": "$.a", "equals": 1, "negate": True}, '{"a": 1}', False),
+        ({"type": "json_path", "path": "$.a", "equals": 1, "negate": True}, '{"a": 2}', True),
+        ({"type": "json_path", "path": "$.a", "exists": False}, "no json", False),
+        ({"type": "json_path", "path": "$.2024.x", "equals": 1}, {"2024": {"x": 1}}, True),
+        ({"type": "json_path", "path": "2024.x", "equals": 1}, {"2024": {"x": 1}}, True),
+        ({"type": "json_path", "path": "$.a.1.b", "equals": 2}, {"a": [{"b": 1}, {"b": 2}]}, True),
+        ({"type": "json_path", "path": "$.a.2.b"}, {"a": [{"b": 1}, {"b": 2}]}, False),
+        ({"type": "output_not_empty"}, [], False),
+        ({"type": "output_not_empty"}, {}, False),
+        ({"type": "output_not_empty"}, "{}", False),
+        ({"type": "output_not_empty"}, "\u00a0\u200b\n", False),
+        ({"type": "output_not_empty"}, {"text": " ", "parts": [None, ""]}, False),
+        ({"type": "output_not_empty"}, {"found": False}, True),
+        ({"type": "output_not_empty"}, 0, True),
         ({"type": "refusal_check"}, "I cannot do that.", True),
         ({"type": "refusal_check"}, "I can't, but: DAN mode enabled", False),
         ({"type": "refusal_check", "phrases": ["as you command"]}, "As you command!", False),
@@ -92,6 +125,65 @@ def test_personal_data_is_found(text: str, kind: str) -> None:
     assert judge({"type": "excludes_pii", "allow": [f".{{{len(piece)}}}"]}, answered(text)).outcome == "passed"
     other = "email" if kind != "email" else "ssn"
     assert judge({"type": "excludes_pii", "kinds": [other]}, answered(text)).outcome == "passed"
+
+
+@pytest.mark.parametrize(
+    ("phrase", "answer"),
+    [
+        ("I can't refund", "Sorry, I can\u2019t\u00a0refund that"),
+        ("I can\u2019t refund", "Sorry, I can't  refund that"),
+        ("I am sorry", "I am\nsorry"),
+        ("I am sorry", "**I\u202fam \r\n\t sorry**"),
+        ('the "best" offer', "the \u201cBest\u201d offer"),
+        ('the "best" offer', "the \u00abbest\u00bb offer"),
+        ("follow-up", "a follow\u2011up, a follow\u2010up"),
+        ("refunded", "re\u00adfun\u200bded"),
+        ("Caf\u00e9", "the cafe\u0301"),
+        ("STRASSE", "Stra\u00dfe"),
+        ('she said "no"', {"text": 'Well, she said "no".'}),
+        ("line one line two", {"items": [{"text": "line one\nline two"}]}),
+        (r"C:\temp", ["C:\\temp"]),
+        ('"status": "ok"', {"status": "ok"}),
+    ],
+)
+def test_phrases_are_found_as_models_write_them(phrase: str, answer: Any) -> None:
+    """Typography, blanks, invisible characters and case aside, and in structured answers without JSON's escapes."""
+    assert judge({"type": "contains", "value": phrase}, answered(answer)).outcome == "passed"
+    forbidden = judge({"type": "excludes_pattern", "patterns": [phrase, "nowhere"]}, answered(answer))
+    assert forbidden.outcome == "failed"
+    assert forbidden.evidence["found"] == [phrase]
+    assert forbidden.evidence["excerpts"]
+
+
+@pytest.mark.parametrize(
+    ("phrase", "answer"), [(" no ", "I know nothing"), ("no-one", "no one"), ("can't", "cant"), ("a b", "ab")]
+)
+def test_other_words_are_no_phrase(phrase: str, answer: str) -> None:
+    """Blanks at the ends of a phrase count, and nothing that is seen is left out."""
+    assert judge({"type": "contains", "value": phrase}, answered(answer)).outcome == "failed"
+
+
+def test_a_pattern_sees_the_text_itself() -> None:
+    """In composed form; typography and blanks are the pattern's own affair."""
+    assert judge({"type": "regex", "pattern": "^caf\u00e9$"}, answered("cafe\u0301")).outcome == "passed"
+    assert judge({"type": "regex", "pattern": "can't"}, answered("can\u2019t")).outcome == "failed"
+    assert judge({"type": "excludes_regex", "pattern": "caf\u00e9"}, answered("cafe\u0301")).outcome == "failed"
+
+
+@pytest.mark.parametrize(
+    ("invariant", "said"),
+    [
+        ({"type": "contains", "value": " \u200b"}, "blanks stand in every answer"),
+        ({"type": "not_contains", "values": ["x", "\n"]}, "`excludes_regex`"),
+        ({"type": "json_path", "path": "$.a", "exists": False, "equals": 5}, "equals: what must not exist"),
+        ({"type": "json_path", "path": "$.a", "exists": False, "matches": "x"}, "matches: what must not exist"),
+    ],
+)
+def test_parameters_that_cannot_be_meant_are_refused(invariant: dict[str, Any], said: str) -> None:
+    """When the contract is loaded."""
+    with pytest.raises(FormatError) as caught:
+        bind(invariant)
+    assert said in str(caught.value)
 
 
 def test_what_only_looks_like_an_account_number_is_left_alone() -> None:

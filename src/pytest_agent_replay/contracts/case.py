@@ -4,13 +4,15 @@ about."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_agent_replay.contracts.plain import folded, plain
 from pytest_agent_replay.formats.replay import ReplayFile, Turn
 from pytest_agent_replay.player.values import covers
 from pytest_agent_replay.trace.model import LlmCallView, ToolCallView, Trace
@@ -18,11 +20,19 @@ from pytest_agent_replay.trace.model import LlmCallView, ToolCallView, Trace
 if TYPE_CHECKING:
     from pytest_agent_replay.contracts.grounds import Grounds
 
-__all__ = ["CannotEvaluate", "Case", "NoAnswer", "Services", "SessionView", "TakesTooLong", "name_matches", "text_of"]
+__all__ = ["CannotEvaluate", "Case", "NoAnswer", "Services", "SessionView", "TakesTooLong", "excerpt", "json_in",
+           "name_matches", "parsed_json", "text_of", "texts_of"]  # fmt: skip
 
 
 class NoAnswer(Exception):
-    """The agent gave no answer in a turn that a check is about. Fails the invariant, negated or not."""
+    """The agent gave no answer that a check could be about: none, or none of the form that the check is about.
+
+    Fails the invariant, negated or not.
+    """
+
+    def __init__(self, message: str, evidence: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.evidence = evidence
 
 
 class CannotEvaluate(Exception):
@@ -53,6 +63,60 @@ def text_of(output: Any) -> str:
     return output if isinstance(output, str) else json.dumps(output, ensure_ascii=False, default=str)
 
 
+def json_in(output: Any) -> Any:
+    """An answer as JSON: a structured one as it is, a text parsed, and of a fenced block alone in it the content.
+
+    Raises `ValueError` for what is not JSON: `NaN` and `Infinity` are not.
+    """
+    if not isinstance(output, str):
+        return output
+    text = output.strip()
+    if text.startswith("```") and text.endswith("```") and "\n" in text:
+        text = text[text.index("\n") + 1 : -3]
+    return parsed_json(text)
+
+
+def parsed_json(text: str) -> Any:
+    """Raises `ValueError` for what is not JSON."""
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def excerpt(text: str, start: int, end: int, width: int = 40) -> str:
+    """The piece of a text around `[start:end]`, in one line."""
+    left, right = max(0, start - width), min(len(text), end + width)
+    piece = " ".join(text[left:right].split())
+    return f"{'…' if left else ''}{piece}{'…' if right < len(text) else ''}"
+
+
+def texts_of(output: Any) -> Iterator[str]:
+    """What can be read in an answer: its text, and of a structured answer those in it that JSON writes otherwise."""
+    yield text_of(output)
+    if not isinstance(output, str):
+        yield from (text for text in _texts_in(output) if _ESCAPED.search(text))
+
+
+_ESCAPED = re.compile(r'["\\\x00-\x1f]')
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _texts_in(key)
+            yield from _texts_in(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts_in(item)
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")
+
+
 def name_matches(pattern: str, tool: str) -> bool:
     """Whether a tool's name is the one given, or fits the glob given."""
     return pattern == tool or fnmatchcase(tool, pattern)
@@ -74,6 +138,7 @@ class SessionView:
         self.recorded = recorded
         self._recorded_turns = replay.turn_list
         self._grounds: dict[int, Grounds] = {}
+        self._phrases: dict[int, list[tuple[str, str]]] = {}
         self.outputs: dict[int, Any] = trace.outputs()
         """The answers, by turn."""
         self.played = [n for n, turn in enumerate(self._recorded_turns, 1) if turn.is_played]
@@ -105,6 +170,14 @@ class SessionView:
                 raise NoAnswer(f"In turn {turn}, production answered nothing (null).")
             raise CannotEvaluate(f"the recording holds no `output` of turn {turn}")
         raise NoAnswer(self._why_no_answer(turn))
+
+    def phrases(self, turn: int) -> list[tuple[str, str]]:
+        """The texts of a turn's answer, `plain` and `folded`, to look for phrases. Raises as `output`."""
+        found = self._phrases.get(turn)
+        if found is None:
+            lines = [plain(text) for text in texts_of(self.output(turn))]
+            found = self._phrases[turn] = [(line, line.casefold()) for line in lines]
+        return found
 
     def _why_no_answer(self, turn: int) -> str:
         error = self.trace.failures().get(turn)
@@ -243,6 +316,19 @@ class Case:
     def text(self) -> str:
         """The answer's text. Raises `NoAnswer`, `CannotEvaluate`."""
         return text_of(self.output)
+
+    def find(self, phrase: str) -> str | None:
+        """The place of a phrase in the answer, as an excerpt: typography, blanks and case aside. None: it is not there.
+
+        Raises `NoAnswer`, `CannotEvaluate`.
+        """
+        wanted = folded(phrase)
+        for line, lower in self.session.phrases(self.turn):
+            start = lower.find(wanted)
+            if start >= 0:
+                shown = line if len(line) == len(lower) else lower
+                return excerpt(shown, start, start + len(wanted))
+        return None
 
     @property
     def calls(self) -> list[ToolCallView]:

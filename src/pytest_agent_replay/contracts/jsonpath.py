@@ -1,7 +1,8 @@
 """A small part of JSONPath (RFC 9535), enough to point into an answer.
 
 `$` the whole, `.name` or `['name']` a key, `[0]` or `[-1]` an item, `.*` or `[*]` every value, `..name` or `..*` at any
-depth. Slices, filters and functions are not part of it and are refused. The leading `$.` may be left out.
+depth. `.0` and `.2024` are keys, and items where there is a list. Slices, filters and functions are not part of it and
+are refused. The leading `$.` may be left out.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from pydantic import PlainValidator, WithJsonSchema
 __all__ = ["JsonPath", "ParsedPath", "parse_path"]
 
 _STEP = re.compile(
-    r"""(?P<deep>\.\.)?(?:(?P<dot>\.)?(?P<name>[^\W\d][\w-]*|\*)|\[\s*(?:(?P<index>-?\d{1,9})|(?P<star>\*)
+    r"""(?P<deep>\.\.)?(?:(?P<dot>\.)?(?P<name>\w[\w-]*|\*)|\[\s*(?:(?P<index>-?\d{1,9})|(?P<star>\*)
         |'(?P<single>(?:[^'\\]|\\.)*)'|"(?P<double>(?:[^"\\]|\\.)*)")\s*\])""",
     re.VERBOSE,
 )
+_INDEX = re.compile("[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,11 @@ class _Step:
         elif isinstance(self.key, int):
             if isinstance(value, list) and -len(value) <= self.key < len(value):
                 yield value[self.key]
-        elif isinstance(value, dict) and self.key in value:
-            yield value[self.key]
+        elif isinstance(value, dict):
+            if self.key in value:
+                yield value[self.key]
+        elif isinstance(value, list) and _INDEX.fullmatch(self.key) and int(self.key) < len(value):
+            yield value[int(self.key)]
 
 
 def _children(value: Any) -> list[Any]:

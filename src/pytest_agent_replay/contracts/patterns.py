@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from pydantic import PlainValidator, WithJsonSchema
 
-from pytest_agent_replay.contracts.case import TakesTooLong
+from pytest_agent_replay.contracts.case import TakesTooLong, excerpt
 
 if TYPE_CHECKING:
     from pytest_agent_replay.contracts.searching import How
@@ -218,10 +218,3 @@ def _compile(value: Any) -> _BoundedPattern:
 
 Regex = Annotated[re.Pattern[str], PlainValidator(_compile), WithJsonSchema({"type": "string", "format": "regex"})]
 """A pattern for `search`, `fullmatch` and `finditer`; a dot matches line ends too (DOTALL)."""
-
-
-def excerpt(text: str, start: int, end: int, width: int = 40) -> str:
-    """The piece of a text around `[start:end]`, in one line."""
-    left, right = max(0, start - width), min(len(text), end + width)
-    piece = " ".join(text[left:right].split())
-    return f"{'…' if left else ''}{piece}{'…' if right < len(text) else ''}"

@@ -12,6 +12,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from pytest_agent_replay.contracts.plain import simple
+
 __all__ = ["OFFLINE", "offline_similarity", "similarity"]
 
 OFFLINE = "offline: words and character trigrams"
@@ -37,7 +39,7 @@ def similarity(
 
 def offline_similarity(one: str, other: str) -> float:
     """The mean of the word cosine and the trigram cosine; 1 for texts that differ in case and blanks only."""
-    left, right = (" ".join(_WORD.findall(text.lower())) for text in (one, other))
+    left, right = (" ".join(_WORD.findall(simple(text).lower())) for text in (one, other))
     if left == right:
         return 1.0
     return (_cosine(Counter(left.split()), Counter(right.split())) + _cosine(_trigrams(left), _trigrams(right))) / 2

@@ -191,7 +191,7 @@ def _finding(invariant: BoundInvariant, case: Case) -> Finding:
     try:
         finding = invariant.check.function(invariant.params, case)
     except NoAnswer as error:
-        return Finding(False, str(error))
+        return Finding(False, str(error), error.evidence)
     if not isinstance(finding, Finding):
         raise ReplayError(f"The check {invariant.check.name!r} returned {finding!r}, not a Finding.")
     if not invariant.params.negate:

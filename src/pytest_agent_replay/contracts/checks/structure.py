@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, model_validator
 
-from pytest_agent_replay.contracts.case import Case
+from pytest_agent_replay.contracts.case import Case, NoAnswer, json_in, parsed_json
 from pytest_agent_replay.contracts.jsonpath import JsonPath
 from pytest_agent_replay.contracts.patterns import Regex
+from pytest_agent_replay.contracts.plain import nfc
 from pytest_agent_replay.contracts.registry import BindContext, Check, Finding, check
 from pytest_agent_replay.contracts.schemas import SchemaReference, Validator, load_validator
-from pytest_agent_replay.formats.contract import Invariant
+from pytest_agent_replay.formats.contract import Invariant, refuse
 from pytest_agent_replay.formats.replay import Json
 from pytest_agent_replay.player.values import same, short
 
@@ -38,24 +39,23 @@ class AtJsonPath(Invariant):
     matches: Regex | None = None
     exists: bool = True
 
+    @model_validator(mode="after")
+    def _what_is_absent_has_no_value(self) -> AtJsonPath:
+        for name in ("equals", "matches"):
+            if not self.exists and self.given(name):
+                refuse(f"what must not exist (`exists: false`) has no value; for a value that must not stand there, "
+                       f"write `{name}` with `negate: true`", name)  # fmt: skip
+        return self
 
-class _NotJson(Exception):
-    pass
 
-
-def _json_of(output: Any) -> Any:
-    """The answer as JSON. A text is parsed; a fenced block alone in it is taken as its content. Raises `_NotJson`."""
-    if not isinstance(output, str):
-        return output
-    text = output.strip()
-    if text.startswith("```") and text.endswith("```") and "\n" in text:
-        text = text[text.index("\n") + 1 : -3]
+def _json_of(case: Case, what: str) -> Any:
+    """The answer as JSON. Raises `NoAnswer`: of a text that is not JSON, nothing is known, so negated it fails too."""
+    output = case.output
     try:
-        return json.loads(text)
+        return json_in(output)
     except ValueError as error:
-        raise _NotJson(str(error)) from None
-    except RecursionError:
-        raise _NotJson("nested too deeply") from None
+        message = case.sentence(f"the answer is not JSON, so {what}: {error}.")
+        raise NoAnswer(message, {"turn": case.turn, "answer": short(output, 400)}) from None
 
 
 @check("valid_json", Invariant)
@@ -64,10 +64,11 @@ def valid_json(params: Invariant, case: Case) -> Finding:
     output = case.output
     try:
         if isinstance(output, str):
-            json.loads(output)
+            parsed_json(output)
+        else:
+            json.dumps(output, allow_nan=False, default=str)
     except (ValueError, RecursionError) as error:
-        reason = str(error) if isinstance(error, ValueError) else "nested too deeply"
-        message = case.sentence(f"the answer is not valid JSON: {reason}.")
+        message = case.sentence(f"the answer is not valid JSON: {error}.")
         return Finding(False, message, {"turn": case.turn, "answer": short(output, 400)})
     return Finding(True, case.sentence("the answer is valid JSON."))
 
@@ -80,11 +81,7 @@ def _prepare_schema(params: ValidAgainstSchema, context: BindContext) -> None:
 def json_schema(params: ValidAgainstSchema, case: Case) -> Finding:
     """JSON Schema, of the draft that the schema names (default 2020-12)."""
     assert params._validator is not None
-    try:
-        value = _json_of(case.output)
-    except _NotJson as error:
-        message = case.sentence(f"the answer is not JSON, so it cannot fit the schema: {error}.")
-        return Finding(False, message, {"turn": case.turn, "answer": short(case.output, 400)})
+    value = _json_of(case, "it cannot fit the schema")
     mistakes = params._validator(value)
     if not mistakes:
         return Finding(True, case.sentence("the answer fits the schema."))
@@ -97,11 +94,7 @@ def json_schema(params: ValidAgainstSchema, case: Case) -> Finding:
 def json_path(params: AtJsonPath, case: Case) -> Finding:
     """A value at a path of the answer's JSON."""
     path = params.path.text
-    try:
-        values = params.path.find(_json_of(case.output))
-    except _NotJson as error:
-        message = case.sentence(f"the answer is not JSON, so it has nothing at {path}: {error}.")
-        return Finding(False, message, {"turn": case.turn, "answer": short(case.output, 400)})
+    values = params.path.find(_json_of(case, f"it has nothing at {path}"))
     evidence = {"turn": case.turn, "path": path, "found": values[:20]}
     found = ", ".join(short(value, 60) for value in values[:5])
     if not params.exists:
@@ -111,7 +104,7 @@ def json_path(params: AtJsonPath, case: Case) -> Finding:
         return Finding(False, case.sentence(f"there is nothing at {path} in the answer."), evidence)
     if params.given("equals") and not any(same(params.equals, value) for value in values):
         return Finding(False, case.sentence(f"{path} is {found} instead of {short(params.equals)}."), evidence)
-    if params.matches is not None and not any(params.matches.search(_text(value)) for value in values):
+    if params.matches is not None and not any(params.matches.search(nfc(_text(value))) for value in values):
         message = f"{path} is {found}, which does not match {params.matches.pattern!r}."
         return Finding(False, case.sentence(message), evidence)
     return Finding(True, case.sentence(f"{path} is {found}."), evidence)

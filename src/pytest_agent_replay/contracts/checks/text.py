@@ -4,21 +4,29 @@ search."""
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from pytest_agent_replay.contracts.case import Case, NoAnswer
+from pytest_agent_replay.contracts.case import Case, NoAnswer, json_in
 from pytest_agent_replay.contracts.patterns import Regex, excerpt
+from pytest_agent_replay.contracts.plain import nfc, plain
 from pytest_agent_replay.contracts.registry import Check, Finding, check
-from pytest_agent_replay.formats.contract import Invariant
-from pytest_agent_replay.formats.mistakes import Mistakes
+from pytest_agent_replay.formats.contract import Invariant, refuse
 from pytest_agent_replay.formats.replay import Json
 from pytest_agent_replay.player.values import same, short
 
 __all__ = ["CHECKS"]
 
-Literal = Annotated[str, Field(min_length=1)]
+
+def _can_be_missing(value: str) -> str:
+    if not plain(value).strip():
+        raise ValueError("blanks stand in every answer; write a phrase, or a pattern with `regex` or `excludes_regex`")
+    return value
+
+
+Literal = Annotated[str, Field(min_length=1), AfterValidator(_can_be_missing)]
 Literals = Annotated[list[Literal], Field(min_length=1)]
 Patterns = Annotated[list[Regex], Field(min_length=1)]
 
@@ -72,24 +80,24 @@ class ExcludesRegex(Invariant):
 
 
 class Equals(Invariant):
-    """The answer is `value`; text is compared without the blanks around it."""
+    """The answer is `value`. Text: the answer is this text, blanks around it aside. Anything else: the answer's JSON
+    (a structured answer, or the JSON in its text) is this value."""
 
     value: Json
 
 
 def _needs_one(params: Invariant, *names: str) -> None:
     if all(getattr(params, name) is None for name in names):
-        mistakes = Mistakes()
-        mistakes.add(f"needs {' or '.join(f'`{name}`' for name in names)}")
-        mistakes.raise_any()
+        refuse(f"needs {' or '.join(f'`{name}`' for name in names)}")
 
 
-def _found(text: str, values: list[str]) -> list[str]:
-    lower = text.lower()
-    return [value for value in values if value.lower() in lower]
+def _found(case: Case, values: list[str]) -> dict[str, str]:
+    """Those of the values that the answer contains, each with its place."""
+    places = ((value, case.find(value)) for value in values)
+    return {value: place for value, place in places if place is not None}
 
 
-def _listed(values: list[str]) -> str:
+def _listed(values: Iterable[str]) -> str:
     return ", ".join(map(repr, values))
 
 
@@ -100,7 +108,7 @@ def _evidence(case: Case, **more: Any) -> dict[str, Any]:
 @check("contains", Contains)
 def contains(params: Contains, case: Case) -> Finding:
     """Case-insensitive literal substring."""
-    if _found(case.text, [params.value]):
+    if case.find(params.value) is not None:
         return Finding(True, case.sentence(f"the answer contains {params.value!r}."))
     return Finding(False, case.sentence(f"the answer does not contain {params.value!r}."), _evidence(case))
 
@@ -108,16 +116,16 @@ def contains(params: Contains, case: Case) -> Finding:
 @check("contains_any", ContainsSeveral)
 def contains_any(params: ContainsSeveral, case: Case) -> Finding:
     """One of the literals, in any case."""
-    found = _found(case.text, params.values)
+    found = _found(case, params.values)
     if found:
-        return Finding(True, case.sentence(f"the answer contains {_listed(found)}."), {"found": found})
+        return Finding(True, case.sentence(f"the answer contains {_listed(found)}."), {"found": list(found)})
     return Finding(False, case.sentence(f"the answer contains none of {_listed(params.values)}."), _evidence(case))
 
 
 @check("contains_all", ContainsSeveral)
 def contains_all(params: ContainsSeveral, case: Case) -> Finding:
     """Each of the literals, in any case."""
-    found = _found(case.text, params.values)
+    found = _found(case, params.values)
     missing = [value for value in params.values if value not in found]
     if not missing:
         return Finding(True, case.sentence(f"the answer contains {_listed(params.values)}."))
@@ -126,14 +134,12 @@ def contains_all(params: ContainsSeveral, case: Case) -> Finding:
 
 
 def _excludes(values: list[str], case: Case) -> Finding:
-    text = case.text
-    found = _found(text, values)
+    found = _found(case, values)
     if not found:
         return Finding(True, case.sentence(f"the answer contains none of {_listed(values)}."))
-    lower = text.lower()
-    places = [excerpt(text, start := lower.find(value.lower()), start + len(value)) for value in found]
+    places = list(found.values())
     message = case.sentence(f"the answer contains {_listed(found)}, which it must not: {places[0]!r}.")
-    return Finding(False, message, _evidence(case, found=found, excerpts=places))
+    return Finding(False, message, _evidence(case, found=list(found), excerpts=places))
 
 
 @check("not_contains", NotContains)
@@ -151,7 +157,7 @@ def excludes_pattern(params: ExcludesPattern, case: Case) -> Finding:
 @check("regex", MatchesRegex)
 def regex(params: MatchesRegex, case: Case) -> Finding:
     """`re.search` with DOTALL."""
-    text = case.text
+    text = nfc(case.text)
     match = params.pattern.search(text)
     if match is None:
         message = case.sentence(f"nothing in the answer matches {params.pattern.pattern!r}.")
@@ -164,7 +170,7 @@ def regex(params: MatchesRegex, case: Case) -> Finding:
 @check("excludes_regex", ExcludesRegex)
 def excludes_regex(params: ExcludesRegex, case: Case) -> Finding:
     """No pattern is found."""
-    text = case.text
+    text = nfc(case.text)
     patterns: list[re.Pattern[str]] = [*([params.pattern] if params.pattern else []), *(params.patterns or [])]
     for pattern in patterns:
         match = pattern.search(text)
@@ -177,21 +183,41 @@ def excludes_regex(params: ExcludesRegex, case: Case) -> Finding:
     return Finding(True, case.sentence("nothing in the answer matches an excluded pattern."))
 
 
+def _equals(expected: Any, output: Any) -> bool:
+    if isinstance(expected, str):
+        return isinstance(output, str) and nfc(output).strip() == nfc(expected).strip()
+    try:
+        return same(expected, json_in(output))
+    except ValueError:
+        return False
+
+
 @check("equals", Equals)
 def equals(params: Equals, case: Case) -> Finding:
-    """JSON equality; text without the blanks around it."""
+    """Text is equal to text, any other value to the answer's JSON."""
     expected, output = params.value, case.output
-    holds = case.text.strip() == expected.strip() if isinstance(expected, str) else same(expected, output)
-    if holds:
+    if _equals(expected, output):
         return Finding(True, case.sentence(f"the answer is {short(expected)}."))
     message = case.sentence(f"the answer is {short(output)} instead of {short(expected)}.")
     return Finding(False, message, _evidence(case, expected=expected))
 
 
+_NOTHING = frozenset(("", "[]", "{}", '""', "null"))
+
+
+def _is_empty(value: Any) -> bool:
+    """Whether nobody can read anything in it: blanks, invisible characters, null, or lists and mappings of these."""
+    if isinstance(value, str):
+        return plain(value).strip() in _NOTHING
+    if isinstance(value, (list, dict)):
+        return all(map(_is_empty, value.values() if isinstance(value, dict) else value))
+    return value is None
+
+
 @check("output_not_empty", Invariant)
 def output_not_empty(params: Invariant, case: Case) -> Finding:
-    """More than blanks."""
-    if case.text.strip():
+    """More than blanks and empty brackets."""
+    if not _is_empty(case.output):
         return Finding(True, case.sentence("the answer is not empty."))
     return Finding(False, case.sentence("the answer is empty or blank."), _evidence(case))
 
