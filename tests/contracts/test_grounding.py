@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -226,6 +227,74 @@ def test_quotations_must_occur() -> None:
     result = judge({"type": "grounded_quotes"}, run.answer('It says "the slow brown fox".'))
     assert result.outcome == "failed"
     assert "the slow brown fox" in result.message
+
+
+@pytest.mark.parametrize(
+    "quotation",
+    ["‘full refund now’", "'full refund now'", "‹full refund now›", "«full refund now»", "‘we don’t refund’"],
+)
+def test_every_kind_of_quotation_mark_quotes(quotation: str) -> None:
+    """Single, double, angle and low quotation marks are looked into; an apostrophe in a word ends none."""
+    run = Run().start().call("doc", {"text": "no such thing"})
+    result = judge({"type": "grounded_quotes"}, run.answer(f"He said {quotation}, today."))
+    assert result.outcome == "failed"
+    assert quotation in result.message
+    run = Run().start().call("doc", {"text": "full refund now: we don't refund"})
+    assert judge({"type": "grounded_quotes"}, run.answer(f"He said {quotation}, today.")).outcome == "passed"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The dogs' bowl and the cats' toys don't match.",
+        "The dogs’ bowl and the cats’ toys don’t match.",
+        "In the '90s, and it's the guests' choice.",
+        "‘Tis the season, the guests’ choice.",
+        "Rock 'n' roll isn't the Smiths' favourite.",
+        "It is 5' 6\" tall and 6' wide.",
+    ],
+)
+def test_apostrophes_do_not_quote(text: str) -> None:
+    """Possessives, contractions and measures are no quotations."""
+    run = Run().start().call("doc", {"text": "no such thing"})
+    assert judge({"type": "grounded_quotes"}, run.answer(text)).outcome == "passed"
+
+
+@pytest.mark.parametrize("mark", ["“", "«", "„", "‹", "‚", "‘", "'", '"', "'a ", "‘a’", "a'b"])
+def test_many_marks_that_are_not_closed_are_read_in_good_time(mark: str) -> None:
+    """Looking for quotations needs about linear time."""
+    run = Run().start().answer(f"x {mark} ipsum " * 20_000)
+    begun = time.process_time()
+    judge({"type": "grounded_quotes"}, run)
+    assert time.process_time() - begun < 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        " ".join(str(number * 7919) for number in range(5000)),
+        "1 " * 5000,
+        "The total is " + " ".join(str(number * 7919) for number in range(5000)),
+        "\n".join(f"{number}. Each ${number * 7919}.50" for number in range(1, 3000)),
+        "A total of 1 and 2: " + "3, " * 5000,
+        ", ".join(f"+1 555 22{number:06d}" for number in range(5000)),
+        ", ".join(f"{number} min" for number in range(5000)),
+    ],
+)
+def test_many_figures_are_read_in_good_time(text: str) -> None:
+    """Looking for what figures rest on needs about linear time."""
+    begun = time.process_time()
+    complaints(text, {"rows": list(range(1, 2000)), "wait_minutes": [1, 5], "phones": ["+49 555-123456"] * 2000})
+    assert time.process_time() - begun < 1.5
+
+
+def test_figures_that_were_not_looked_at_are_said() -> None:
+    """Of very many figures that nothing gave, the first 500 are derived; the evidence says how many were not."""
+    run = Run().start().call("t", {"v": 1}).answer(" ".join(str(number * 7919) for number in range(1, 701)))
+    result = judge({"type": "grounded_numbers"}, run)
+    assert result.outcome == "failed"
+    assert result.evidence["not_derived"] == 200
+    assert "200 more" in result.message
 
 
 def test_sources_must_be_named_and_come_from_tools() -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import chain, combinations, permutations
+from math import inf
 
 from pytest_agent_replay.contracts.figures import Clock, Figure, Number, Reading, Span, read_figures, word_numbers
 from pytest_agent_replay.contracts.grounds import Grounds
@@ -26,7 +29,7 @@ _COMPUTES_MONEY = re.compile(
 _LIST_ITEM = re.compile(r"^[ \t]*(?:\d{1,3}[.)]|[-*•–])[ \t]", re.MULTILINE)
 _COUNTED = re.compile(r"[*_]*(?:[ -][*_]*[A-Za-z]+){1,3}")
 _LABELLED = re.compile(r"([A-Za-z]+s)[*_]*:[ *_]*$")
-_ANNOUNCED = re.compile(r"[^.!?\n]*:[*_]*\s*\n")
+_ANNOUNCED = re.compile(r"[^.!?\n]{0,200}:[*_]*\s*\n")
 _ANYTHING = frozenset(
     {
         "option",
@@ -46,6 +49,7 @@ _ANYTHING = frozenset(
 _LEAST_ROUND = 100
 _MAX_COUNT = 20
 _REACH = 6
+_MOST_EXPLAINED = 500
 _MAX_FACTOR = 12
 _MINUTES_OF_DAY = 24 * 60
 
@@ -75,10 +79,14 @@ class Answers:
         self._ignore = ignore
         self._carried: Grounds | None = None
         """What followed in earlier answers, and earlier in this one."""
+        self.unexplained = 0
+        """How many figures of the last answer nothing gave, beyond the 500 for which it was asked what they follow
+        from."""
 
     def read(self, text: str) -> list[Figure]:
         """The figures of the next answer that nothing gave."""
         figures = self._figures(text)
+        self.unexplained = 0
         given = [self._is_given(figure, text) for figure in figures]
         if all(given):
             return []
@@ -87,23 +95,26 @@ class Answers:
         )
         left: list[Figure] = []
         carries = False
+        asked = 0
         for figure, is_given in zip(figures, given, strict=True):
             if is_given or (carries and self._is_given(figure, text)):
                 continue
-            reading = derivation.explain(figure)
+            asked += 1
+            reading = derivation.explain(figure) if asked <= _MOST_EXPLAINED else None
             if reading is None:
                 left.append(figure)
             elif isinstance(reading, Number):
                 self._carry(reading)
                 carries = True
+        self.unexplained = max(0, asked - _MOST_EXPLAINED)
         return left
 
     def _figures(self, text: str) -> list[Figure]:
         figures = read_figures(text)
         if not self._ignore:
             return figures
-        covered = [match.span() for pattern in self._ignore for match in pattern.finditer(text)]
-        return [f for f in figures if not any(a < f.end and f.start < b for a, b in covered)]
+        covered = {at for pattern in self._ignore for match in pattern.finditer(text) for at in range(*match.span())}
+        return [f for f in figures if covered.isdisjoint(range(f.start, f.end))]
 
     def _carry(self, number: Number) -> None:
         if self._carried is None:
@@ -149,13 +160,30 @@ class _Derivation:
     def __init__(self, text: str, grounds: Grounds, given: list[Figure]) -> None:
         self._text = text
         self._grounds = grounds
-        self._given: list[tuple[int, Reading]] = []
+        self._amounts: _Placed = []
+        self._counts: _Placed = []
+        """Numbers that are neither money nor percentages."""
+        self._percents: _Placed = []
+        self._clocks: list[int] = []
+        self._factors: set[float] = set()
+        """The small whole numbers of the answer that may multiply or share: passengers, bags, nights."""
+        self._computing_lines: dict[tuple[int, bool], bool] = {}
         for figure in given:
             self._add(figure.start, figure.options[0])
+        self._add_factors(map(float, word_numbers(text)))
 
     def _add(self, start: int, readings: Sequence[Reading]) -> None:
-        self._given.extend((start, reading) for reading in readings)
-        self._given.sort(key=lambda item: item[0])
+        for reading in readings:
+            if isinstance(reading, Clock):
+                self._clocks.append(reading.minute)
+            elif isinstance(reading, Number):
+                placed = self._percents if reading.percent else self._amounts if reading.money else self._counts
+                insort(placed, (start, reading.value))
+                if placed is self._counts:
+                    self._add_factors([reading.value])
+
+    def _add_factors(self, values: Iterable[float]) -> None:
+        self._factors.update(value for value in values if 2 <= value <= _MAX_FACTOR and value == int(value))
 
     def explain(self, figure: Figure) -> Number | Span | None:
         """The reading of a figure that follows; None when none does. What followed may be built on."""
@@ -175,61 +203,71 @@ class _Derivation:
     def _is_count(self, number: Number, figure: Figure) -> bool:
         if number.money or number.percent or number.signed or number.unit != 1 or not 0 <= number.value <= _MAX_COUNT:
             return False
-        counted = _COUNTED.match(self._text, figure.end)
-        words = re.findall(r"[A-Za-z]+", counted[0]) if counted else []
-        labelled = _LABELLED.search(self._text, max(0, figure.start - 40), figure.start)
-        if labelled:
-            words.append(labelled[1])
+        words = self._counted_words(figure)
         if any(word.lower() in _ANYTHING for word in words):
             words.extend(self._grounds.listed(number.value))
         if self._grounds.counts(number.value, words):
             return True
         announces = _ANNOUNCED.match(self._text, figure.end) is not None
-        return announces and number.value == len(_LIST_ITEM.findall(self._text))
+        return announces and number.value == self._listed_items
+
+    def _counted_words(self, figure: Figure) -> list[str]:
+        """What a figure may count, by the words beside it."""
+        counted = _COUNTED.match(self._text, figure.end)
+        words = re.findall(r"[A-Za-z]+", counted[0]) if counted else []
+        labelled = _LABELLED.search(self._text, max(0, figure.start - 40), figure.start)
+        if labelled:
+            words.append(labelled[1])
+        return words
+
+    @cached_property
+    def _listed_items(self) -> int:
+        return len(_LIST_ITEM.findall(self._text))
 
     def _is_between_times(self, span: Span) -> bool:
-        clocks = [reading.minute for _, reading in self._given if isinstance(reading, Clock)]
-        gaps = {(b - a) % _MINUTES_OF_DAY * 60 for a, b in permutations(clocks[: 2 * _REACH], 2)}
+        gaps = {(b - a) % _MINUTES_OF_DAY * 60 for a, b in permutations(self._clocks[: 2 * _REACH], 2)}
         return any(abs(gap - span.seconds) <= span.unit / 2 for gap in gaps)
 
     def _is_computed(self, number: Number, figure: Figure) -> bool:
         start = self._text.rfind("\n", 0, figure.start) + 1
         end = self._text.find("\n", figure.end)
         end = end if end >= 0 else len(self._text)
-        if not (_COMPUTES_MONEY if number.money or number.percent else _COMPUTES).search(self._text, start, end):
+        if not self._computes(start, end, number.money or number.percent):
             return False
-        values = [operand.value for operand in self._operands(number, start, end)]
+        values = self._operands(number, start, end)
         slack = number.unit / 2 * (1 + 1e-9)
         if number.percent:
             candidates = _percentages(values)
         else:
-            candidates = chain(_results(values, self._factors()), _shares(values, self._percents(start, end)))
+            percents = [percent for _, percent in _part(self._percents, start, end)]
+            candidates = chain(_results(values, self._factors), _shares(values, percents))
         return any(abs(abs(candidate) - abs(number.value)) <= slack for candidate in candidates)
 
-    def _operands(self, wanted: Number, line_start: int, line_end: int) -> list[Number]:
+    def _computes(self, start: int, end: int, money: bool) -> bool:
+        """Whether a line speaks of a computation."""
+        if (start, money) not in self._computing_lines:
+            pattern = _COMPUTES_MONEY if money else _COMPUTES
+            self._computing_lines[start, money] = pattern.search(self._text, start, end) is not None
+        return self._computing_lines[start, money]
+
+    def _operands(self, wanted: Number, line_start: int, line_end: int) -> list[float]:
         """The numbers of the same sort before the line, and in it."""
-        before: list[Number] = []
-        beside: list[Number] = []
-        for start, reading in self._given:
-            if not isinstance(reading, Number) or reading.percent or start >= line_end:
-                continue
-            if wanted.percent or reading.money == wanted.money:
-                (beside if start >= line_start else before).append(reading)
-        return [*before[-_REACH:], *beside[:_REACH]]
+        sorts = [self._amounts] if wanted.money else [self._counts]
+        if wanted.percent:
+            sorts = [self._amounts, self._counts]
+        before = sorted(chain.from_iterable(_part(placed, 0, line_start, last=True) for placed in sorts))
+        beside = sorted(chain.from_iterable(_part(placed, line_start, line_end) for placed in sorts))
+        return [value for _, value in (*before[-_REACH:], *beside[:_REACH])]
 
-    def _percents(self, line_start: int, line_end: int) -> list[float]:
-        """The percentages that the line gives: a tax, a discount."""
-        return [
-            reading.value
-            for start, reading in self._given
-            if isinstance(reading, Number) and reading.percent and line_start <= start < line_end
-        ]
 
-    def _factors(self) -> set[float]:
-        """The small whole numbers of the answer that may multiply or share: passengers, bags, nights."""
-        numbers = [r for _, r in self._given if isinstance(r, Number) and not r.money and not r.percent]
-        factors = {r.value for r in numbers if r.value == int(r.value)} | set(map(float, word_numbers(self._text)))
-        return {factor for factor in factors if 2 <= factor <= _MAX_FACTOR}
+_Placed = list[tuple[int, float]]
+"""Numbers with where they stand, in order."""
+
+
+def _part(placed: _Placed, start: int, end: int, *, last: bool = False) -> _Placed:
+    """The first (or last) numbers that stand in `[start:end]`, no more than are looked at."""
+    begin, stop = bisect_left(placed, (start, -inf)), bisect_left(placed, (end, -inf))
+    return placed[max(begin, stop - _REACH) : stop] if last else placed[begin : min(stop, begin + _REACH)]
 
 
 def _results(values: list[float], factors: set[float]) -> Iterator[float]:
@@ -247,7 +285,7 @@ def _results(values: list[float], factors: set[float]) -> Iterator[float]:
 
 def _shares(values: list[float], percents: list[float]) -> Iterator[float]:
     for value in values:
-        for percent in percents[:_REACH]:
+        for percent in percents:
             yield value * percent / 100
             yield value * (1 + percent / 100)
             yield value * (1 - percent / 100)

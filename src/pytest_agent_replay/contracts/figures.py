@@ -181,11 +181,11 @@ def read_figures(text: str) -> list[Figure]:
 def _read(text: str) -> tuple[Figure, ...]:
     if not text.isascii():
         text = _with_ascii_digits(text)
-    skipped = [*_numbering(text), *(m.span() for m in _IDIOM.finditer(text))]
+    skipped = {at for a, b in (*_numbering(text), *(m.span() for m in _IDIOM.finditer(text))) for at in range(a, b)}
     figures = []
     for match in _tokens(text):
         start, end = match.span()
-        if skipped and any(a <= start < b or (start <= a < end and end <= b) for a, b in skipped):
+        if start in skipped or end - 1 in skipped:
             continue
         options = _READERS[match.lastgroup or ""](match)
         if options:

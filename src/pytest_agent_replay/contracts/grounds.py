@@ -40,6 +40,7 @@ _TIMED, _RISING, _OTHER = 1, 2, 4
 """What the key of a number says of it, as bits: that it counts a unit of time; that it is a change, up or down."""
 _ANY = _TIMED | _RISING | _OTHER
 _CENT = 0.01
+_LEAST_OF_PHONE = 7
 _LARGEST = sys.float_info.max
 _DIGITS = re.compile(r"\d+")
 _KEY_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
@@ -126,6 +127,8 @@ class _Index:
         self._spans: set[float] = set()
         self._clocks: set[int] = set()
         self._codes: set[str] = set()
+        self._phones: defaultdict[str, list[str]] = defaultdict(list)
+        """Codes by their last digits."""
         self._dates: defaultdict[tuple[int, int | None], set[int | None]] = defaultdict(set)
         self._years: set[int] = set()
         self._next_day = False
@@ -261,6 +264,8 @@ class _Index:
         parts = re.split(r"[-_.]", text)
         self._codes.update(parts)
         for digits in _DIGITS.findall(text):
+            if len(digits) >= _LEAST_OF_PHONE:
+                self._phones[digits[-_LEAST_OF_PHONE:]].append(digits)
             if len(digits) >= 3:
                 self._codes.add(digits)
                 if digits[0] != "0":
@@ -333,12 +338,18 @@ class _Index:
         if text in self._codes:
             return True
         if text.isdigit():
-            return float(text) in self.numbers or any(_same_phone(text, code) for code in self._codes)
+            return float(text) in self.numbers or self._holds_phone(text)
         telling = [part for part in re.split(r"[-_.]", text) if sum(map(str.isdigit, part)) >= 3 or part.isdigit()]
         return (
             len(telling) > 0
             and telling != [text]
             and all(part in self._codes or self._is_number(part) for part in telling)
+        )
+
+    def _holds_phone(self, text: str) -> bool:
+        """Whether a source has this phone number, with or without its country code."""
+        return len(text) >= _LEAST_OF_PHONE and any(
+            code.endswith(text) or text.endswith(code) for code in self._phones.get(text[-_LEAST_OF_PHONE:], ())
         )
 
     def _is_number(self, text: str) -> bool:
@@ -461,9 +472,3 @@ def _beside(wanted: Date) -> list[Date]:
         return []
     near = (day - timedelta(1), day + timedelta(1))
     return [Date(d.year if wanted.year is not None else None, d.month, d.day) for d in near]
-
-
-def _same_phone(one: str, other: str) -> bool:
-    """Phone numbers with and without their country code."""
-    shorter, longer = sorted((one, other), key=len)
-    return len(shorter) >= 7 and other.isdigit() and longer.endswith(shorter)

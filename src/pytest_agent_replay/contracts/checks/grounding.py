@@ -32,7 +32,10 @@ class GroundedNumbers(Invariant):
 
 
 class GroundedQuotes(Invariant):
-    """Every quotation of at least `min_words` words (in double or angle quotation marks) occurs in what was given."""
+    """Every quotation of at least `min_words` words occurs in what was given.
+
+    Quotation marks are double, single or angle ones; a single one inside of a word is an apostrophe.
+    """
 
     min_words: Annotated[int, Field(ge=1)] = 2
 
@@ -47,7 +50,15 @@ class CitesSource(Invariant):
 
 
 _DIGIT = re.compile(r"\d")
-_QUOTATION = re.compile(r"“([^”]+)”|\"([^\"\n]+)\"|«([^»]+)»|„([^“”]+)[“”]")
+_QUOTATION = re.compile(
+    r"""
+      “([^“”]+)” | "([^"\n]+)" | «([^«»]+)» | „([^„“”]+)[“”] | ‹([^‹›]+)› | ‚([^‚‘’\n]+)‘
+    | (?<!\w)‘(?!(?:\d\ds|tis|twas|em|til|cause|n)\b)((?:[^‘’\n]|(?<=\w)’(?=\w))+)’(?!\w)
+    | (?<!\w)'(?=\w)(?!(?:\d\ds|tis|twas|em|til|cause|n)\b)((?:[^'\n]|(?<=\w)'(?=\w))+)(?<!\s)'(?!\w)
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+"""No mark that opens stands inside of its own quotation, so that one which is never closed costs little."""
 _ELLIPSIS = re.compile(r"\s*(?:\[…\]|\[\.\.\.\]|…|\.\.\.)\s*")
 _URL = re.compile(r"https?://[^\s<>\"'`)\]}]+", re.IGNORECASE)
 _IDENTIFIER = re.compile(r"(?<![\w/])(?=[\w-]*[A-Za-z])(?=(?:[\w-]*\d){3})\w[\w-]*\w")
@@ -61,7 +72,8 @@ def grounded_numbers(params: GroundedNumbers, case: Case) -> Finding:
     if not _DIGIT.search(text):
         return Finding(True, case.sentence("the answer has no figures."))
     grounds = case.session.grounds(case.turn)
-    found = Answers(grounds, tolerance=params.tolerance, ignore=params.ignore).read(text)
+    answers = Answers(grounds, tolerance=params.tolerance, ignore=params.ignore)
+    found = answers.read(text)
     earlier = list(_earlier_answers(case)) if found else []
     if earlier:
         answers = Answers(grounds, tolerance=params.tolerance, ignore=params.ignore)
@@ -78,10 +90,13 @@ def grounded_numbers(params: GroundedNumbers, case: Case) -> Finding:
         f"{excerpt(text, found[0].start, found[0].end)!r}{_nearest_in_words(found[0], grounds)} "
         f"({_calls_in_words(calls)})."
     )
-    figures = [_figure_evidence(figure, text, grounds) for figure in found[:20]]
-    return Finding(
-        False, message, {"turn": case.turn, "figures": figures, "tools": [_call_in_words(c) for c in calls[:50]]}
-    )
+    evidence: dict[str, Any] = {"turn": case.turn}
+    evidence["figures"] = [_figure_evidence(figure, text, grounds) for figure in found[:20]]
+    evidence["tools"] = [_call_in_words(call) for call in calls[:50]]
+    if answers.unexplained:
+        evidence["not_derived"] = answers.unexplained
+        message += f" Whether {answers.unexplained} more follow from given figures was not looked at."
+    return Finding(False, message, evidence)
 
 
 def _earlier_answers(case: Case) -> Iterator[str]:
