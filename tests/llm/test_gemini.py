@@ -387,15 +387,16 @@ def test_an_error_in_the_middle_of_a_stream() -> None:
     body = {"error": {"code": 503, "message": "overloaded", "status": "UNAVAILABLE"}}
     chunk = {"candidates": [{"content": {"parts": [{"text": "The"}], "role": "model"}, "index": 0}]}
     broken = Sent(sse_event(chunk) + sse_event(body), content_type="text/event-stream")
-    texts: list[str] = []
+    texts: list[Any] = []
 
     def text_first(url: str) -> Any:
         client = sdk(url)
-        texts.extend(found.text for found in client.models.generate_content_stream(**ASK))
+        for found in client.models.generate_content_stream(**ASK):
+            texts.append((found.text, found.candidates[0].finish_reason))
 
     real, replayed = both(failure(text_first), broken)
     assert replayed == real
-    assert texts == ["The", "The"]
+    assert texts == [("The", None)] * 2
     _, asked = live(failure(text_first), broken)
     with playing(recorded(broken, asked).model_dump(exclude_unset=True)), pytest.raises(errors.ServerError) as caught:
         created(NOWHERE)

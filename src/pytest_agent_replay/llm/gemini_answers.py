@@ -111,6 +111,8 @@ class _Content:
         return {"candidates": candidates} | self.of_response | self.tail
 
     def _end(self) -> dict[str, Any]:
+        if self.answer.error is not None:
+            return {}
         if self.broken is not None:
             told = {"finishMessage": f"Malformed function call: {self.broken}"}
             return {"finishReason": "MALFORMED_FUNCTION_CALL"} | told

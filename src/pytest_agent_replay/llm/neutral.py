@@ -37,7 +37,7 @@ class WireFormat(Protocol):
     """How one provider's API looks on the wire. One file per format."""
 
     name: str
-    """`openai.chat`, `openai.responses`, `anthropic.messages`, `gemini`, `bedrock.converse`."""
+    """`openai.chat`, `openai.responses`, `anthropic.messages`, `gemini`, `bedrock.converse`, `bedrock.anthropic`, …"""
     can_render: bool
     """Whether recorded answers can be given out in this format."""
     converses: bool
