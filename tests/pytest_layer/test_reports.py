@@ -223,7 +223,7 @@ def test_a_timeout_ends_a_hanging_replay(project: Project, method: str) -> None:
     )
     project.replay("one", extra="agent: slow_agent:answer\n")
     project.replay("two", extra="agent: shop_agent:good\n")
-    result = project.run_apart("--timeout=0.5", f"--timeout-method={method}", "--replay-json=out.json", agent=None)
+    result = project.run_apart("--timeout=1.5", f"--timeout-method={method}", "--replay-json=out.json", agent=None)
     assert result.ret == 1
     if method == "signal":
         result.assert_outcomes(failed=1, passed=1)

@@ -89,7 +89,7 @@ def _rebuilt(returns: _Returns, function: FunctionType, value: Any, session: Ses
         session.note(f"the recording of `{tool}` is given as it is: the return type of {what} {returns.unknown}")
     if value is not None and adapter is not None:
         returned = function.__annotations__["return"]
-        promise = f"what {what} returns today ({getattr(returned, '__name__', returned)})"
+        promise = f"what {what} returns today ({returned.__name__ if isinstance(returned, type) else returned})"
         plain = _validated(adapter, plain, returns.is_model, promise, session, tool)
     return plain if returns.wrap is None else returns.wrap(plain)
 
@@ -98,6 +98,8 @@ def _validated(adapter: Any, value: Any, is_model: bool, promise: str, session: 
     try:
         # strict, and as JSON: text becomes a date where a date is promised, but never a number
         return adapter.validate_json(json.dumps(value), strict=True)
+    except NotImplementedError:
+        wrong = "it has a class without a JSON form"
     except ValueError as error:
         wrong = _first_line(error)
     if not is_model:
