@@ -177,13 +177,58 @@ def test_a_pattern_sees_the_text_itself() -> None:
         ({"type": "not_contains", "values": ["x", "\n"]}, "`excludes_regex`"),
         ({"type": "json_path", "path": "$.a", "exists": False, "equals": 5}, "equals: what must not exist"),
         ({"type": "json_path", "path": "$.a", "exists": False, "matches": "x"}, "matches: what must not exist"),
+        ({"type": "regex", "pattern": ".*"}, "`.*` matches every text, also an empty one"),
+        ({"type": "regex", "pattern": "sorry|"}, "matches every text"),
+        ({"type": "excludes_regex", "patterns": ["x", r"\d*"]}, "patterns[1]: "),
+        ({"type": "excludes_pii", "allow": ["x", ".+"]}, "allow[1]: allows everything"),
+        ({"type": "similarity", "expected": "x", "threshold": 0}, "threshold: every answer is at least 0 alike"),
+        ({"type": "behavior_unchanged", "similarity_threshold": 0.0}, "cannot fail"),
+        ({"type": "llm_judge", "rubric": "polite", "threshold": 0}, "threshold: must be more than 0"),
+        ({"type": "json_schema", "schema": {}}, "schema: a schema that claims nothing fits every value"),
+        ({"type": "json_schema", "schema": True}, "claims nothing"),
+        ({"type": "json_schema", "schema": {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A",
+                                            "$defs": {"a": {"type": "null"}}}}, "claims nothing"),
+        ({"type": "json_schema", "schema": {"propertist": {}}}, "unknown keyword `propertist` in a JSON Schema; "
+                                                                "did you mean `properties`?"),
+        ({"type": "json_schema", "schema": {"allOf": [{"properties": {"requird": {"requird": ["a"]}}}]}},
+         "unknown keyword `requird` at /allOf/0/properties/requird"),
+        ({"type": "tool_args", "tool": "t", "schema": {"additionalPropertys": False}}, "`additionalProperties`?"),
     ],
-)
+)  # fmt: skip
 def test_parameters_that_cannot_be_meant_are_refused(invariant: dict[str, Any], said: str) -> None:
     """When the contract is loaded."""
     with pytest.raises(FormatError) as caught:
         bind(invariant)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "invariant",
+    [
+        {"type": "regex", "pattern": "^$"},
+        {"type": "regex", "pattern": r"^(?!.*sorry)"},
+        {"type": "regex", "pattern": ".+"},
+        {"type": "excludes_pii", "allow": [".*@example[.]com", "[-+ 0-9]+"]},
+        {"type": "json_schema", "schema": False},
+        {"type": "json_schema", "schema": {"$ref": "#/$defs/a", "$defs": {"a": {"type": "null"}}}},
+        {"type": "json_schema", "schema": {"type": "string", "x-owner": "me", "$anchor": "a", "title": "A",
+                                           "default": {"propertist": 1}, "enum": [{"requird": 1}]}},
+        {"type": "json_schema", "schema": {"properties": {"propertist": {"const": {"requird": 1}}}}},
+    ],
+)  # fmt: skip
+def test_parameters_that_can_be_meant_are_taken(invariant: dict[str, Any]) -> None:
+    """What looks alike, and can fail."""
+    bind(invariant)
+
+
+def test_a_pattern_in_a_schema_has_an_end_too() -> None:
+    """As every pattern of a contract; without DOTALL, as JSON Schema says."""
+    schema = {"properties": {"a": {"pattern": "^(a+)+$"}}}
+    result = judge({"type": "json_schema", "schema": schema}, answered({"a": "a" * 40 + "!"}))
+    assert (result.outcome, "takes more than" in result.message) == ("error", True)
+    assert judge({"type": "json_schema", "schema": schema}, answered({"a": "aa"})).outcome == "passed"
+    assert judge({"type": "json_schema", "schema": schema}, answered({"a": "b"})).outcome == "failed"
+    assert judge({"type": "json_schema", "schema": {"pattern": "a.b"}}, answered('"a\\nb"')).outcome == "failed"
 
 
 def test_what_only_looks_like_an_account_number_is_left_alone() -> None:

@@ -77,6 +77,7 @@ def test_checks_of_calls(invariant: dict[str, Any], holds: bool) -> None:
         ({"type": "tool_called", "tool": "refund", "max": 0}, "max", "`type: tool_not_called`"),
         ({"type": "tool_called", "tool": "refund", "min": 3, "max": 1}, "max", "at least 3 and at most 1"),
         ({"type": "tool_called", "tool": "refund", "min": 0}, "min", "cannot fail"),
+        ({"type": "trajectory", "tools": [], "mode": "superset"}, "tools", "cannot fail"),
     ],
 )
 def test_bounds_that_cannot_hold_or_cannot_fail_are_refused(invariant: dict[str, Any], field: str, said: str) -> None:
@@ -85,6 +86,14 @@ def test_bounds_that_cannot_hold_or_cannot_fail_are_refused(invariant: dict[str,
         bind(invariant)
     assert f"{field}: " in str(caught.value)
     assert said in str(caught.value)
+
+
+def test_a_recording_without_calls_is_no_expectation_of_others() -> None:
+    """`superset` of nothing holds for everything; that nothing else was called can be checked."""
+    invariant = {"type": "trajectory", "tools": "recorded", "mode": "superset"}
+    assert judge(invariant, lookup_twice(), make_replay(output="x")).outcome == "error"
+    assert judge({**invariant, "mode": "subset"}, lookup_twice(), make_replay(output="x")).outcome == "failed"
+    assert judge({**invariant, "tools": [], "mode": "strict"}, lookup_twice()).outcome == "failed"
 
 
 def test_the_nearest_call_and_its_differences_are_evidence() -> None:

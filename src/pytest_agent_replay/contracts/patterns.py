@@ -20,7 +20,7 @@ from pytest_agent_replay.contracts.case import TakesTooLong, excerpt
 if TYPE_CHECKING:
     from pytest_agent_replay.contracts.searching import How
 
-__all__ = ["Regex", "excerpt"]
+__all__ = ["Regex", "bounded", "excerpt"]
 
 _QUICK = 27
 """2 to this power of steps, less than half a second, may be taken in this process."""
@@ -200,6 +200,16 @@ def _repeated(item: Cost, text: str, low: float, high: float) -> Cost:
     return Cost(narrow=1, runs=_NARROW[text]) if text in _NARROW else Cost(wide=1)
 
 
+def bounded(pattern: re.Pattern[str]) -> _BoundedPattern:
+    """The pattern with an end to its searches: `search`, `fullmatch` and `finditer` raise `TakesTooLong`."""
+    return _BoundedPattern(pattern)
+
+
+_NEGATIVE = re.compile(r"\(\?<?!")
+_PROBES = ("", "\x01", "\x01 \x01\n\x02")
+"""What fits in these, without saying what must not be there, fits because it needs no character at all."""
+
+
 def _compile(value: Any) -> _BoundedPattern:
     if isinstance(value, _BoundedPattern):
         return value
@@ -208,12 +218,15 @@ def _compile(value: Any) -> _BoundedPattern:
     if not isinstance(value, str) or not value:
         raise ValueError("must be a regular expression, as text")
     try:
-        return _BoundedPattern(re.compile(value, re.DOTALL))
+        compiled = re.compile(value, re.DOTALL)
     except re.error as error:
         at = f" at position {error.pos}" if error.pos is not None else ""
         raise ValueError(f"`{value}` is not a regular expression: {error.msg}{at}") from None
     except (RecursionError, OverflowError):
         raise ValueError(f"`{value[:60]}` is too complicated for a regular expression") from None
+    if _NEGATIVE.search(value) is None and all(map(compiled.search, _PROBES)):
+        raise ValueError(f"`{value}` matches every text, also an empty one")
+    return _BoundedPattern(compiled)
 
 
 Regex = Annotated[re.Pattern[str], PlainValidator(_compile), WithJsonSchema({"type": "string", "format": "regex"})]

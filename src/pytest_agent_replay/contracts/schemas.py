@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
+from pytest_agent_replay.contracts.patterns import bounded
 from pytest_agent_replay.contracts.registry import BindContext
 from pytest_agent_replay.errors import FormatError, ReplayError
 from pytest_agent_replay.formats.loading import load_document
+from pytest_agent_replay.formats.validation import did_you_mean
 
 __all__ = ["SchemaReference", "Validator", "load_validator"]
 
@@ -19,6 +23,31 @@ Validator = Callable[[Any], list[str]]
 """The mistakes of a value, each as text; none when it is valid."""
 
 _MAX_MISTAKES = 10
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_HOLDING_ONE = _words(
+    "additionalItems additionalProperties contains else if items not propertyNames then unevaluatedItems"
+    " unevaluatedProperties"
+)
+_HOLDING_SEVERAL = _words("allOf anyOf items oneOf prefixItems")
+_HOLDING_NAMED = _words("$defs definitions dependencies dependentSchemas patternProperties properties")
+_OTHER_CLAIMS = _words(
+    "const dependentRequired disallow divisibleBy enum exclusiveMaximum exclusiveMinimum extends maxContains"
+    " maxItems maxLength maxProperties maximum minContains minItems minLength minProperties minimum multipleOf pattern"
+    " required type uniqueItems"
+)
+_REMARKS = _words(
+    "contentEncoding contentMediaType default deprecated description discriminator example examples externalDocs format id"
+    " contentSchema nullable readOnly title writeOnly xml"
+)
+"""What describes and claims nothing; the words of OpenAPI too, because schemas are taken from there."""
+_REFERENCES = frozenset(("$ref", "$dynamicRef", "$recursiveRef"))
+_CLAIMS = (_HOLDING_ONE | _HOLDING_SEVERAL | _HOLDING_NAMED | _OTHER_CLAIMS | _REFERENCES) - {"$defs", "definitions"}
+_KNOWN = tuple(sorted(_CLAIMS | _REMARKS | {"definitions"}))
 
 
 def load_validator(schema: SchemaReference, field: str, context: BindContext) -> Validator:
@@ -38,6 +67,9 @@ def load_validator(schema: SchemaReference, field: str, context: BindContext) ->
         raise FormatError(context.problem(field, message)) from None
     except (OverflowError, RecursionError) as error:
         raise FormatError(context.problem(field, f"cannot be used as a JSON Schema: {error}")) from None
+    for mistake in _keyword_mistakes(given):
+        raise FormatError(context.problem(field, mistake))
+    kind = _with_bounded_patterns(kind)
     # with this registry a reference is never fetched from the network
     validator = kind(given, registry=REGISTRY)
 
@@ -51,6 +83,44 @@ def load_validator(schema: SchemaReference, field: str, context: BindContext) ->
         return [f"{error.json_path}: {error.message}"[:400] for error in found[:_MAX_MISTAKES]]
 
     return mistakes
+
+
+@lru_cache(maxsize=10)
+def _with_bounded_patterns(kind: Any) -> Any:
+    """The same validator, whose `pattern` is stopped when it takes too long."""
+    from jsonschema.exceptions import ValidationError
+    from jsonschema.validators import extend
+
+    def fits_pattern(validator: Any, pattern: str, value: Any, schema: Any) -> Iterator[ValidationError]:
+        if isinstance(value, str) and not bounded(re.compile(pattern)).search(value):
+            yield ValidationError(f"{value!r} does not match {pattern!r}")
+
+    return extend(kind, {"pattern": fits_pattern})  # type: ignore[no-untyped-call]
+
+
+def _keyword_mistakes(schema: Any) -> Iterator[str]:
+    """What JSON Schema takes for remarks, although it was meant to claim something."""
+    yield from _unknown_keywords(schema, "")
+    if schema is True or (isinstance(schema, dict) and not _CLAIMS.intersection(schema)):
+        yield "a schema that claims nothing fits every value, so this invariant cannot fail"
+
+
+def _unknown_keywords(schema: Any, at: str) -> Iterator[str]:
+    if not isinstance(schema, dict):
+        return
+    for key, value in schema.items():
+        if key not in _KNOWN and not key.startswith(("x-", "$")):
+            hint = did_you_mean(key, _KNOWN)
+            yield f"unknown keyword `{key}`{f' at {at}' if at else ''} in a JSON Schema{hint}; remarks begin with `x-`"
+        inner = f"{at}/{key}"
+        if key in _HOLDING_ONE:
+            yield from _unknown_keywords(value, inner)
+        if key in _HOLDING_SEVERAL and isinstance(value, list):
+            for index, item in enumerate(value):
+                yield from _unknown_keywords(item, f"{inner}/{index}")
+        if key in _HOLDING_NAMED and isinstance(value, dict):
+            for name, item in value.items():
+                yield from _unknown_keywords(item, f"{inner}/{name}")
 
 
 def _load(name: str, field: str, context: BindContext) -> Any:

@@ -12,7 +12,7 @@ from pydantic import Field, PrivateAttr, field_validator
 from pytest_agent_replay.contracts.case import Case, text_of
 from pytest_agent_replay.contracts.registry import BindContext, Check, Finding, check
 from pytest_agent_replay.contracts.similarity import similarity as similarity_of
-from pytest_agent_replay.errors import ReplayError
+from pytest_agent_replay.errors import FormatError, ReplayError
 from pytest_agent_replay.formats.contract import Invariant, Threshold
 from pytest_agent_replay.player.values import short
 
@@ -47,7 +47,7 @@ class LlmJudge(Invariant):
     """The judge finds that the answer fulfils `rubric`; of a score from 0 to 1, at least `threshold` is needed."""
 
     rubric: Annotated[str, Field(min_length=1)]
-    threshold: Threshold = _JUDGE_THRESHOLD
+    threshold: Annotated[Threshold, Field(gt=0)] = _JUDGE_THRESHOLD
 
 
 class Python(Invariant):
@@ -66,6 +66,9 @@ class Python(Invariant):
 def _set_threshold(params: Similar | BehaviorUnchanged, context: BindContext) -> None:
     for given in (params.threshold, params.similarity_threshold, context.contract.similarity_threshold):
         if given is not None:
+            if given == 0:
+                raise FormatError(context.problem("threshold", "every answer is at least 0 alike to any text, so "
+                                                  "with 0 this invariant cannot fail"))  # fmt: skip
             params._at_least = given
             return
 

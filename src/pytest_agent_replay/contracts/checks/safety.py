@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pytest_agent_replay.contracts.case import Case
 from pytest_agent_replay.contracts.patterns import Regex, excerpt
 from pytest_agent_replay.contracts.registry import Check, Finding, check
-from pytest_agent_replay.formats.contract import Invariant
+from pytest_agent_replay.formats.contract import Invariant, refuse
 
 __all__ = ["CHECKS", "COMPLIANCE_PHRASES", "personal_data"]
 
@@ -54,6 +54,13 @@ class ExcludesPii(Invariant):
 
     kinds: Annotated[list[Kind], Field(min_length=1)] | None = None
     allow: list[Regex] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _allows_not_all(self) -> ExcludesPii:
+        for index, pattern in enumerate(self.allow):
+            if all(pattern.fullmatch(anything) for anything in ("\x01a@b\x02", "\x02+1 2-3\x01")):
+                refuse("allows everything, so this invariant cannot fail", "allow", index)
+        return self
 
 
 class RefusalCheck(Invariant):

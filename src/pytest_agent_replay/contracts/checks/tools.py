@@ -90,6 +90,13 @@ class Trajectory(Invariant):
     mode: Literal["strict", "unordered", "subset", "superset"] = "strict"
     repeatable: list[Name] = Field(default_factory=list)
 
+    @model_validator(mode="after")
+    def _can_fail(self) -> Trajectory:
+        if self.mode == "superset" and not self.tools:
+            refuse("any calls are a superset of none, so this invariant cannot fail; for no calls, take another mode",
+                   "tools")  # fmt: skip
+        return self
+
 
 class ToolOrder(Invariant):
     """Every call of `after` begins only when a call of `before` has come back."""
@@ -235,6 +242,8 @@ def _fits(expected: ExpectedCall, call: ToolCallView) -> bool:
 def trajectory(params: Trajectory, case: Case) -> Finding:
     """The calls made against the calls expected."""
     expected = _expected_calls(params, case)
+    if params.mode == "superset" and not expected:
+        raise CannotEvaluate("any calls are a superset of those of production, which called nothing")
     calls = _without_repeats(case.calls, params.repeatable, expected)
     if any(each.args is not None for each in expected) and not all(map(case.session.knows_args, calls)):
         raise CannotEvaluate("the recording does not say with which arguments every tool was called")
