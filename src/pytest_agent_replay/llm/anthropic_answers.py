@@ -129,7 +129,7 @@ def _blocks(answer: LlmResponse, made_id: IdMaker) -> Iterator[dict[str, Any]]:
             yield {"type": "thinking", "thinking": part.text, "signature": signature}
         elif part.kind in ("text", "refusal"):
             yield {"type": "text", "text": part.text} | _named(part, "citations")
-        elif (block := part.block(_WIRE)) is not None:
+        elif (block := part.block(_WIRE, "type")) is not None:
             yield block
 
 

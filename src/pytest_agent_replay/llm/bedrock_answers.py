@@ -156,7 +156,7 @@ def _events(answer: LlmResponse, request: ModelRequest) -> Iterator[tuple[str, d
 
 def _streamed(block: dict[str, Any]) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
     """How a block begins (a text just comes), and what is added to it."""
-    [(kind, value)] = block.items()
+    kind, value = next(iter(block.items()))
     if kind == "text":
         return None, [{"text": piece} for piece in pieces(value)]
     if kind == "toolUse":

@@ -5,7 +5,8 @@ Formats: https://platform.openai.com/docs/api-reference/responses and …/respon
 - Texts that follow each other are the contents of one message; a text with `message: N` begins another, and `phase`
   is kept. A thought is a reasoning item with one summary, unless the recording has `summaries` or `content`.
 - Ids of items are made up. Of what a hosted tool does, a stream has the item at its beginning and end alone.
-- A response that failed (`status: failed`, with HTTP status 200) is an error with status 200, and fails so again.
+- A response that failed (`status: failed`, with HTTP status 200) is an error with status 200, and fails so again; so
+  does one whose stream ended in an `error` event.
 """
 
 from __future__ import annotations
@@ -134,7 +135,7 @@ def _items(answer: LlmResponse, request: ModelRequest, made_id: IdMaker) -> Iter
         elif parts[0].kind == "reasoning":
             yield _reasoning_item(parts[0], made_id(f"rs_{index:02}", f"item {index}", 46))
         elif parts[0].kind == "own":
-            block = parts[0].block(_WIRE)
+            block = parts[0].block(_WIRE, "type")
             yield from [block] if block is not None else []
         else:
             yield _message(parts, made_id(f"msg_{index:02}", f"item {index}", 46))
@@ -197,7 +198,7 @@ def _events(response: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for index, item in enumerate(response["output"]):
         empty, events = _item_events(item)
         yield {"type": "response.output_item.added", "output_index": index, "item": empty}
-        yield from (event | {"output_index": index, "item_id": item["id"]} for event in events)
+        yield from (event | {"output_index": index, "item_id": item.get("id")} for event in events)
         yield {"type": "response.output_item.done", "output_index": index, "item": item}
     yield {"type": f"response.{response['status']}", "response": response}
 

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pytest_agent_replay.errors import ReplayError
 from pytest_agent_replay.formats.replay import LlmResponse, RecordedToolCall
 from pytest_agent_replay.llm.reading import content_text
 
@@ -52,10 +53,18 @@ class Part:
     own: dict[str, Any] = field(default_factory=dict)
     """What the provider's block has beside (signature, citations, id); `of` and `block` where `kind` is `own`."""
 
-    def block(self, wire: str) -> dict[str, Any] | None:
-        """The block as it came, when it is one of this wire format."""
-        block = self.own.get("block") if self.kind == "own" and self.own.get("of") == wire else None
-        return block if isinstance(block, dict) else None
+    def block(self, wire: str, needed: str | None = None) -> dict[str, Any] | None:
+        """The block as it came, when it is one of this wire format.
+
+        Raises `ReplayError` when it is no mapping, or lacks the key that every block of the format needs.
+        """
+        if self.kind != "own" or self.own.get("of") != wire:
+            return None
+        block = self.own.get("block")
+        if isinstance(block, dict) and (needed is None or needed in block):
+            return block
+        what = "a mapping" if needed is None else f"a mapping with `{needed}`"
+        raise ReplayError(f"a part of a recorded answer is no block of {wire}: `block` must be {what}, not {block!r}")
 
 
 def parts_of(answer: LlmResponse) -> list[Part]:
