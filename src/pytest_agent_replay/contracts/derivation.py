@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from datetime import date
 from functools import cached_property
 from itertools import chain, combinations, permutations
 from math import inf
 
-from pytest_agent_replay.contracts.figures import Clock, Figure, Number, Reading, Span, read_figures, word_numbers
+from pytest_agent_replay.contracts.figures import Clock, Date, Figure, Number, Reading, Span, read_figures, word_numbers
 from pytest_agent_replay.contracts.grounds import Grounds
 from pytest_agent_replay.contracts.wording import PLAIN, Wording, wording_of
 
@@ -23,11 +25,12 @@ _COMPUTES_MONEY = re.compile(
     r"\b(?:totals?|totall?ing|sum|altogether|combined|overall|difference|remain\w*|left|balance|owed?|due|refund\w*|sav\w+"
     r"|discount\w*|additional|extra|more|less|increase\w*|decrease\w*|rise|rose|fell|drop\w*|grew|growth|each|per|both|times"
     r"|plus|minus|average|mean|amount\w*|cost\w*|charge\w*|pay\w*|fees?|change|split|covers?|up|down|off|tax"
-    r"|out of)\b|[=+×*/]",
+    r"|out of|cheaper|pricier|dearer|expensive|higher|lower|warmer|colder|longer|shorter)\b|[=+×*/]",
     re.IGNORECASE,
 )
 _LIST_ITEM = re.compile(r"^[ \t]*(?:\d{1,3}[.)]|[-*•–])[ \t]", re.MULTILINE)
 _COUNTED = re.compile(r"[*_]*(?:[ -][*_]*[A-Za-z]+){1,3}")
+_BRACKETED = re.compile(r"([A-Za-z]+)[*_]*\s?\($")
 _LABELLED = re.compile(r"([A-Za-z]+s)[*_]*:[ *_]*$")
 _ANNOUNCED = re.compile(r"[^.!?\n]{0,200}:[*_]*\s*\n")
 _ANYTHING = frozenset(
@@ -49,6 +52,7 @@ _ANYTHING = frozenset(
 _LEAST_ROUND = 100
 _MAX_COUNT = 20
 _REACH = 6
+_SOME_YEAR = 2024
 _MOST_EXPLAINED = 500
 _MAX_FACTOR = 12
 _MINUTES_OF_DAY = 24 * 60
@@ -67,7 +71,7 @@ class Answers:
       stand nearest before that line, and those in the line: the sum of a run of them, the sum or difference of two,
       the product or share of one with a small whole number of the answer, a percentage of one that the line gives,
       and for percentages the ratio or change of two;
-    - a duration between two given times of the answer.
+    - a duration between two given times, or two given days, of the answer.
 
     A figure that followed in an earlier answer counts as given in the later ones. Operands stand in the answer
     itself: from the figures of all tools together, nearly any number would follow.
@@ -165,6 +169,7 @@ class _Derivation:
         """Numbers that are neither money nor percentages."""
         self._percents: _Placed = []
         self._clocks: list[int] = []
+        self._days: list[date] = []
         self._factors: set[float] = set()
         """The small whole numbers of the answer that may multiply or share: passengers, bags, nights."""
         self._computing_lines: dict[tuple[int, bool], bool] = {}
@@ -176,6 +181,8 @@ class _Derivation:
         for reading in readings:
             if isinstance(reading, Clock):
                 self._clocks.append(reading.minute)
+            elif isinstance(reading, Date):
+                self._days.extend(_days(reading))
             elif isinstance(reading, Number):
                 placed = self._percents if reading.percent else self._amounts if reading.money else self._counts
                 insort(placed, (start, reading.value))
@@ -218,6 +225,8 @@ class _Derivation:
         labelled = _LABELLED.search(self._text, max(0, figure.start - 40), figure.start)
         if labelled:
             words.append(labelled[1])
+        if self._text.startswith(")", figure.end):
+            words.extend(_BRACKETED.findall(self._text[max(0, figure.start - 40) : figure.start]))
         return words
 
     @cached_property
@@ -226,6 +235,7 @@ class _Derivation:
 
     def _is_between_times(self, span: Span) -> bool:
         gaps = {(b - a) % _MINUTES_OF_DAY * 60 for a, b in permutations(self._clocks[: 2 * _REACH], 2)}
+        gaps |= {abs((b - a).days) * 86400 for a, b in combinations(self._days[: 2 * _REACH], 2)}
         return any(abs(gap - span.seconds) <= span.unit / 2 for gap in gaps)
 
     def _is_computed(self, number: Number, figure: Figure) -> bool:
@@ -268,6 +278,13 @@ def _part(placed: _Placed, start: int, end: int, *, last: bool = False) -> _Plac
     """The first (or last) numbers that stand in `[start:end]`, no more than are looked at."""
     begin, stop = bisect_left(placed, (start, -inf)), bisect_left(placed, (end, -inf))
     return placed[max(begin, stop - _REACH) : stop] if last else placed[begin : min(stop, begin + _REACH)]
+
+
+def _days(reading: Date) -> Iterator[date]:
+    """The day, in any year when none was written."""
+    with suppress(ValueError):  # a day that its month does not have
+        if reading.day is not None:
+            yield date(reading.year or _SOME_YEAR, reading.month, reading.day)
 
 
 def _results(values: list[float], factors: set[float]) -> Iterator[float]:

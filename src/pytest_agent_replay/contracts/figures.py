@@ -90,6 +90,9 @@ _MONTH = (
     r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)(?![a-z])\.?"
 )
 _ORDINAL = r"(?:st|nd|rd|th)"
+_DAY_MONTH = rf"\d{{1,2}}{_ORDINAL}?(?:\s+of)?[\s-]{_MONTH}"
+_VERB = r"(?:is|are|was|were|will|would|has|have|in|at|on|for|with|and|or|works?|costs?)\b"
+"""What may follow the last day of `March 2 to 5`; another word says what the 5 counts."""
 _HALF = r"(?:[ap]\.m\.|[ap]m\b)"
 _SPACES = "  \u202f\u2009"
 _GROUPED = rf"\d{{1,3}}(?P<sep>[,.'’{_SPACES}])\d{{3}}(?:(?P=sep)\d{{3}}){{0,9}}(?!\d)(?:[.,]\d+)?"
@@ -106,12 +109,15 @@ _ALSO_UNITS = frozenset({"m", "mm", "t"})
 """Scales that are written like metres (or minutes), millimetres, tonnes: unless it is money, a number before them may
 be unscaled. `k`, `M`, `b`, `bn` always scale."""
 _SCALE = r"(?:[\s-]?(?:thousand|million|billion|trillion|lakh|crore|mio|mln|mn|mm|bn|tn)s?|[kmbt])(?![a-z\d])"
-_UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_UNIT = r"(?:milliseconds?|msecs?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d|weeks?|w)(?![a-z\d])"
+_UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "n": 86400.0, "w": 604800.0}
+_UNIT_NAME = r"(?:milliseconds?|msecs?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d|nights?|weeks?|w)"
+_UNIT = rf"{_UNIT_NAME}(?![a-z\d])"
+_PART = rf"\d+(?:\.\d+)?[\s-]?{_UNIT_NAME}(?![a-z])"
 _MONEY = rf"(?:{_CURRENCY}|dollars?\b|euros?\b|pounds?\b|bucks\b)"
 _PERCENT = r"(?:%|percent\b|per\scent\b|pct\b|percentage\spoints?)"
 _BARE = rf"""(?<![^ ])\d{{1,15}}(?=[.,;:!?]?\Z|[.,;:!?]\s
-          |[ ](?!{_UNIT}|{_SCALE}|{_MONTH}|{_MONEY}|{_PERCENT}|{_HALF}|of\b)(?a:[a-z]+)(?:[\s.,;:!?]|\Z))"""
+          |[ ](?!(?:to|and|through)[ ]{_DAY_MONTH}|{_UNIT}|{_SCALE}|{_MONTH}|{_MONEY}|{_PERCENT}|{_HALF}|of\b)
+          (?a:[a-z]+)(?:[\s.,;:!?]|\Z))"""
 """A whole number between blanks, before a word that says nothing of it: the most frequent figure is found first."""
 _TOKEN = re.compile(
     rf"""
@@ -119,13 +125,15 @@ _TOKEN = re.compile(
     | (?P<iso>(?<![\w.-])\d{{4}}[-/]\d{{1,2}}[-/]\d{{1,2}}(?!\d)
           (?:t\d{{2}}:\d{{2}}(?::\d{{2}}(?:\.\d+)?)?(?:z|[+-]\d{{2}}:?\d{{2}})?)?)
     | (?P<monthday>(?<![a-z]){_MONTH}\s+\d{{1,2}}{_ORDINAL}?(?!\d|:\d)
-          (?:\s*(?:-|–|to|and|through|&)\s*\d{{1,2}}{_ORDINAL}?(?![\d:./%]|\s*{_HALF}|\s+[a-z]))?(?:,?\s+\d{{4}}(?!\d))?)
+          (?:(?:[-–]|\s*(?:-|–|to|and|through|&)\s*(?=\d+(?!\s+(?!{_VERB})[a-z])))
+              \d{{1,2}}{_ORDINAL}?(?!\d|[:./]\d|\s?%|\s*{_HALF}))?(?:,?\s+\d{{4}}(?!\d))?)
     | (?P<monthyear>(?<![a-z]){_MONTH},?\s+\d{{4}}(?!\d))
-    | (?P<daymonth>(?<![\w.,])\d{{1,2}}{_ORDINAL}?(?:\s+of)?[\s-]{_MONTH}(?:,?[\s-]\d{{4}}(?!\d))?)
+    | (?P<daymonth>(?<![\w.,])(?:\d{{1,2}}{_ORDINAL}?\s*(?:-|–|to|and|through|&)\s*)?{_DAY_MONTH}
+          (?:,?[\s-]\d{{4}}(?!\d))?)
     | (?P<numericdate>(?<![\w.])\d{{1,2}}(?P<dsep>[/.-])\d{{1,2}}(?P=dsep)(?:\d{{4}}|\d{{2}})(?!\d|[.]\d))
     | (?P<time>(?<![\d:.])\d{{1,2}}:\d{{2}}(?::\d{{2}}(?:\.\d+)?)?(?!\d)(?:\s*{_HALF})?(?:\s?\(?\+\d\)?(?!\d))?
           |(?<![\w.:])\d{{1,2}}\s*{_HALF})
-    | (?P<span>(?<![\w.])\d+(?:\.\d+)?[\s-]?{_UNIT}(?:[\s,]*(?:and\s+)?\d+(?:\.\d+)?[\s-]?{_UNIT}){{1,4}})
+    | (?P<span>(?<![\w.]){_PART}(?:[\s,]*(?:and\s+)?{_PART}){{1,4}}(?!\w))
     | (?P<phone>(?<![\w+])(?:\+\d{{1,3}}[ .-]?(?:\(\d+\)[ .-]?)?\d{{2,4}}(?:[ .-]?\d{{2,4}}){{1,4}}
           |\(?\d{{3}}\)?[ .-]\d{{3}}[ .-]\d{{4}}|\d{{4}}\ \d{{4}}\ \d{{4}}\
           \d{{4}}|\d{{1,20}}(?:-\d{{1,20}}){{1,8}})(?!\w))
@@ -149,6 +157,7 @@ _MEASURE = re.compile(
     re.IGNORECASE,
 )
 _MONEY_AFTER = re.compile(rf"[\s-]?{_MONEY}", re.IGNORECASE)
+_UNIT_AFTER = re.compile(r"\s?(?:(?P<minutes>min(?:ute)?s?)|h|hrs?|hours?)\b", re.IGNORECASE)
 _SCIENTIFIC = re.compile(r"\d{1,15}e\d{1,2}", re.IGNORECASE)
 _BULLETS = r"^[ \t>*_#(\-–•|]*"
 _LIST_NUMBER = re.compile(rf"{_BULLETS}(\d{{1,3}})[.):](?=[\s*_]|$)", re.MULTILINE)
@@ -317,6 +326,8 @@ def _named_date(match: re.Match[str]) -> Options:
     if any(not 1 <= day <= 31 for day in days):
         return [_numbers(text)]
     options: Options = [tuple(Date(year, month, day) for day in days) if days else (Date(year, month, None),)]
+    if len(days) == 2 and re.match(r"\d+[a-z]*\s*(?:and|&)", text, re.IGNORECASE):
+        options.append((Number(float(days[0])), Date(year, month, days[1])))
     if year is None and re.search(r"\b(?:may|march|mar)\b", text):
         options.append(_numbers(text))
     return options
@@ -337,7 +348,11 @@ def _time(match: re.Match[str]) -> Options:
         return [tuple(Number(float(d)) for d in digits)]
     if half:
         return [(Clock((hour % 12 + (12 if half[1] == "p" else 0)) * 60 + minute),)]
-    return [(Clock(hour * 60 + minute, 1 <= hour <= 12),), (Span(hour * 3600.0 + minute * 60, 60.0),)]
+    unit = _UNIT_AFTER.match(match.string, match.end())
+    if unit and unit["minutes"]:
+        return [(Span(hour * 60.0 + minute, 1.0),)]
+    span: tuple[Reading, ...] = (Span(hour * 3600.0 + minute * 60, 60.0),)
+    return [span] if unit else [(Clock(hour * 60 + minute, 1 <= hour <= 12),), span]
 
 
 def _span(match: re.Match[str]) -> Options:
@@ -405,7 +420,10 @@ def _factors(suffix: str, money: bool) -> tuple[float, ...]:
 
 
 def _slash(match: re.Match[str]) -> Options:
-    a, b = (int(part) for part in match[0].split("/"))
+    first, second = match[0].split("/")
+    a, b = int(first), int(second)
+    if len(second) == 4 and len(first) < 3 and 1 <= a <= 12:
+        return [(Date(b, a, None),), _numbers(match[0])]
     options = _date(None, a, b) + _date(None, b, a) + [_numbers(match[0])]
     return [*options, (Number(a / b, 0.01),)] if b else options
 

@@ -51,6 +51,8 @@ _MONEY_KEYS = frozenset(
 )
 _AMBIGUOUS_UNITS = frozenset({"min", "mins", "second"})
 _RISING_KEYS = frozenset({"change", "changes", "growth", "delta", "increase", "gain"})
+_EXPIRY = re.compile(r"(0[1-9]|1[0-2])\s?[/-]\s?(\d\d)")
+"""The month and year of a card."""
 _NEXT_DAY = re.compile(
     r"\d\s?\(?\+1\b|\b(?:tomorrow|next day|day after|following day|yesterday|day before)\b", re.IGNORECASE
 )
@@ -186,6 +188,8 @@ class _Index:
                 self._add_keyed_number(key, item, scales, label)
             else:
                 self._add_value(item, label, prose, key)
+            if isinstance(item, str) and "exp" in key.lower() and (expiry := _EXPIRY.fullmatch(item)):
+                self._add_reading(Date(2000 + int(expiry[2]), int(expiry[1]), None), label, prose)
             if _DIGITS.search(key):
                 self._add_text(key, label, prose)
         texts = [item for item in value.values() if isinstance(item, str) and 3 < len(item) < 40]
