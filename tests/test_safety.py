@@ -939,3 +939,24 @@ def test_threads_that_were_waited_for_came_before(project: Folder, agent: str, o
         tool_responses=[{"tool": tool, "response": 1, "latency_ms": 9000} for tool in ("check", "refund")],
     )
     assert [invariant.outcome for invariant in result.invariants] == outcomes
+
+
+def test_the_route_that_says_most_answers(project: Folder) -> None:
+    """Whatever their order; one with `*` and without a host is a route as well."""
+    pytest.importorskip("requests")
+    module = project.write(
+        "routed",
+        """
+        import requests
+
+        def answer(question):
+            get = lambda path: requests.get(f"https://api.example.com{path}").text
+            return [get("/orders/8"), get("/orders/9"), get("/v1/quote/EUR")]
+        """,
+    )
+    recordings = [
+        {"tool": "GET https://api.example.com/orders/*", "response": "any"},
+        {"tool": "GET https://api.example.com/orders/8", "response": "eight"},
+        {"tool": "GET /v1/quote*", "response": "quote"},
+    ]
+    assert project.run(f"{module}:answer", recordings).turns[0].output == ["eight", "any", "quote"]

@@ -350,7 +350,7 @@ def test_a_difference_without_the_recorded_text_names_the_part() -> None:
     """Where only digests are known the part is named, and no text is invented."""
     made = player(keyed("x", {"role": "system", "content": "unknown"}, user("Z")), context=None)
     text = made.decide(model_request(SYSTEM, user("A"))).text
-    assert "step 1, the system prompt differs; the messages differ (now 1: user)\n" in text
+    assert "step 1, the system prompt differs; the messages differ (now 1: user).\n" in text
 
 
 # -- other requests

@@ -223,7 +223,7 @@ class LlmPlayer:
             self._live_since = f"the model was asked from {self._where} on: {why}"
             return Decision("live", notes=(self._live_since,))
         how_on = _ASK if self._mode == "recorded" else _HOW_ON
-        return Decision("inconclusive", text=f"the model would have to be asked: {self._where}, {why}\n{how_on}")
+        return Decision("inconclusive", text=f"the model would have to be asked: {self._where}, {why}.\n{how_on}")
 
     # -- explaining
 

@@ -121,6 +121,8 @@ class HttpTools:
                 self._routes.append((tool, Route(tool)))
             else:
                 self._names[_label(tool)] = tool
+        # the one that says most of the URL goes first; of equal ones the first
+        self._routes.sort(key=lambda each: (each[1].text.count("*"), each[1].text.count("{")))
 
     def routed(self, request: HttpRequest) -> tuple[str, dict[str, Any]] | None:
         """The tool whose route the request is of, with the captured arguments."""

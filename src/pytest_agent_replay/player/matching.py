@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from pytest_agent_replay.formats.replay import Matching, MatchingRules, RecordingRef, ToolResponse
+from pytest_agent_replay.player.http_tools import is_route
 from pytest_agent_replay.player.values import canonical, covers, differences, same, without_paths
 
 __all__ = ["Entry", "Match", "Nearest", "RecordingBook", "Rules", "ToolRules", "rules_for"]
@@ -74,7 +75,7 @@ class ToolRules:
 
 
 def _is_glob(name: str) -> bool:
-    return ("*" in name or "?" in name or "[" in name) and "://" not in name
+    return ("*" in name or "?" in name or "[" in name) and not is_route(name)
 
 
 @dataclass(slots=True, eq=False)

@@ -249,6 +249,10 @@ class _Text:
                 "Hint: record the new call by hand (`origin: added`), or loosen how calls are matched: "
                 "`matching: {ignore_args: […]}` or `{args: ignore}` in the file"
             )
+            request = next((call.tool for call in result.unrecorded if "://" in call.tool), None)
+            if request is not None:
+                tool = result.unused[0]["tool"] if result.unused else "NAME"
+                yield f"Hint: where the request is a call of a recorded tool, say so: `tools: {{{tool}: {request}}}`"
         failing = self._failing()
         if failing and all(i.severity != "critical" for i in failing):
             yield "Hint: `--replay-fail-on=SEVERITY` (ini `replay_fail_on`) lets failures of lower severity pass"
