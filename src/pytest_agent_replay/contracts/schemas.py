@@ -41,8 +41,8 @@ _OTHER_CLAIMS = _words(
     " required type uniqueItems"
 )
 _REMARKS = _words(
-    "contentEncoding contentMediaType default deprecated description discriminator example examples externalDocs format id"
-    " contentSchema nullable readOnly title writeOnly xml"
+    "contentEncoding contentMediaType default deprecated description discriminator example examples externalDocs"
+    " contentSchema format id nullable readOnly title writeOnly xml"
 )
 """What describes and claims nothing; the words of OpenAPI too, because schemas are taken from there."""
 _REFERENCES = frozenset(("$ref", "$dynamicRef", "$recursiveRef"))
