@@ -190,7 +190,7 @@ def read_figures(text: str) -> list[Figure]:
 def _read(text: str) -> tuple[Figure, ...]:
     if not text.isascii():
         text = _with_ascii_digits(text)
-    skipped = {at for a, b in (*_numbering(text), *(m.span() for m in _IDIOM.finditer(text))) for at in range(a, b)}
+    skipped = {at for a, b in _not_figures(text) for at in range(a, b)}
     figures = []
     for match in _tokens(text):
         start, end = match.span()
@@ -271,6 +271,14 @@ def unit_seconds(word: str) -> float | None:
 
 def _with_ascii_digits(text: str) -> str:
     return "".join(str(unicodedata.digit(c)) if not c.isascii() and c.isdecimal() else c for c in text)
+
+
+def _not_figures(text: str) -> list[tuple[int, int]]:
+    """Where numbering and idioms stand."""
+    spans = _numbering(text)
+    if "/" in text or "9" in text:  # every idiom has one of them
+        spans.extend(match.span() for match in _IDIOM.finditer(text))
+    return spans
 
 
 def _numbering(text: str) -> list[tuple[int, int]]:

@@ -52,7 +52,7 @@ _MONEY_KEYS = frozenset(
 _AMBIGUOUS_UNITS = frozenset({"min", "mins", "second"})
 _RISING_KEYS = frozenset({"change", "changes", "growth", "delta", "increase", "gain"})
 _EXPIRY = re.compile(r"(0[1-9]|1[0-2])\s?[/-]\s?(\d\d)")
-"""The month and year of a card."""
+_LONGEST_EXPIRY = 7
 _NEXT_DAY = re.compile(
     r"\d\s?\(?\+1\b|\b(?:tomorrow|next day|day after|following day|yesterday|day before)\b", re.IGNORECASE
 )
@@ -123,7 +123,7 @@ class _Index:
     def __init__(self) -> None:
         self.numbers: dict[float, str] = {}
         self.lengths: defaultdict[int, set[str]] = defaultdict(set)
-        self._kinds: defaultdict[float, int] = defaultdict(int)
+        self._kinds: dict[float, int] = {}
         self._exact: set[float] = set()
         self._cents: set[float] = set()
         self._spans: set[float] = set()
@@ -188,13 +188,19 @@ class _Index:
                 self._add_keyed_number(key, item, scales, label)
             else:
                 self._add_value(item, label, prose, key)
-            if isinstance(item, str) and "exp" in key.lower() and (expiry := _EXPIRY.fullmatch(item)):
-                self._add_reading(Date(2000 + int(expiry[2]), int(expiry[1]), None), label, prose)
+            if isinstance(item, str) and len(item) <= _LONGEST_EXPIRY and "exp" in key.lower():
+                self._add_expiry(item, label, prose)
             if _DIGITS.search(key):
                 self._add_text(key, label, prose)
         texts = [item for item in value.values() if isinstance(item, str) and 3 < len(item) < 40]
         if len(texts) > 1:
             self._add_distances(texts)
+
+    def _add_expiry(self, text: str, label: str, prose: bool) -> None:
+        """The month and year of a card, `09/27`, which elsewhere would be a day."""
+        expiry = _EXPIRY.fullmatch(text)
+        if expiry:
+            self._add_reading(Date(2000 + int(expiry[2]), int(expiry[1]), None), label, prose)
 
     def _add_length(self, length: int, name: str) -> None:
         self.lengths[length].update(_stem(word) for word in _KEY_WORDS.findall(name))
@@ -221,9 +227,11 @@ class _Index:
             self._cents.add(value)
 
     def _add_number(self, value: float, label: str, kind: int = _OTHER) -> None:
-        if value == value and abs(value) != float("inf"):
-            self.numbers.setdefault(value, label)
+        if value in self.numbers:
             self._kinds[value] |= kind
+        elif abs(value) <= _LARGEST:
+            self.numbers[value] = label
+            self._kinds[value] = kind
 
     def _add_distances(self, texts: list[str]) -> None:
         """Times and days that stand in one record: the time between them is a figure that the record gives."""
@@ -420,7 +428,7 @@ def _collect_numbers(value: Any, into: set[float], key: str = "") -> None:
     elif isinstance(value, list):
         for item in value:
             _collect_numbers(item, into, key)
-    elif _is_finite_number(value) and _said_by(key).kind == _OTHER:
+    elif isinstance(value, (int, float)) and _is_finite_number(value) and _said_by(key).kind == _OTHER:
         into.add(float(value))
 
 
