@@ -492,7 +492,7 @@ class Session(AbstractContextManager["Session"]):
             error = {"type": reply.failure, "message": reply.message or reply.failure}
         elif reply.exception is not None:
             error = describe(reply.exception)
-        elif reply.status >= 400:
+        elif reply.status >= 400 or answer.error is not None:
             message = answer.error if isinstance(answer.error, str) else getattr(answer.error, "message", "")
             error = {"type": None, "message": message or f"status {reply.status}"}
         if error is not None:
@@ -518,7 +518,7 @@ class Session(AbstractContextManager["Session"]):
     def _live_model(self, request: ModelRequest, span: str) -> PassThrough:
         def observe(status: int, headers: list[tuple[str, str]], body: bytes) -> None:
             answer = request.wire.read(status, body, request)
-            if status >= 400:
+            if status >= 400 or (answer is not None and answer.error is not None):
                 message = answer.error if answer is not None and isinstance(answer.error, str) else f"status {status}"
                 self._emit("llm_failed", {"error": {"type": None, "message": message}, "status": status}, span)
             else:
