@@ -161,6 +161,33 @@ def test_a_check_that_raises_is_an_error_that_counts_as_failed() -> None:
     assert "KeyError" in verdict.invariants[0].message
 
 
+@pytest.mark.parametrize("raised", [pytest.skip.Exception("not today"), SystemExit(0), pytest.fail.Exception("bad"),
+                                    pytest.xfail.Exception("known")])  # fmt: skip
+def test_a_check_that_skips_or_exits_is_an_error_of_it(raised: BaseException) -> None:
+    """A check neither skips the test nor ends the run; the other invariants are judged."""
+
+    def function(trace: object) -> None:
+        raise raised
+
+    services = Services(allow_python=True, resolve_reference=lambda reference: function)
+    contract = bind({"type": "python", "check": "checks:one"}, HAS_X)
+    verdict = evaluate(contract, answered("x").trace, make_replay(), services)
+    assert [result.outcome for result in verdict.invariants] == ["error", "passed"]
+    assert type(raised).__name__ in verdict.invariants[0].message
+    assert verdict.outcome == "failed"
+
+
+def test_the_user_can_interrupt_a_check() -> None:
+    """Ctrl-C is nobody's finding."""
+
+    def function(trace: object) -> None:
+        raise KeyboardInterrupt
+
+    services = Services(allow_python=True, resolve_reference=lambda reference: function)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(bind({"type": "python", "check": "checks:one"}), answered("x").trace, make_replay(), services)
+
+
 # -- the recording
 
 

@@ -161,7 +161,9 @@ class Registry:
                 loaded = entry_point.load()
                 for each in loaded if isinstance(loaded, (list, tuple)) else [loaded]:
                     self.register(each)
-            except Exception as error:  # a broken plugin must not break contracts that do not use it
+            except (KeyboardInterrupt, GeneratorExit):
+                raise
+            except BaseException as error:  # a broken plugin must not break contracts that do not use it
                 reason = str(error) if isinstance(error, ReplayError) else f"{type(error).__name__}: {error}"
                 self.load_errors.append(
                     f"the check plugin {entry_point.name!r} ({entry_point.value}) cannot be loaded: {reason}"

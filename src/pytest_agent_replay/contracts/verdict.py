@@ -106,7 +106,9 @@ def _result(invariant: BoundInvariant, session: SessionView) -> InvariantResult:
     except ReplayError as error:
         result.outcome, result.message = "error", str(error)
         return result
-    except Exception as error:
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:  # also SystemExit, and what a test framework skips tests by: a check decides nothing
         result.outcome, result.message = "error", f"The check raised {type(error).__name__}: {error}"
         return result
     result.outcome = "passed" if finding.holds else "failed"
