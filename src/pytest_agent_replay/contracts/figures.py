@@ -128,8 +128,8 @@ _TOKEN = re.compile(
           (?:(?:[-–]|\s*(?:-|–|to|and|through|&)\s*(?=\d+(?!\s+(?!{_VERB})[a-z])))
               \d{{1,2}}{_ORDINAL}?(?!\d|[:./]\d|\s?%|\s*{_HALF}))?(?:,?\s+\d{{4}}(?!\d))?)
     | (?P<monthyear>(?<![a-z]){_MONTH},?\s+\d{{4}}(?!\d))
-    | (?P<daymonth>(?<![\w.,])(?:\d{{1,2}}{_ORDINAL}?\s*(?:-|–|to|and|through|&)\s*)?{_DAY_MONTH}
-          (?:,?[\s-]\d{{4}}(?!\d))?)
+    | (?P<daymonth>(?<![\w.,])\d{{1,2}}{_ORDINAL}?(?:\s*(?:-|–|to|and|through|&)\s*\d{{1,2}}{_ORDINAL}?)?
+          (?:\s+of)?[\s-]{_MONTH}(?:,?[\s-]\d{{4}}(?!\d))?)
     | (?P<numericdate>(?<![\w.])\d{{1,2}}(?P<dsep>[/.-])\d{{1,2}}(?P=dsep)(?:\d{{4}}|\d{{2}})(?!\d|[.]\d))
     | (?P<time>(?<![\d:.])\d{{1,2}}:\d{{2}}(?::\d{{2}}(?:\.\d+)?)?(?!\d)(?:\s*{_HALF})?(?:\s?\(?\+\d\)?(?!\d))?
           |(?<![\w.:])\d{{1,2}}\s*{_HALF})
@@ -444,7 +444,7 @@ def _number(match: re.Match[str]) -> Options:
     money = bool(match["currency"] or match["money"])
     percent = bool(match["percent"])
     signed = bool(match["sign"] or match["sign2"])
-    factors, seconds = _multipliers(match, money)
+    factors, seconds = _multipliers(match, money) if match["scale"] or match["unit"] else ((1.0,), 0.0)
     options: Options = []
     readings = _digit_readings(match["digits"])
     for reading in readings[:1] if money and len(readings[-1]) > 1 else readings:
