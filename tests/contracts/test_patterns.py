@@ -65,10 +65,13 @@ def test_what_could_take_long_finds_the_same(pattern: str, text: str, found: str
 
 
 @pytest.mark.usefixtures("_hurried")
-def test_patterns_that_are_matched_whole_and_at_a_path_are_bounded_too() -> None:
-    """`allow` and `matches` take any pattern."""
+def test_patterns_of_every_type_have_an_end() -> None:
+    """Those that are matched whole, that are found again and again, and that look at a path."""
     assert judge({"type": "excludes_pii", "allow": ["(a|m|@|[x.])+"]}, answered("a@x.am")).outcome == "passed"
     assert judge({"type": "excludes_pii", "allow": ["(a|@|[x.])+"]}, answered("a@x.am")).outcome == "failed"
+    for truth in ({"type": "grounded_numbers", "ignore": [HANGS]}, {"type": "cites_source", "pattern": HANGS}):
+        assert judge(truth, answered(LONG + " 12")).outcome == "error"
+    assert judge({"type": "grounded_numbers", "ignore": ["(1|2)+x"]}, answered("12x")).outcome == "passed"
     path = {"type": "json_path", "path": "$.a", "matches": HANGS}
     assert judge(path, answered({"a": LONG})).outcome == "error"
     assert judge(path, answered({"a": "aa"})).outcome == "passed"

@@ -58,13 +58,12 @@ SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required"
         ({"type": "json_path", "path": "$.a"}, "no json", False),
         ({"type": "equals", "value": "5"}, 5, False),
         ({"type": "equals", "value": "5"}, "5", True),
-        ({"type": "equals", "value": 5}, "5", True),
+        ({"type": "equals", "value": 5}, "5", False),
+        ({"type": "equals", "value": 5}, 5.0, True),
         ({"type": "equals", "value": "true"}, True, False),
-        ({"type": "equals", "value": True}, "true", True),
-        ({"type": "equals", "value": {"a": 1}}, '{"a": 1.0}', True),
-        ({"type": "equals", "value": {"a": 1}}, '```json\n{"a": 1}\n```', True),
-        ({"type": "equals", "value": {"a": 1}}, '{"a": "1"}', False),
-        ({"type": "equals", "value": {"a": 1}}, "a is 1", False),
+        ({"type": "equals", "value": True}, "true", False),
+        ({"type": "equals", "value": {"a": 1}}, '{"a": 1}', False),
+        ({"type": "json_path", "path": "$", "equals": {"a": 1}}, '{"a": 1}', True),
         ({"type": "equals", "value": '{"a": 1}'}, {"a": 1}, False),
         ({"type": "equals", "value": "Caf\u00e9"}, "Cafe\u0301", True),
         ({"type": "valid_json"}, '{"a": NaN}', False),
@@ -219,6 +218,8 @@ def test_a_pattern_sees_the_text_itself() -> None:
     assert judge({"type": "regex", "pattern": "^caf\u00e9$"}, answered("cafe\u0301")).outcome == "passed"
     assert judge({"type": "regex", "pattern": "can't"}, answered("can\u2019t")).outcome == "failed"
     assert judge({"type": "excludes_regex", "pattern": "caf\u00e9"}, answered("cafe\u0301")).outcome == "failed"
+    assert judge({"type": "excludes_regex", "pattern": r"a\nb"}, answered({"m": ["a\nb"]})).outcome == "failed"
+    assert judge({"type": "regex", "pattern": 'say "yes"$'}, answered({"m": 'say "yes"'})).outcome == "passed"
 
 
 @pytest.mark.parametrize(

@@ -273,3 +273,9 @@ def test_the_claim_of_every_turn_counts() -> None:
     )
     result = judge({"type": "no_promise_without_tool", "tools": "refund"}, run, replay)
     assert (result.outcome, result.evidence["turn"]) == ("failed", 1)
+
+
+def test_a_promise_in_a_structured_answer_is_one() -> None:
+    """Also at the beginning of a line, which JSON writes as an escape."""
+    promise = Run().start().answer({"text": "Good news:\nI have refunded it."})
+    assert judge({"type": "no_promise_without_tool", "tools": "refund"}, promise).outcome == "failed"

@@ -4,7 +4,6 @@ about."""
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -92,21 +91,17 @@ def excerpt(text: str, start: int, end: int, width: int = 40) -> str:
 
 
 def texts_of(output: Any) -> Iterator[str]:
-    """What can be read in an answer: its text, and of a structured answer those in it that JSON writes otherwise."""
+    """What can be read in an answer: its text, and of a structured answer each text in it, without JSON's escapes."""
     yield text_of(output)
     if not isinstance(output, str):
-        yield from (text for text in _texts_in(output) if _ESCAPED.search(text))
-
-
-_ESCAPED = re.compile(r'["\\\x00-\x1f]')
+        yield from _texts_in(output)
 
 
 def _texts_in(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _texts_in(key)
+        for item in value.values():
             yield from _texts_in(item)
     elif isinstance(value, (list, tuple)):
         for item in value:

@@ -30,7 +30,7 @@ _QUICK = 27
 class _Found:
     """A match that was found elsewhere; the part of `re.Match` that checks use."""
 
-    text: str
+    string: str
     start: int
     end: int
 
@@ -40,7 +40,7 @@ class _Found:
     def __getitem__(self, group: int) -> str:
         if group != 0:
             raise IndexError("no such group")
-        return self.text[self.start : self.end]
+        return self.string[self.start : self.end]
 
 
 class _BoundedPattern:

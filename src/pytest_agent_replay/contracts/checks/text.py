@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
 
-from pytest_agent_replay.contracts.case import Case, NoAnswer, json_in
+from pytest_agent_replay.contracts.case import Case, NoAnswer, texts_of
 from pytest_agent_replay.contracts.patterns import Regex, excerpt
 from pytest_agent_replay.contracts.plain import nfc, plain
 from pytest_agent_replay.contracts.registry import Check, Finding, check
@@ -80,8 +80,7 @@ class ExcludesRegex(Invariant):
 
 
 class Equals(Invariant):
-    """The answer is `value`. Text: the answer is this text, blanks around it aside. Anything else: the answer's JSON
-    (a structured answer, or the JSON in its text) is this value."""
+    """The answer is `value`, and of its kind: text is equal to text alone, blanks around it aside."""
 
     value: Json
 
@@ -154,15 +153,20 @@ def excludes_pattern(params: ExcludesPattern, case: Case) -> Finding:
     return _excludes(params.patterns, case)
 
 
+def _first_match(pattern: re.Pattern[str], case: Case) -> re.Match[str] | None:
+    """In the answer's text, or of a structured answer in one of its texts."""
+    matches = (pattern.search(nfc(text)) for text in texts_of(case.output))
+    return next((match for match in matches if match is not None), None)
+
+
 @check("regex", MatchesRegex)
 def regex(params: MatchesRegex, case: Case) -> Finding:
     """`re.search` with DOTALL."""
-    text = nfc(case.text)
-    match = params.pattern.search(text)
+    match = _first_match(params.pattern, case)
     if match is None:
         message = case.sentence(f"nothing in the answer matches {params.pattern.pattern!r}.")
         return Finding(False, message, _evidence(case))
-    place = excerpt(text, *match.span())
+    place = excerpt(match.string, *match.span())
     message = case.sentence(f"{short(match[0])} in the answer matches {params.pattern.pattern!r}: {place!r}.")
     return Finding(True, message, {"turn": case.turn, "match": match[0], "excerpt": place})
 
@@ -170,12 +174,11 @@ def regex(params: MatchesRegex, case: Case) -> Finding:
 @check("excludes_regex", ExcludesRegex)
 def excludes_regex(params: ExcludesRegex, case: Case) -> Finding:
     """No pattern is found."""
-    text = nfc(case.text)
     patterns: list[re.Pattern[str]] = [*([params.pattern] if params.pattern else []), *(params.patterns or [])]
     for pattern in patterns:
-        match = pattern.search(text)
+        match = _first_match(pattern, case)
         if match is not None:
-            place = excerpt(text, *match.span())
+            place = excerpt(match.string, *match.span())
             message = case.sentence(
                 f"{short(match[0])} in the answer matches {pattern.pattern!r}, which it must not: {place!r}."
             )
@@ -183,20 +186,15 @@ def excludes_regex(params: ExcludesRegex, case: Case) -> Finding:
     return Finding(True, case.sentence("nothing in the answer matches an excluded pattern."))
 
 
-def _equals(expected: Any, output: Any) -> bool:
-    if isinstance(expected, str):
-        return isinstance(output, str) and nfc(output).strip() == nfc(expected).strip()
-    try:
-        return same(expected, json_in(output))
-    except ValueError:
-        return False
+def _trimmed(value: Any) -> Any:
+    return nfc(value).strip() if isinstance(value, str) else value
 
 
 @check("equals", Equals)
 def equals(params: Equals, case: Case) -> Finding:
-    """Text is equal to text, any other value to the answer's JSON."""
+    """JSON equality; text without the blanks around it."""
     expected, output = params.value, case.output
-    if _equals(expected, output):
+    if same(_trimmed(expected), _trimmed(output)):
         return Finding(True, case.sentence(f"the answer is {short(expected)}."))
     message = case.sentence(f"the answer is {short(output)} instead of {short(expected)}.")
     return Finding(False, message, _evidence(case, expected=expected))

@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from pytest_agent_replay.contracts.assignment import pair
-from pytest_agent_replay.contracts.case import CannotEvaluate, Case, name_matches
+from pytest_agent_replay.contracts.case import CannotEvaluate, Case, name_matches, texts_of
 from pytest_agent_replay.contracts.claims import find_claim
 from pytest_agent_replay.contracts.patterns import Regex, excerpt
+from pytest_agent_replay.contracts.plain import nfc
 from pytest_agent_replay.contracts.registry import BindContext, Check, Finding, check
 from pytest_agent_replay.contracts.schemas import SchemaReference, Validator, load_validator
 from pytest_agent_replay.formats.contract import Invariant, refuse
@@ -420,15 +421,15 @@ def no_promise_without_tool(params: NoPromise, case: Case) -> Finding:
     """A claim of something done, with none of the tools that do it having succeeded in this turn or before."""
     if case.turn in case.session.outputs and case.turn not in case.session.answered:
         return Finding(True, case.sentence("the turn ended without an answer."))
-    text = case.text
-    claim = find_claim(text) if params.pattern is None else params.pattern.search(text)
+    find = find_claim if params.pattern is None else params.pattern.search
+    claim = next(filter(None, (find(nfc(text)) for text in texts_of(case.output))), None)
     if claim is None:
         return Finding(True, case.sentence("the answer claims no finished action."))
     tools = [params.tools] if isinstance(params.tools, str) else params.tools
     calls = [c for c in case.session.calls if c.turn <= case.turn and any(name_matches(t, c.tool) for t in tools)]
     if any(call.succeeded for call in calls):
         return Finding(True, case.sentence(f"the answer claims {claim[0]!r}, and a tool that does it succeeded."))
-    place = excerpt(text, *claim.span())
+    place = excerpt(claim.string, *claim.span())
     listed = " or ".join(tools[:5])
     why = f"{calls[-1].tool} failed" if calls else f"{listed} was never called"
     message = case.sentence(f"the answer claims {claim[0]!r} ({place!r}), but {why}.")
