@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from pytest_agent_replay.contracts.searching import SECONDS
+from pytest_agent_replay.contracts import searching
+from pytest_agent_replay.contracts.searching import SECONDS, spans
 from tests.contracts.session import Run, answered, judge, judge_recording, make_replay
 
 HANGS = "^(a+)+$"
@@ -75,3 +77,50 @@ def test_patterns_of_every_type_have_an_end() -> None:
     path = {"type": "json_path", "path": "$.a", "matches": HANGS}
     assert judge(path, answered({"a": LONG})).outcome == "error"
     assert judge(path, answered({"a": "aa"})).outcome == "passed"
+
+
+def test_a_search_process_that_is_gone_is_started_again() -> None:
+    """Whoever ended it; and searches of several threads do not disturb each other."""
+    pattern = re.compile("(a|b)+")
+    assert spans(pattern, "search", "..abba") == [(2, 6)]
+    searcher = searching._searcher
+    assert searcher is not None
+    searcher.process.kill()
+    searcher.process.wait()
+    with ThreadPoolExecutor(4) as pool:
+        texts = ["c" * n + "ab" * n for n in range(1, 20)]
+        found = list(pool.map(lambda text: spans(pattern, "finditer", text), texts))
+    assert found == [[(n, 3 * n)] for n in range(1, 20)]
+
+
+def test_an_interrupted_search_leaves_no_answer_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while it waits."""
+    pattern = re.compile("(a|b)+")
+    spans(pattern, "search", "a")
+    searcher = searching._searcher
+    assert searcher is not None
+    assert searcher.process.stdout is not None
+
+    class Interrupted:
+        close = searcher.process.stdout.close
+
+        def readline(self) -> str:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(searcher, "_answers", Interrupted())
+    with pytest.raises(KeyboardInterrupt):
+        spans(pattern, "search", "..a")
+    assert spans(pattern, "search", "....a") == [(4, 5)]
+
+
+def test_without_a_process_patterns_are_searched_for_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no program may be started, `re` itself takes the time that it takes."""
+
+    def refused(*args: object, **kwargs: object) -> None:
+        raise PermissionError("no programs here")
+
+    monkeypatch.setattr(searching, "_searcher", None)
+    monkeypatch.setattr("subprocess.Popen", refused)
+    assert judge({"type": "regex", "pattern": "(a|b)+"}, answered("..abba")).evidence["match"] == "abba"
+    assert judge({"type": "excludes_pii", "allow": ["(a|@|m|[x.])+"]}, answered("a@x.am")).outcome == "passed"
+    assert judge({"type": "grounded_numbers", "ignore": ["(1|2)+x"]}, answered("12x")).outcome == "passed"

@@ -35,7 +35,7 @@ for line in sys.stdin:
 
 
 class TooSlow(Exception):
-    """The search was stopped."""
+    """The search was stopped, or its process ended by itself (for want of memory)."""
 
 
 class _Searcher:
@@ -71,15 +71,19 @@ class _Searcher:
         timer = threading.Timer(SECONDS, stop)
         timer.daemon = True
         timer.start()
+        answer = ""
         try:
             self._requests.write(request + "\n")
             self._requests.flush()
             answer = self._answers.readline()
+        except OSError:  # it was stopped, or is gone, before it had read everything
+            pass
         finally:
             timer.cancel()
             timer.join()
+            if stopped.is_set() or not answer:  # also when the user interrupts: the answer would be taken for the next
+                self.close()
         if stopped.is_set() or not answer:
-            self.close()
             raise TooSlow
         return answer
 
