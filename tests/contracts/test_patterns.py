@@ -99,13 +99,14 @@ def test_an_interrupted_search_leaves_no_answer_for_the_next(monkeypatch: pytest
     spans(pattern, "search", "a")
     searcher = searching._searcher
     assert searcher is not None
-    assert searcher.process.stdout is not None
+    answers = searcher._answers
 
     class Interrupted:
-        close = searcher.process.stdout.close
-
         def readline(self) -> str:
             raise KeyboardInterrupt
+
+        def close(self) -> None:
+            answers.close()
 
     monkeypatch.setattr(searcher, "_answers", Interrupted())
     with pytest.raises(KeyboardInterrupt):
