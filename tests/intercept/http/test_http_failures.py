@@ -16,7 +16,7 @@ from pytest_agent_replay.player.http import Failure, HttpReply
 
 from .http_clients import Session, client, every_client, failing_server, json_reply, replaying
 
-TIMEOUT = 0.04
+SHORT, LONG = 0.04, 10.0  # seconds; every other failure comes before a timeout, on a busy machine too
 FAILURES: list[Failure] = ["refused", "reset", "eof", "read_timeout", "dns", "connect_timeout"]
 
 
@@ -41,10 +41,11 @@ def test_same_exception_as_a_real_failure(name: str, failure: Failure) -> None:
     if failure == "connect_timeout" and sys.platform != "linux":
         pytest.skip("needs a listener whose queue is full")
     fetch = client(name)
+    timeout = SHORT if failure in ("read_timeout", "connect_timeout") else LONG
     with failing_server(failure) as url:
-        real = _raised(fetch, url)
+        real = _raised(fetch, url, timeout)
         with replaying(Session(HttpReply(failure=failure))):
-            replayed = _raised(fetch, url)
+            replayed = _raised(fetch, url, timeout)
     assert type(replayed) is type(real)
     assert _text(replayed) == _text(real)
     assert len(replayed.args) == len(real.args)
@@ -53,9 +54,9 @@ def test_same_exception_as_a_real_failure(name: str, failure: Failure) -> None:
     assert getattr(replayed, "errno", None) == getattr(real, "errno", None)
 
 
-def _raised(fetch: Any, url: str) -> Exception:
+def _raised(fetch: Any, url: str, timeout: float) -> Exception:
     with pytest.raises(Exception) as caught:
-        fetch(url, timeout=TIMEOUT)
+        fetch(url, timeout=timeout)
     return caught.value
 
 
