@@ -115,6 +115,7 @@ class _Run:
                 case.settings,
                 label=case.id,
                 bind=lambda session, names: self.binder.bind_offered(session, names),
+                in_url=lambda name: self.binder.in_url(name),
                 hooks=hooks.steps,
             )
             with install([*built_in_interceptors(), *hooks.interceptors]), self.session:

@@ -10,6 +10,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from pytest_agent_replay.agents.frameworks import adapter_of
 from pytest_agent_replay.agents.model import Agent
 
 __all__ = ["ENTRY_POINT_GROUP", "AgentAdapter", "find_adapter"]
@@ -30,11 +31,11 @@ class AgentAdapter(Protocol):
 
 
 def find_adapter(obj: Any, adapters: Sequence[AgentAdapter]) -> AgentAdapter | None:
-    """The first adapter that knows the object: those that were handed in come before the installed ones."""
+    """The first adapter that knows the object: those that were handed in, the installed ones, then our own."""
     for adapter in (*adapters, *_installed()):
         if adapter.matches(obj):
             return adapter
-    return None
+    return adapter_of(obj)
 
 
 @functools.lru_cache(maxsize=1)

@@ -38,7 +38,7 @@ from pytest_agent_replay.agents.signature import (
 from pytest_agent_replay.agents.streams import is_async_answer, settle, settle_async
 from pytest_agent_replay.errors import AgentError
 
-__all__ = ["METHODS", "TurnInput", "agent_factory", "is_marked", "make_agent"]
+__all__ = ["METHODS", "CallConversation", "TurnInput", "agent_factory", "is_marked", "make_agent"]
 
 METHODS = ("run", "invoke", "arun", "ainvoke")
 """Methods by which an object is asked, in order of preference: sync ones first, for they need no event loop."""
@@ -170,10 +170,12 @@ class _Called:
 
     def start(self, first: TurnInput) -> Conversation:
         call = self._plan.compile(self._target, first.overrides)
-        return _CallConversation(call, self.is_async, f"agent {self.name!r}")
+        return CallConversation(call, self.is_async, f"agent {self.name!r}")
 
 
-class _CallConversation:
+class CallConversation:
+    """A conversation with something that is called once per turn."""
+
     __slots__ = ("_call", "_loop", "is_async")
 
     def __init__(self, call: Callable[[TurnInput], Any], is_async: bool, title: str) -> None:

@@ -106,6 +106,10 @@ class Binder:
                 with _noted(session):
                     self._bind(session, name, named=session.knows(name))
 
+    def in_url(self, name: str) -> bool:
+        """Whether the agent's code shows that a recorded name is a request: it stands in a URL."""
+        return self._own.in_url(name, self.agent_modules)
+
     def _bind(self, session: Session, name: str, *, named: bool) -> bool:
         """Binds one name. True when nothing further can be found for it until a module is imported."""
         target = session.targets.get(name)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import gc
+import inspect
 import operator
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -45,6 +47,7 @@ class OwnModules:
         self._state: tuple[int, str] | None = None
         self._own: dict[str, None] = {}
         self._contents: dict[str, _Contents] = {}
+        self._sources: dict[str, tuple[ModuleType, str]] = {}
         self._reached: tuple[Any, list[ModuleType]] = (None, [])
         self._lock = threading.RLock()
         """Parallel sessions share what was found: none may see it half done."""
@@ -135,6 +138,21 @@ class OwnModules:
             if not function.__name__.startswith("_") and fnmatchcase(function.__name__, glob)
         )
         return list(dict.fromkeys(names))
+
+    def in_url(self, name: str, agent: Iterable[str] = ()) -> bool:
+        """Whether a name stands in the source of the agent's modules as a segment or the host of a URL."""
+        pattern = re.compile(rf"/{re.escape(name)}(?![\w-])")
+        return any(pattern.search(self._source_of(module)) for module in self._near(agent) or self.modules())
+
+    def _source_of(self, module: ModuleType) -> str:
+        known = self._sources.get(module.__name__)
+        if known is None or known[0] is not module:
+            try:
+                source = inspect.getsource(module)
+            except (OSError, TypeError):
+                source = ""
+            known = self._sources[module.__name__] = (module, source)
+        return known[1]
 
     def find_nested(self, tool: str, agent: Iterable[str] = ()) -> list[tuple[FunctionType, CodeType]]:
         """The code of functions named `tool` that functions of these modules make in every call, with the latter."""

@@ -24,7 +24,7 @@ from pytest_agent_replay.player.revive import tool_exception
 from pytest_agent_replay.player.session import Served, Session
 from pytest_agent_replay.player.values import OPAQUE, to_json
 
-__all__ = ["bind_function", "bind_nested", "is_swapped", "release"]
+__all__ = ["bind_function", "bind_nested", "is_swapped", "pause", "release"]
 
 _EMPTY = inspect.Parameter.empty
 
@@ -357,8 +357,12 @@ def _sync_handler(swap: _Swap) -> Callable[[tuple[Any, ...], dict[str, Any]], An
         if binding is None:
             return swap.original(*args, **kwargs)
         served = binding.call(args, kwargs)
-        if served.live:
-            return _live(binding, served, args, kwargs)
+        if served.response is None:
+            if served.live:
+                return _live(binding, served, args, kwargs)
+            if served.inside:
+                with binding.session.inside(binding.tool):
+                    return swap.original(*args, **kwargs)
         if served.wait_s:
             time.sleep(served.wait_s)
         return binding.outcome(served)
@@ -390,13 +394,17 @@ def _async_handler(swap: _Swap) -> Callable[[tuple[Any, ...], dict[str, Any]], A
                 raise
             binding.session.tool_finished(served, binding.tool, result)
             return result
-        await _pause(served.wait_s)
+        if served.inside:
+            with binding.session.inside(binding.tool):
+                return await swap.original(*args, **kwargs)
+        await pause(served.wait_s)
         return binding.outcome(served)
 
     return handler
 
 
-async def _pause(seconds: float) -> None:
+async def pause(seconds: float) -> None:
+    """Sleeps on the running loop; not at all for 0 seconds."""
     if seconds:
         import asyncio
 
@@ -416,6 +424,10 @@ def _generator_handler(swap: _Swap) -> Callable[[tuple[Any, ...], dict[str, Any]
                 pieces.append(piece)
                 yield piece
             binding.session.tool_finished(served, binding.tool, pieces)
+            return
+        if served.inside:
+            with binding.session.inside(binding.tool, is_generator=True):
+                yield from swap.original(*args, **kwargs)
             return
         if served.wait_s:
             time.sleep(served.wait_s)
@@ -439,7 +451,12 @@ def _async_generator_handler(swap: _Swap) -> Callable[[tuple[Any, ...], dict[str
                 yield piece
             binding.session.tool_finished(served, binding.tool, pieces)
             return
-        await _pause(served.wait_s)
+        if served.inside:
+            with binding.session.inside(binding.tool, is_generator=True):
+                async for piece in swap.original(*args, **kwargs):
+                    yield piece
+            return
+        await pause(served.wait_s)
         for piece in binding.pieces(served):
             yield piece
 

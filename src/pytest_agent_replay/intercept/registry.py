@@ -28,11 +28,37 @@ class Patcher:
 
     def __init__(self) -> None:
         self._undo: list[tuple[Any, str, Any]] = []
+        self.trees = 0
+        """How often `tree` was called."""
 
     def set(self, owner: Any, name: str, value: Any) -> None:
         """Sets `owner.name`, keeping the raw entry of the owner's own `__dict__` (an inherited one is not copied)."""
         self._undo.append((owner, name, owner.__dict__.get(name, _ABSENT)))
         setattr(owner, name, value)
+
+    def tree(self, base: type[Any], name: str, wrap: Callable[[Any], Any]) -> None:
+        """Replaces a method in `base` and in every subclass that has one of its own, also in those defined later.
+
+        `wrap` makes the new method of the old one.
+        """
+        self.trees += 1
+        family: list[type[Any]] = [base]
+        for cls in family:
+            family += [each for each in type.__subclasses__(cls) if each not in family]
+        for cls in family:
+            if name in cls.__dict__:
+                self.set(cls, name, wrap(cls.__dict__[name]))
+        original = base.__dict__.get("__init_subclass__")
+
+        def init_subclass(cls: type[Any], /, **kwargs: Any) -> None:
+            if original is None:
+                super(base, cls).__init_subclass__(**kwargs)
+            else:
+                original.__get__(None, cls)(**kwargs)
+            if name in cls.__dict__:
+                self.set(cls, name, wrap(cls.__dict__[name]))
+
+        self.set(base, "__init_subclass__", classmethod(init_subclass))
 
     def mark(self) -> int:
         """How many changes were made so far."""
@@ -146,9 +172,10 @@ class _Installed:
                 for owner, name, _, new in plan:
                     self.patcher.set(owner, name, new)
                 return
-            mark = self.patcher.mark()
+            mark, trees = self.patcher.mark(), self.patcher.trees
             interceptor.apply(module, self.patcher)
-            self.plans[interceptor] = self.patcher.since(mark)
+            if self.patcher.trees == trees:  # there may be other subclasses the next time
+                self.plans[interceptor] = self.patcher.since(mark)
 
     def start(self, interceptors: Iterable[Interceptor]) -> None:
         with self.lock:
@@ -156,9 +183,11 @@ class _Installed:
             try:
                 if self.users == 1:
                     sys.meta_path.insert(0, self.finder)
+                waiting = self.finder.waiting
                 for interceptor in interceptors:
-                    if interceptor.name not in self.done:
-                        self._apply_or_wait(interceptor)
+                    if interceptor.name in self.done or interceptor in waiting.get(interceptor.module, ()):
+                        continue
+                    self._apply_or_wait(interceptor)
             except BaseException:
                 self.stop()
                 raise

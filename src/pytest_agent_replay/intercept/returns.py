@@ -20,7 +20,7 @@ from uuid import UUID
 from pytest_agent_replay.errors import RecordedToolError
 from pytest_agent_replay.player.session import Session
 
-__all__ = ["rebuild"]
+__all__ = ["copied", "rebuild"]
 
 
 class _Keyed:
@@ -69,20 +69,23 @@ def rebuild(function: FunctionType, value: Any, session: Session, tool: str) -> 
             returns = _known[function] = _returns(function)
         if returns is not _PLAIN:
             return _rebuilt(returns, function, value, session, tool)
-    return _copied(value) if isinstance(value, (dict, list)) else value
+    return copied(value)
 
 
-def _copied(value: Any) -> Any:
+def copied(value: Any) -> Any:
+    """A JSON value in a copy that the agent may change."""
     if isinstance(value, dict):
-        return {k: _copied(item) if isinstance(item, (dict, list)) else item for k, item in value.items()}
-    return [_copied(item) if isinstance(item, (dict, list)) else item for item in value]
+        return {k: copied(item) if isinstance(item, (dict, list)) else item for k, item in value.items()}
+    if isinstance(value, list):
+        return [copied(item) if isinstance(item, (dict, list)) else item for item in value]
+    return value
 
 
 # -- values
 
 
 def _rebuilt(returns: _Returns, function: FunctionType, value: Any, session: Session, tool: str) -> Any:
-    plain = _copied(value) if isinstance(value, (dict, list)) else value
+    plain = copied(value) if isinstance(value, (dict, list)) else value
     adapter = returns.items if returns.items is not None and isinstance(value, list) else returns.adapter
     what = f"{function.__module__}.{function.__qualname__}"
     if returns.unknown:

@@ -124,6 +124,10 @@ class HttpTools:
         # the one that says most of the URL goes first; of equal ones the first
         self._routes.sort(key=lambda each: (each[1].text.count("*"), each[1].text.count("{")))
 
+    def has_route(self, tool: str) -> bool:
+        """Whether calls of this tool are known to be requests."""
+        return any(name == tool for name, _ in self._routes)
+
     def routed(self, request: HttpRequest) -> tuple[str, dict[str, Any]] | None:
         """The tool whose route the request is of, with the captured arguments."""
         for tool, route in self._routes:

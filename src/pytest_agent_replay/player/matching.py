@@ -144,10 +144,13 @@ class RecordingBook:
         """Whether any recording of the session, of whichever turn, is of this tool."""
         return any(_names(entry.response.tool, tool) for entry in self.entries)
 
-    def match(self, tool: str, args: dict[str, Any], defaults: dict[str, Any] | None = None) -> Match:
+    def match(
+        self, tool: str, args: dict[str, Any], defaults: dict[str, Any] | None = None, call_id: str | None = None
+    ) -> Match:
         """Finds and takes the recording that answers a call.
 
-        `defaults` are the values that the tool's signature gives to arguments which the call leaves out.
+        `defaults` are the values that the tool's signature gives to arguments which the call leaves out. Of several
+        recordings that fit, the one with the call's id goes first: parallel calls with equal arguments stay apart.
         """
         rules = self._rules(tool)
         full = {**defaults, **args} if defaults else args
@@ -157,7 +160,7 @@ class RecordingBook:
         key = (tool, None if rules.args == "ignore" else canonical(full))
         if rules.order == "strict":
             return self._in_order(tool, full, defaults, rules, key)
-        entry = self._first_unused(candidates, full, defaults, rules)
+        entry = self._first_unused(candidates, full, defaults, rules, call_id)
         if entry is not None:
             return self._take(entry, key, again=False)
         if rules.exhausted == "repeat":
@@ -178,19 +181,28 @@ class RecordingBook:
         return found
 
     def _first_unused(
-        self, candidates: list[Entry], full: dict[str, Any], defaults: dict[str, Any] | None, rules: Rules
+        self,
+        candidates: list[Entry],
+        full: dict[str, Any],
+        defaults: dict[str, Any] | None,
+        rules: Rules,
+        call_id: str | None,
     ) -> Entry | None:
+        same_args: Entry | None = None
         any_call: Entry | None = None
         for entry in candidates:
             if entry.served and not entry.is_unused:
                 continue
             if entry.response.args is None or rules.args == "ignore":
                 any_call = any_call or entry
-                if rules.args == "ignore":
-                    return entry
-            elif _args_match(entry.response.args, full, defaults, rules):
+                if rules.args != "ignore":
+                    continue
+            elif not _args_match(entry.response.args, full, defaults, rules):
+                continue
+            if call_id is None or entry.response.call_id == call_id:
                 return entry
-        return any_call
+            same_args = same_args or entry
+        return same_args or any_call
 
     def _repeatable(self, candidates: list[Entry], key: tuple[str, Any]) -> Entry | None:
         entry = self._answered.get(key)

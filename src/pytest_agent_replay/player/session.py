@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Protocol
@@ -23,6 +23,7 @@ from pytest_agent_replay.player.clock import VirtualClock
 from pytest_agent_replay.player.current import activate
 from pytest_agent_replay.player.http import HttpReply, HttpRequest, PassThrough
 from pytest_agent_replay.player.http_tools import HttpTools, arguments_of, reply_for, timeout_failure, waited_ms
+from pytest_agent_replay.player.layers import Layers
 from pytest_agent_replay.player.matching import Match, RecordingBook, ToolRules
 from pytest_agent_replay.player.telemetry import is_telemetry, is_telemetry_host
 from pytest_agent_replay.player.values import OPAQUE, arguments_to_json, canonical, short, to_json
@@ -48,13 +49,15 @@ class StepHooks(Protocol):
 
 @dataclass(slots=True)
 class Served:
-    """What a tool call is answered with. Exactly one of `response`, `unrecorded` and `live` says how."""
+    """What a tool call is answered with. Exactly one of `response`, `unrecorded`, `live` and `inside` says how."""
 
     response: ToolResponse | None = None
     unrecorded: str | None = None
     """Why nothing answers the call; the text of the error that the agent gets."""
     live: bool = False
     """The settings let the real tool run; the caller reports the outcome with `Session.tool_finished`."""
+    inside: bool = False
+    """What is recorded are calls inside of the tool: the caller runs it in `Session.inside`."""
     span_id: str = ""
     wait_s: float = 0.0
     """To be slept before answering (0 unless real latency was asked for)."""
@@ -103,6 +106,7 @@ class Session(AbstractContextManager["Session"]):
         *,
         label: str,
         bind: Callable[[Session, Iterable[str]], None] | None = None,
+        in_url: Callable[[str], bool] | None = None,
         hooks: StepHooks | None = None,
     ) -> None:
         self.replay = replay
@@ -129,7 +133,11 @@ class Session(AbstractContextManager["Session"]):
         self._book = RecordingBook(replay.all_recordings(), self.rules)
         self._http = HttpTools(self.targets, self._book.names)
         self._llm: Any = None
+        self._layers = Layers(
+            self._book.names, lambda name: self._http.has_route(name) or bool(in_url and in_url(name))
+        )
         self._calls_this_turn = 0
+        self._calls = 0
         self._spans = itertools.count(1)
         self._turn_span: str | None = None
         self._stop: StopReplay | None = None
@@ -224,6 +232,38 @@ class Session(AbstractContextManager["Session"]):
         if alone:
             self._bound.add(tool)
 
+    # -- tools that are let through
+
+    def offered(self, names: Iterable[str]) -> None:
+        """The agent offers these tools to its model: functions of these names are bound before they can be called."""
+        names = list(names)
+        with self._lock:
+            self._layers.offered(names)
+            if self._bind is not None:
+                self._bind(self, names)
+
+    def is_inside(self, tool: str) -> bool:
+        """Whether the running code is inside of this tool, which was let through."""
+        return self._layers.is_inside(tool)
+
+    @contextmanager
+    def inside(self, tool: str, *, is_generator: bool = False, may_be_real: bool = False) -> Iterator[None]:
+        """A tool that was let through runs in here. The session fails when nothing in it is answered.
+
+        A generator shares its context with whoever it yields to, who is not inside. `may_be_real`: the settings allow
+        that nothing answers.
+        """
+        before = self._calls
+        try:
+            with nullcontext() if is_generator else self._layers.inside(tool):
+                yield
+        finally:
+            if self._calls == before and not may_be_real and not self.is_over:
+                self.fail(
+                    f"`{tool}` ran for real in turn {self.turn}: nothing is recorded for it, and it made no call that "
+                    "a recording could answer. Record it, or bind the name that is recorded to it with `tools:`"
+                )
+
     # -- tool calls
 
     def call_tool(
@@ -234,16 +274,20 @@ class Session(AbstractContextManager["Session"]):
         channel: str,
         defaults: dict[str, Any] | None = None,
         call_id: str | None = None,
+        is_agent: bool = False,
     ) -> Served:
         """Answers a call of a tool. Raises `StopReplay` when the session was ended or calls too much.
 
         `args` are what the agent gave (values without a JSON form are left out: they are injected state), `defaults`
-        the JSON values that the signature gives to the rest.
+        the JSON values that the signature gives to the rest. A tool that `is_agent` runs where it is not recorded
+        itself: what it calls is.
         """
         given = arguments_to_json(args)
         with self._lock:
+            if not self._book.knows(tool) and self._is_let_through(tool, is_agent):
+                return Served(inside=True)
             call = self._begin(tool, given, channel, call_id, defaults)
-            match = self._book.match(tool, given, defaults)
+            match = self._book.match(tool, given, defaults, call_id)
             if match.entry is None:
                 return self._not_recorded(call, match)
             response = match.entry.response
@@ -255,6 +299,14 @@ class Session(AbstractContextManager["Session"]):
             self._end(call, match, failed=raised)
             wait_s = (response.latency_ms or 0.0) / 1000 * self.settings.latency
         return Served(response, span_id=call.span_id, wait_s=wait_s)
+
+    def _is_let_through(self, tool: str, is_agent: bool) -> bool:
+        if self.turn == 0 or tool in self.targets or self._stop is not None:
+            return False
+        return self._layers.lets_through(tool, self._is_function, is_agent=is_agent)
+
+    def _is_function(self, name: str) -> bool:
+        return name in self.targets or self.bindings.get(name, "").startswith("function")
 
     def tool_finished(self, served: Served, tool: str, result: Any = None, error: BaseException | None = None) -> None:
         """Records the outcome of a real tool that the settings let run."""
@@ -285,6 +337,7 @@ class Session(AbstractContextManager["Session"]):
     def _count(self) -> None:
         if self._stop is not None:
             raise self._stop
+        self._calls += 1
         self._calls_this_turn += 1
         if self._calls_this_turn > self.settings.max_calls:
             raise self.stop(
@@ -447,8 +500,8 @@ class Session(AbstractContextManager["Session"]):
             span = self._next_span()
             tools = [str(tool.get("name")) for tool in request.tools]
             self._emit("llm_called", {"model": request.model, "messages": request.messages, "tools": tools}, span)
-            if self._bind is not None and tools:
-                self._bind(self, tools)
+            if tools:
+                self.offered(tools)
             self._check_tool_messages(request)
             decision = self._llm_player().decide(request)
             for note in decision.notes:

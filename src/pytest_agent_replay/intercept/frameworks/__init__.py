@@ -1,0 +1,48 @@
+"""Agent frameworks: one file each, loaded once the agent has imported the framework, never earlier.
+
+The file of a framework has `PATCHES`: the module that is waited for → a function that patches it, as in `registry`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+
+from pytest_agent_replay.errors import BindingError
+from pytest_agent_replay.intercept.registry import Interceptor, Patcher
+
+__all__ = ["FRAMEWORKS", "framework_interceptors"]
+
+FRAMEWORKS: Mapping[str, tuple[str, ...]] = {
+    "langchain": ("langchain_core.tools.base", "langgraph.prebuilt.tool_node"),
+}
+"""Our file of each framework → the modules of the framework that it waits for."""
+
+
+def framework_interceptors() -> list[Interceptor]:
+    """The interceptors of all frameworks. To make them imports no framework and none of their files."""
+    return [_interceptor(name, module) for name, modules in FRAMEWORKS.items() for module in modules]
+
+
+def _interceptor(framework: str, waited: str) -> Interceptor:
+    def apply(module: ModuleType, patcher: Patcher) -> None:
+        from importlib import import_module
+
+        patches = import_module(f"{__name__}.{framework}").PATCHES
+        try:
+            patches[waited](module, patcher)
+        except (AttributeError, ImportError) as error:
+            version = _version_of(waited)
+            raise BindingError(
+                f"tools of {waited.partition('.')[0]} {version} cannot be intercepted: {error}. No replay can run with "
+                "this version; the documentation lists the versions that were tried"
+            ) from error
+
+    return Interceptor(f"{framework}: {waited}", waited, apply)
+
+
+def _version_of(module: str) -> str:
+    from importlib.metadata import packages_distributions, version
+
+    names = packages_distributions().get(module.partition(".")[0], [])
+    return version(names[0]) if names else "(of unknown version)"

@@ -1,0 +1,163 @@
+"""A tool that a framework is about to call → the answer of the replay.
+
+The file of a framework patches the place where a tool's own code is called, as far inside as there is one, so that the
+framework's validation, callbacks, retries and handling of errors still run:
+
+    call = catch("langchain", self.name)
+    if call is None:  # no replay runs, or this tool is inside of itself
+        return original(self, ...)
+    return call.answer(arguments, lambda: original(self, ...), call_id=…)
+
+What the recording says is returned or raised there, and whatever the framework makes of it is the framework's.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any, cast
+
+from pytest_agent_replay.errors import UnrecordedCallError
+from pytest_agent_replay.intercept.functions import pause
+from pytest_agent_replay.intercept.returns import copied, rebuild
+from pytest_agent_replay.player.bypass import is_outside_replay
+from pytest_agent_replay.player.current import current_session
+from pytest_agent_replay.player.revive import tool_exception
+from pytest_agent_replay.player.session import Served, Session
+
+__all__ = ["Call", "catch", "offered"]
+
+
+def catch(framework: str, tool: str) -> Call | None:
+    """The call of a tool that a replay answers; None when none runs, or the tool was let through already.
+
+    Raises `SessionError` as `current_session` does.
+    """
+    session = cast("Session | None", current_session(f"a call of the {framework} tool {tool!r}"))
+    if session is None or is_outside_replay() or session.is_inside(tool):
+        return None
+    return Call(session, framework, tool)
+
+
+def offered(framework: str, tools: Iterable[str]) -> None:
+    """The framework knows that its agent has these tools. To be said before one of them is called, where that is cheap."""
+    session = cast("Session | None", current_session(f"the tools of {framework}"))
+    if session is not None and not is_outside_replay():
+        session.offered(tools)
+
+
+@dataclass(slots=True)
+class Call:
+    """One call of one tool."""
+
+    session: Session
+    framework: str
+    tool: str
+
+    def answer(
+        self,
+        args: Mapping[str, Any],
+        real: Callable[[], Any],
+        *,
+        call_id: str | None = None,
+        defaults: Mapping[str, Any] | None = None,
+        function: Any = None,
+        shape: Callable[[Any], Any] | None = None,
+        is_agent: bool = False,
+    ) -> Any:
+        """The recorded value of a sync tool. Raises what is recorded, and `UnrecordedCallError` where nothing is.
+
+        `args` are what the model gave, `defaults` what the tool's signature gives to the rest. `real` runs the tool: it
+        is called only where the settings allow it, or what is recorded are calls inside of it. `function` is the Python
+        function behind the tool, where there is one: its annotation says into what the value is rebuilt. `shape` makes
+        what `real` would return of it, where that is more than the value. A tool that `is_agent` runs when it is not
+        recorded itself.
+        """
+        served = self._ask(args, call_id, defaults, is_agent)
+        if served is None or served.inside or served.live:
+            with self._real(served):
+                result = real()
+            self._finished(served, result)
+            return result
+        if served.wait_s:
+            time.sleep(served.wait_s)
+        return self._outcome(served, function, shape)
+
+    async def answer_async(
+        self,
+        args: Mapping[str, Any],
+        real: Callable[[], Awaitable[Any]],
+        *,
+        call_id: str | None = None,
+        defaults: Mapping[str, Any] | None = None,
+        function: Any = None,
+        shape: Callable[[Any], Any] | None = None,
+        is_agent: bool = False,
+    ) -> Any:
+        """`answer` for a tool that is awaited."""
+        served = self._ask(args, call_id, defaults, is_agent)
+        if served is None or served.inside or served.live:
+            with self._real(served):
+                result = await real()
+            self._finished(served, result)
+            return result
+        await pause(served.wait_s)
+        return self._outcome(served, function, shape)
+
+    def _ask(
+        self, args: Mapping[str, Any], call_id: str | None, defaults: Mapping[str, Any] | None, is_agent: bool
+    ) -> Served | None:
+        """None: the tool is bound to something else, which answers."""
+        if self.tool in self.session.targets:
+            return None
+        served = self.session.call_tool(
+            self.tool,
+            args,
+            channel=self.framework,
+            defaults=dict(defaults) if defaults else None,
+            call_id=call_id,
+            is_agent=is_agent,
+        )
+        if not served.inside:
+            self.session.bound(self.tool, f"{self.framework} tool")
+        return served
+
+    @contextmanager
+    def _real(self, served: Served | None) -> Iterator[None]:
+        """Around the tool's own code, where that runs: the same tool is not caught again within."""
+        try:
+            with self.session.inside(self.tool, may_be_real=served is not None and served.live):
+                yield
+        except BaseException as error:
+            if served is not None and served.live:
+                self.session.tool_finished(served, self.tool, error=error)
+            raise
+
+    def _finished(self, served: Served | None, result: Any) -> None:
+        if served is not None and served.live:
+            self.session.tool_finished(served, self.tool, result)
+
+    def _outcome(self, served: Served, function: Any, shape: Callable[[Any], Any] | None) -> Any:
+        if served.unrecorded is not None:
+            raise UnrecordedCallError(served.unrecorded)
+        response = served.response
+        assert response is not None
+        plain = _plain_function(function)
+        error = tool_exception(response, plain.__globals__ if plain is not None else {})
+        if error is not None:
+            raise error
+        value = response.response if response.stream is None else response.stream
+        value = copied(value) if plain is None else rebuild(plain, value, self.session, self.tool)
+        return value if shape is None else shape(value)
+
+
+def _plain_function(function: Any) -> FunctionType | None:
+    """The Python function of a method, a partial or a decorated one."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    function = getattr(function, "__func__", function)
+    return function if isinstance(function, FunctionType) else None

@@ -1,0 +1,66 @@
+"""Which layer answers: a tool that has no recording of its own may be let through to the calls inside of it.
+
+The outermost layer that has a recording answers. A tool that is not recorded runs only where the file has recordings
+that calls inside of it are answered with (its HTTP request, a function that it calls, what a sub-agent does);
+everything else fails closed. What was let through and had nothing answered inside ran for real, which is a failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
+
+__all__ = ["Layers"]
+
+_inside: ContextVar[tuple[object, ...]] = ContextVar("agent_replay_inside", default=())
+
+
+class Layers:
+    """What one session knows about which names are tools of the agent, and which are inside of these."""
+
+    def __init__(self, recorded: Iterable[str], is_request: Callable[[str], bool]) -> None:
+        """`recorded` are the names of the recordings; `is_request` says whether one is known to be an HTTP request."""
+        self._recorded = tuple(recorded)
+        self._is_request = is_request
+        self._tools: set[str] = set()
+        """Names that the agent itself offers to its model."""
+        self._inner: set[str] = set()
+        """Names that were offered by what runs inside of a tool."""
+        self._open: set[str] = set()
+        """Tools that were let through once stay so: what is inside of them does not change."""
+
+    def offered(self, names: Iterable[str]) -> None:
+        """These tools were offered to a model, by the agent or inside of one of its tools that was let through."""
+        (self._inner if _inside.get() else self._tools).update(names)
+
+    def lets_through(self, tool: str, is_function: Callable[[str], bool], *, is_agent: bool = False) -> bool:
+        """Whether a call of a tool without recordings may run, to be answered inside.
+
+        That is where the tool is an agent itself, and where a recorded name that is none of the agent's tools is known
+        to be a request, or (`is_function`) was found as a function. A name of which nothing is known lets nothing
+        through: it may be what the tool was called when the file was recorded.
+        """
+        if tool not in self._open and (is_agent or any(map(partial(self._is_inner, is_function), self._recorded))):
+            self._open.add(tool)
+        return tool in self._open
+
+    def _is_inner(self, is_function: Callable[[str], bool], name: str) -> bool:
+        if name in self._tools and name not in self._inner:
+            return False
+        # until the agent's tools are known, a function of its code is as likely one of them
+        return self._is_request(name) or (bool(self._tools) and is_function(name))
+
+    @contextmanager
+    def inside(self, tool: str) -> Iterator[None]:
+        """The tool, which was let through, runs here: what is offered and called belongs to it."""
+        token = _inside.set((*_inside.get(), (id(self), tool)))
+        try:
+            yield
+        finally:
+            _inside.reset(token)
+
+    def is_inside(self, tool: str) -> bool:
+        """Whether the running code is inside of this tool, which was let through."""
+        return (id(self), tool) in _inside.get()
