@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -30,6 +30,8 @@ class App:
     name: str
     packages: tuple[str, ...]
     variants: tuple[str, ...]
+    cannot: Mapping[str, str]
+    """Tests that are not possible with this framework, and why."""
 
     @property
     def is_installed(self) -> bool:
@@ -58,9 +60,9 @@ def apps() -> list[App]:
             for node in ast.parse(path.read_text("utf-8")).body
             if isinstance(node, ast.Assign)
             and isinstance(node.targets[0], ast.Name)
-            and node.targets[0].id in ("PACKAGES", "VARIANTS")
+            and node.targets[0].id in ("PACKAGES", "VARIANTS", "CANNOT")
         }
-        found.append(App(path.stem, said["PACKAGES"], said["VARIANTS"]))
+        found.append(App(path.stem, said["PACKAGES"], said["VARIANTS"], said.get("CANNOT", {})))
     return found
 
 

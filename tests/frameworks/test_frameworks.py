@@ -25,6 +25,14 @@ EVERY = [
 ]
 every_variant = pytest.mark.parametrize(("app", "variant"), EVERY)
 
+
+@pytest.fixture(autouse=True)
+def _is_possible(request: pytest.FixtureRequest, app: App) -> None:
+    name = request.node.originalname
+    if name in app.cannot:
+        pytest.skip(app.cannot[name])
+
+
 LOOKUP = {"tool": "lookup", "args": {"order": 1}, "response": {"order": 1, "total": 5}}
 BOOM = {"tool": "boom", "error": {"type": "ValueError", "message": "broken: now"}}
 
