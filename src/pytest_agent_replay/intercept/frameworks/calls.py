@@ -44,7 +44,7 @@ def catch(framework: str, tool: str) -> Call | None:
 
 
 def offered(framework: str, tools: Iterable[str]) -> None:
-    """The framework knows that its agent has these tools. To be said before one of them is called, where that is cheap."""
+    """Says which tools the agent of a framework has: before one of them is called, where that is cheap."""
     session = cast("Session | None", current_session(f"the tools of {framework}"))
     if session is not None and not is_outside_replay():
         session.offered(tools)
