@@ -29,7 +29,7 @@ from pytest_agent_replay.player.telemetry import is_telemetry, is_telemetry_host
 from pytest_agent_replay.player.values import OPAQUE, arguments_to_json, canonical, short, to_json
 from pytest_agent_replay.report.results import UnrecordedCall
 from pytest_agent_replay.settings import Settings
-from pytest_agent_replay.trace.model import Event, Trace
+from pytest_agent_replay.trace.model import Event, ToolCallView, Trace
 
 __all__ = ["Served", "Session", "StepHooks"]
 
@@ -138,6 +138,7 @@ class Session(AbstractContextManager["Session"]):
         )
         self._calls_this_turn = 0
         self._calls = 0
+        self._passed: list[ToolCallView] = []
         self._spans = itertools.count(1)
         self._turn_span: str | None = None
         self._stop: StopReplay | None = None
@@ -299,6 +300,12 @@ class Session(AbstractContextManager["Session"]):
             self._end(call, match, failed=raised)
             wait_s = (response.latency_ms or 0.0) / 1000 * self.settings.latency
         return Served(response, span_id=call.span_id, wait_s=wait_s)
+
+    def passes(self, tool: str, args: Mapping[str, Any], *, call_id: str | None = None) -> None:
+        """A step of a framework's own control flow runs by this tool name: no call, but the model is told of it."""
+        view = ToolCallView(self.turn, tool, arguments_to_json(args), call_id, None, self.clock.now_ms())
+        with self._lock:
+            self._passed.append(view)
 
     def _is_let_through(self, tool: str, is_agent: bool) -> bool:
         if self.turn == 0 or tool in self.targets or self._stop is not None:
@@ -528,7 +535,7 @@ class Session(AbstractContextManager["Session"]):
     def _check_tool_messages(self, request: ModelRequest) -> None:
         from pytest_agent_replay.llm.tool_messages import foreign_tool_results
 
-        for message in foreign_tool_results(request, self.trace.tool_calls):
+        for message in foreign_tool_results(request, [*self.trace.tool_calls, *self._passed]):
             self.fail(message)
 
     def _recorded_answer(

@@ -29,7 +29,7 @@ from pytest_agent_replay.player.current import current_session
 from pytest_agent_replay.player.revive import tool_exception
 from pytest_agent_replay.player.session import Served, Session
 
-__all__ = ["Call", "catch", "offered"]
+__all__ = ["Call", "catch", "control_flow", "offered"]
 
 
 def catch(framework: str, tool: str) -> Call | None:
@@ -48,6 +48,22 @@ def offered(framework: str, tools: Iterable[str]) -> None:
     session = cast("Session | None", current_session(f"the tools of {framework}"))
     if session is not None and not is_outside_replay():
         session.offered(tools)
+
+
+def control_flow(framework: str, tool: str, args: Mapping[str, Any], *, call_id: str | None = None) -> None:
+    """A framework's own step is about to run that its model calls as a tool: a handoff, a final answer.
+
+    It does nothing outside of the process and runs as it is. Where the file has recordings of that name it is a call
+    like any other: one of them is marked as served, a recorded failure is raised, and `UnrecordedCallError` where none
+    fits.
+    """
+    call = catch(framework, tool)
+    if call is None or tool in call.session.targets:
+        return
+    if call.session.knows(tool):
+        call.answer(args, lambda: None, call_id=call_id)
+    else:
+        call.session.passes(tool, args, call_id=call_id)
 
 
 @dataclass(slots=True)
