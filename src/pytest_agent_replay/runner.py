@@ -171,6 +171,9 @@ class _Run:
         """Plays the turns on the running loop."""
         import asyncio
 
+        from pytest_agent_replay.player.virtual_loop import follow
+
+        follow(self.session)
         before = asyncio.all_tasks()
         conversation: Any = None
         try:

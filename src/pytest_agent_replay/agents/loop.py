@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pytest_agent_replay.errors import AgentError
 from pytest_agent_replay.player.current import known_session
 
 if TYPE_CHECKING:
     import asyncio
+
+    from pytest_agent_replay.player.session import Session
 
 __all__ = ["SessionLoop", "end_tasks"]
 
@@ -49,6 +51,7 @@ class SessionLoop:
 
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
+            self._loop.run_until_complete(_follow())
         return self._loop.run_until_complete(work(*args))
 
     def close(self) -> None:
@@ -64,6 +67,14 @@ class SessionLoop:
             loop.run_until_complete(loop.shutdown_default_executor())
         finally:
             loop.close()
+
+
+async def _follow() -> None:
+    session = known_session()
+    if session is not None:
+        from pytest_agent_replay.player.virtual_loop import follow
+
+        follow(cast("Session", session))
 
 
 async def end_tasks(tasks: Collection[asyncio.Task[Any]]) -> None:

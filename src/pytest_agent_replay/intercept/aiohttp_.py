@@ -37,8 +37,9 @@ def _apply(module: ModuleType, patcher: Patcher) -> None:
         timeout = kwargs.get("timeout") or args[-1]
         answer = wire.ask(await _request(req, timeout), str(req.proxy) if req.proxy else None)
         if isinstance(answer, HttpReply):
-            if answer.wait_s:
-                await asyncio.sleep(answer.wait_s)
+            # what a connection takes is bounded by itself; a recorded latency is that of the whole answer
+            if answer.pause is not None and not (timeout.connect and timeout.connect <= answer.pause.seconds):
+                await answer.pause.wait()
             return _Reply(module, answer, req).connection(connection, self)
         observation = wire.Observation(answer)
         try:

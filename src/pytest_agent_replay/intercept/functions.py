@@ -10,9 +10,9 @@ from __future__ import annotations
 import gc
 import inspect
 import threading
-import time
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import CellType, CodeType, FunctionType
 from typing import Any
@@ -24,7 +24,7 @@ from pytest_agent_replay.player.revive import tool_exception
 from pytest_agent_replay.player.session import Served, Session
 from pytest_agent_replay.player.values import OPAQUE, to_json
 
-__all__ = ["bind_function", "bind_nested", "is_swapped", "pause", "release"]
+__all__ = ["bind_function", "bind_nested", "is_swapped", "release"]
 
 _EMPTY = inspect.Parameter.empty
 
@@ -95,7 +95,8 @@ class _Binding:
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Served:
         signature = self.swap.signature
-        signature.check(args, kwargs)
+        if not self.session.observes:  # else the function itself refuses a wrong call
+            signature.check(args, kwargs)
         names = signature.positional
         given = dict(zip(names, args, strict=False))
         if len(args) > len(names) and signature.variadic is not None:
@@ -104,6 +105,10 @@ class _Binding:
         if self.swap.is_method and names:
             given.pop(names[0], None)
         return self.session.call_tool(self.tool, given, channel="function", defaults=signature.defaults)
+
+    def inside(self, served: Served) -> AbstractContextManager[None]:
+        """Around the real function, which may run."""
+        return self.session.inside(self.tool, may_be_real=True, span_id=served.span_id)
 
     def outcome(self, served: Served) -> Any:
         """The recorded value; raises what the recording says."""
@@ -363,8 +368,8 @@ def _sync_handler(swap: _Swap) -> Callable[[tuple[Any, ...], dict[str, Any]], An
             if served.inside:
                 with binding.session.inside(binding.tool):
                     return swap.original(*args, **kwargs)
-        if served.wait_s:
-            time.sleep(served.wait_s)
+        if served.pause is not None:
+            served.pause.sleep()
         return binding.outcome(served)
 
     return handler
@@ -372,12 +377,66 @@ def _sync_handler(swap: _Swap) -> Callable[[tuple[Any, ...], dict[str, Any]], An
 
 def _live(binding: _Binding, served: Served, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     try:
-        result = binding.swap.original(*args, **kwargs)
+        with binding.inside(served):
+            result = binding.swap.original(*args, **kwargs)
     except BaseException as error:
         binding.session.tool_finished(served, binding.tool, error=error)
         raise
     binding.session.tool_finished(served, binding.tool, result)
     return result
+
+
+def _live_pieces(
+    binding: _Binding, served: Served, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Generator[Any, Any, Any]:
+    """`yield from` the real generator, which is inside of the tool in each of its steps and not between them."""
+    generator = binding.swap.original(*args, **kwargs)
+    pieces: list[Any] = []
+    step, value = generator.send, None
+    while True:
+        try:
+            with binding.inside(served):
+                piece = step(value)
+        except StopIteration as end:
+            binding.session.tool_finished(served, binding.tool, pieces)
+            return end.value
+        except BaseException as error:
+            binding.session.tool_finished(served, binding.tool, error=error)
+            raise
+        pieces.append(piece)
+        try:
+            step, value = generator.send, (yield piece)
+        except GeneratorExit:
+            generator.close()
+            binding.session.tool_finished(served, binding.tool, pieces)
+            raise
+        except BaseException as error:
+            step, value = generator.throw, error
+
+
+async def _live_pieces_async(
+    binding: _Binding, served: Served, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> AsyncIterator[Any]:
+    """The same for an async generator, which is only iterated."""
+    generator = binding.swap.original(*args, **kwargs)
+    pieces: list[Any] = []
+    try:
+        while True:
+            try:
+                with binding.inside(served):
+                    piece = await generator.__anext__()
+            except StopAsyncIteration:
+                break
+            pieces.append(piece)
+            yield piece
+    except GeneratorExit:
+        await generator.aclose()
+        binding.session.tool_finished(served, binding.tool, pieces)
+        raise
+    except BaseException as error:
+        binding.session.tool_finished(served, binding.tool, error=error)
+        raise
+    binding.session.tool_finished(served, binding.tool, pieces)
 
 
 def _async_handler(swap: _Swap) -> Callable[[tuple[Any, ...], dict[str, Any]], Any]:
@@ -388,7 +447,8 @@ def _async_handler(swap: _Swap) -> Callable[[tuple[Any, ...], dict[str, Any]], A
         served = binding.call(args, kwargs)
         if served.live:
             try:
-                result = await swap.original(*args, **kwargs)
+                with binding.inside(served):
+                    result = await swap.original(*args, **kwargs)
             except BaseException as error:
                 binding.session.tool_finished(served, binding.tool, error=error)
                 raise
@@ -397,41 +457,28 @@ def _async_handler(swap: _Swap) -> Callable[[tuple[Any, ...], dict[str, Any]], A
         if served.inside:
             with binding.session.inside(binding.tool):
                 return await swap.original(*args, **kwargs)
-        await pause(served.wait_s)
+        if served.pause is not None:
+            await served.pause.wait()
         return binding.outcome(served)
 
     return handler
 
 
-async def pause(seconds: float) -> None:
-    """Sleeps on the running loop; not at all for 0 seconds."""
-    if seconds:
-        import asyncio
-
-        await asyncio.sleep(seconds)
-
-
 def _generator_handler(swap: _Swap) -> Callable[[tuple[Any, ...], dict[str, Any]], Iterator[Any]]:
-    def handler(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[Any]:
+    def handler(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Generator[Any, Any, Any]:
         binding = _binding_for(swap, args)
         if binding is None:
-            yield from swap.original(*args, **kwargs)
-            return
+            return (yield from swap.original(*args, **kwargs))
         served = binding.call(args, kwargs)
         if served.live:
-            pieces: list[Any] = []
-            for piece in swap.original(*args, **kwargs):
-                pieces.append(piece)
-                yield piece
-            binding.session.tool_finished(served, binding.tool, pieces)
-            return
+            return (yield from _live_pieces(binding, served, args, kwargs))
         if served.inside:
             with binding.session.inside(binding.tool, is_generator=True):
-                yield from swap.original(*args, **kwargs)
-            return
-        if served.wait_s:
-            time.sleep(served.wait_s)
+                return (yield from swap.original(*args, **kwargs))
+        if served.pause is not None:
+            served.pause.sleep()
         yield from binding.pieces(served)
+        return None
 
     return handler
 
@@ -445,18 +492,16 @@ def _async_generator_handler(swap: _Swap) -> Callable[[tuple[Any, ...], dict[str
             return
         served = binding.call(args, kwargs)
         if served.live:
-            pieces: list[Any] = []
-            async for piece in swap.original(*args, **kwargs):
-                pieces.append(piece)
+            async for piece in _live_pieces_async(binding, served, args, kwargs):
                 yield piece
-            binding.session.tool_finished(served, binding.tool, pieces)
             return
         if served.inside:
             with binding.session.inside(binding.tool, is_generator=True):
                 async for piece in swap.original(*args, **kwargs):
                     yield piece
             return
-        await pause(served.wait_s)
+        if served.pause is not None:
+            await served.pause.wait()
         for piece in binding.pieces(served):
             yield piece
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import functools
 import http.client
-import time
 from types import ModuleType
 from typing import Any
 
@@ -140,8 +139,8 @@ def _settle(connection: Any, body: bytes) -> None:
     try:
         answer = wire.ask(request, _proxy(connection))
         if isinstance(answer, HttpReply):
-            if answer.wait_s:
-                time.sleep(answer.wait_s)
+            if answer.pause is not None:
+                answer.pause.sleep()
             pending.reply = answer
             if answer.exception is None and answer.failure in wire.CONNECT_FAILURES:
                 raise wire.socket_error(answer.failure, answer.message)

@@ -9,10 +9,7 @@ transport, so such a request is asked about as its target. The transports for ap
 
 from __future__ import annotations
 
-import asyncio
 import functools
-import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from types import ModuleType
 from typing import Any
@@ -45,11 +42,6 @@ _ASYNC_TEXTS: dict[Failure, str] = {
 """What anyio's errors say where they differ from the socket's."""
 
 
-async def _sleep(seconds: float) -> None:
-    anyio = sys.modules.get("anyio")
-    await (anyio.sleep(seconds) if anyio is not None else asyncio.sleep(seconds))
-
-
 def _apply(module: ModuleType, patcher: Patcher) -> None:
     streams = _streams(module)
     _patch_sync(module, streams, patcher)
@@ -65,8 +57,8 @@ def _patch_sync(module: ModuleType, streams: _Streams, patcher: Patcher) -> None
             return original(self, request)
         answer = wire.ask(_request(module, request, request.read()), _proxy(self))
         if isinstance(answer, HttpReply):
-            if answer.wait_s:
-                time.sleep(answer.wait_s)
+            if answer.pause is not None:
+                answer.pause.sleep()
             _raise(module, answer, _text(answer, request))
             return _response(module, answer, request.method, streams.replay)
         observation = wire.Observation(answer)
@@ -91,8 +83,8 @@ def _patch_async(module: ModuleType, streams: _Streams, patcher: Patcher) -> Non
             return await original(self, request)
         answer = wire.ask(_request(module, request, await request.aread()), _proxy(self))
         if isinstance(answer, HttpReply):
-            if answer.wait_s:
-                await _sleep(answer.wait_s)
+            if answer.pause is not None:
+                await answer.pause.wait()
             _raise(module, answer, _ASYNC_TEXTS.get(answer.failure) if answer.failure else None)
             return _response(module, answer, request.method, streams.async_replay)
         observation = wire.Observation(answer)

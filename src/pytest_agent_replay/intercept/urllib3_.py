@@ -14,7 +14,6 @@ import functools
 import http.client
 import inspect
 import sys
-import time
 from collections.abc import Iterator
 from contextvars import ContextVar
 from types import ModuleType
@@ -119,8 +118,8 @@ class _Point:
     def answer(
         self, reply: HttpReply, request: HttpRequest, pool: Any, conn: Any, url: str, options: dict[str, Any]
     ) -> Any:
-        if reply.wait_s:
-            time.sleep(reply.wait_s)
+        if reply.pause is not None:
+            reply.pause.sleep()
         if reply.exception is not None:
             raise _Carried(reply.exception) if _in_requests.get() else reply.exception
         if reply.failure is not None:

@@ -105,6 +105,17 @@ class VirtualClock:
                 self._spent.append(spent)
             return is_parallel
 
+    def give_back(self, latency_ms: float) -> None:
+        """The calling task or thread did not wait for all of its last call."""
+        with self._lock:
+            lane = self._current_lane()
+            for spent in reversed(self._spent):
+                if spent.lane is lane:
+                    spent.end_ms -= latency_ms
+                    lane.virtual_ms = spent.end_ms
+                    break
+            self.simulated_ms = max((spent.end_ms for spent in self._spent), default=0.0)
+
     def thread_started(self, thread: threading.Thread) -> None:
         """A thread is about to be started: what was joined before came before it."""
         self._started_at[thread] = next(self._moments)

@@ -21,7 +21,16 @@ from pytest_agent_replay.player.http import HttpReply, HttpRequest, PassThrough
 if TYPE_CHECKING:
     import asyncio
 
-__all__ = ["SessionLike", "activate", "current_session", "hand_work", "handle_http", "known_session", "started_by"]
+__all__ = [
+    "SessionLike",
+    "activate",
+    "current_session",
+    "hand_work",
+    "handle_http",
+    "known_session",
+    "session_of",
+    "started_by",
+]
 
 
 class SessionLike(Protocol):
@@ -75,16 +84,21 @@ _lock = threading.Lock()
 
 
 @contextmanager
-def activate(session: SessionLike) -> Iterator[None]:
-    """Makes `session` the one that calls of this context (and of the threads and tasks that inherit it) belong to."""
+def activate(session: SessionLike, *, strictly: bool = False) -> Iterator[None]:
+    """Makes `session` the one that calls of this context (and of the threads and tasks that inherit it) belong to.
+
+    `strictly`: calls of which it is not known whose they are never belong to it, also while it runs alone.
+    """
     token = _current.set(session)
-    with _lock:
-        _running.append(session)
+    if not strictly:
+        with _lock:
+            _running.append(session)
     try:
         yield
     finally:
-        with _lock:
-            _running.remove(session)
+        if not strictly:
+            with _lock:
+                _running.remove(session)
         _current.reset(token)
 
 
@@ -104,7 +118,8 @@ def current_session(what: str = "a call") -> SessionLike | None:
         return session
     running = _running[:]
     if not running:
-        return None
+        origin = _origin(threading.current_thread())
+        return origin if origin is not None and not origin.is_over else None
     if len(running) == 1:
         return running[0]
     session = _origin(threading.current_thread())
@@ -126,6 +141,11 @@ def known_session() -> SessionLike | None:
     if session is None and len(_running) == 1:
         session = _running[0]
     return session if session is not None and not session.is_over else None
+
+
+def session_of(context: Any) -> Any:
+    """The session that a context (of a task, of a timer) belongs to, or None."""
+    return context.get(_current)
 
 
 def started_by(session: SessionLike, task: asyncio.Task[Any]) -> bool:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from pytest_agent_replay.player.pause import Pause
 
 __all__ = ["Failure", "HttpReply", "HttpRequest", "PassThrough"]
 
@@ -39,8 +42,8 @@ class HttpRequest:
 class HttpReply:
     """What the request is answered with: `exception` or `failure` is raised, else the response is delivered.
 
-    `chunks` (when given) are the pieces in which the body arrives; else `body` is the whole. `wait_s` is to be slept
-    before anything else happens (0 unless real latency was asked for).
+    `chunks` (when given) are the pieces in which the body arrives; else `body` is the whole. `pause` is to be waited
+    for before anything else happens.
     """
 
     status: int = 200
@@ -51,7 +54,7 @@ class HttpReply:
     message: str | None = None
     """Text for the failure's exception; None: the client's own usual text."""
     exception: BaseException | None = None
-    wait_s: float = 0.0
+    pause: Pause | None = None
 
 
 @dataclass(slots=True)

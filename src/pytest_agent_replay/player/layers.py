@@ -46,6 +46,11 @@ class Layers:
             self._open.add(tool)
         return tool in self._open
 
+    def end(self) -> None:
+        """Nothing is let through any more."""
+        self._recorded = ()
+        self._is_request = bool
+
     def _is_inner(self, is_function: Callable[[str], bool], name: str) -> bool:
         if name in self._tools and name not in self._inner:
             return False

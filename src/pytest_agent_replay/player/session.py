@@ -25,6 +25,7 @@ from pytest_agent_replay.player.http import HttpReply, HttpRequest, PassThrough
 from pytest_agent_replay.player.http_tools import HttpTools, arguments_of, reply_for, timeout_failure, waited_ms
 from pytest_agent_replay.player.layers import Layers
 from pytest_agent_replay.player.matching import Match, RecordingBook, ToolRules
+from pytest_agent_replay.player.pause import Pause
 from pytest_agent_replay.player.telemetry import is_telemetry, is_telemetry_host
 from pytest_agent_replay.player.values import OPAQUE, arguments_to_json, canonical, short, to_json
 from pytest_agent_replay.report.results import UnrecordedCall
@@ -59,8 +60,8 @@ class Served:
     inside: bool = False
     """What is recorded are calls inside of the tool: the caller runs it in `Session.inside`."""
     span_id: str = ""
-    wait_s: float = 0.0
-    """To be slept before answering (0 unless real latency was asked for)."""
+    pause: Pause | None = None
+    """The recorded latency, to be waited for before answering."""
 
 
 @dataclass(slots=True)
@@ -99,6 +100,9 @@ class Findings:
 class Session(AbstractContextManager["Session"]):
     """One run of one replay. A context manager: inside it, calls of this context belong to this session."""
 
+    observes = False
+    """Everything runs for real, and is only looked at; see `capturing.session`."""
+
     def __init__(
         self,
         replay: ReplayFile,
@@ -122,6 +126,10 @@ class Session(AbstractContextManager["Session"]):
         self._bound: set[str] = set()
         self.functions: dict[int, Any] = {}
         """`id` of a function to its bindings; see `intercept.functions`."""
+        self.loop: Any = None
+        """The asyncio loop that the agent runs on, where its clock can follow this session's."""
+        self.in_flight = 0
+        """Requests that went to the network and are not answered yet."""
         self.background: WeakSet[Any] = WeakSet()
         """Threads and futures that were started in this session."""
         self.targets: dict[str, Any] = {**settings.tools, **replay.tools}
@@ -133,9 +141,7 @@ class Session(AbstractContextManager["Session"]):
         self._book = RecordingBook(replay.all_recordings(), self.rules)
         self._http = HttpTools(self.targets, self._book.names)
         self._llm: Any = None
-        self._layers = Layers(
-            self._book.names, lambda name: self._http.has_route(name) or bool(in_url and in_url(name))
-        )
+        self._layers = Layers(self._book.names, _is_request(self._http, in_url))
         self._calls_this_turn = 0
         self._calls = 0
         self._passed: list[ToolCallView] = []
@@ -153,7 +159,13 @@ class Session(AbstractContextManager["Session"]):
 
     def __exit__(self, *exc: object) -> None:
         self.is_over = True
-        self._bind = None  # whoever binds holds the session: together they would wait for the garbage collector
+        if self.loop is not None:
+            from pytest_agent_replay.player.virtual_loop import leave
+
+            leave(self)
+        # whoever binds holds the session: together they would wait for the garbage collector
+        self._bind = None
+        self._layers.end()
         self._exit.close()
 
     def begin_turn(self, turn: int, *, input: Any, context: Any) -> None:
@@ -248,11 +260,13 @@ class Session(AbstractContextManager["Session"]):
         return self._layers.is_inside(tool)
 
     @contextmanager
-    def inside(self, tool: str, *, is_generator: bool = False, may_be_real: bool = False) -> Iterator[None]:
+    def inside(
+        self, tool: str, *, is_generator: bool = False, may_be_real: bool = False, span_id: str = ""
+    ) -> Iterator[None]:
         """A tool that was let through runs in here. The session fails when nothing in it is answered.
 
         A generator shares its context with whoever it yields to, who is not inside. `may_be_real`: the settings allow
-        that nothing answers.
+        that nothing answers; `span_id` is then that of the call.
         """
         before = self._calls
         try:
@@ -298,8 +312,7 @@ class Session(AbstractContextManager["Session"]):
             status = response.status
             raised = response.error is not None or (status is not None and (status == 0 or status >= 400))
             self._end(call, match, failed=raised)
-            wait_s = (response.latency_ms or 0.0) / 1000 * self.settings.latency
-        return Served(response, span_id=call.span_id, wait_s=wait_s)
+        return Served(response, span_id=call.span_id, pause=self._pause(response.latency_ms, call.span_id))
 
     def passes(self, tool: str, args: Mapping[str, Any], *, call_id: str | None = None) -> None:
         """A step of a framework's own control flow runs by this tool name: no call, but the model is told of it."""
@@ -323,6 +336,26 @@ class Session(AbstractContextManager["Session"]):
         else:
             value = to_json(result)
             self._emit("tool_completed", {**payload, "result": None if value is OPAQUE else value}, served.span_id)
+
+    def _pause(self, latency_ms: float | None, span_id: str) -> Pause | None:
+        if not latency_ms:
+            return None
+        seconds, factor = latency_ms / 1000, self.settings.latency
+        return Pause(self, span_id, seconds * factor, seconds * max(0.0, 1 - factor))
+
+    def cut_short(self, span_id: str, after_ms: float) -> None:
+        """The agent gave a call up before its recorded latency had passed."""
+        with self._lock:
+            event = next((e for e in reversed(self.trace.events) if e.span_id == span_id), None)
+            if event is None or not event.type.endswith(("_completed", "_failed")):
+                return
+            begun = next(e for e in self.trace.events if e.span_id == span_id)
+            recorded_ms = event.time_ms - begun.time_ms
+            self.clock.give_back(max(0.0, recorded_ms - after_ms))
+            event.type = f"{event.type.partition('_')[0]}_failed"
+            event.time_ms = begun.time_ms + after_ms
+            text = f"given up after {after_ms:,.0f} ms (recorded: {recorded_ms:,.0f} ms)"
+            event.payload["error"] = {"type": "asyncio.CancelledError", "message": text}
 
     def _begin(
         self,
@@ -452,7 +485,7 @@ class Session(AbstractContextManager["Session"]):
             self._count_again(call, match)
             call.parallel = self.clock.spend(waited_ms(response.latency_ms, request))
             reply = reply_for(response, request)
-            reply.wait_s = waited_ms(response.latency_ms, request) / 1000 * self.settings.latency
+            reply.pause = self._pause(waited_ms(response.latency_ms, request), call.span_id)
             error = None
             if reply.failure is not None:
                 error = {"type": reply.failure, "message": reply.message or _failure_text(reply, response, request)}
@@ -546,7 +579,7 @@ class Session(AbstractContextManager["Session"]):
         self.clock.spend(waited)
         failure = timeout_failure(answer.latency_ms, request.http)
         reply = HttpReply(failure=failure) if failure is not None else request.wire.render(answer, request)
-        reply.wait_s = waited / 1000 * self.settings.latency
+        reply.pause = self._pause(waited, span)
         error: dict[str, Any] | None = None
         if reply.failure is not None:
             error = {"type": reply.failure, "message": reply.message or reply.failure}
@@ -576,7 +609,10 @@ class Session(AbstractContextManager["Session"]):
             )
 
     def _live_model(self, request: ModelRequest, span: str) -> PassThrough:
+        self.in_flight += 1
+
         def observe(status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+            self.in_flight -= 1
             answer = request.wire.read(status, body, request)
             if status >= 400 or (answer is not None and answer.error is not None):
                 message = answer.error if answer is not None and isinstance(answer.error, str) else f"status {status}"
@@ -585,7 +621,11 @@ class Session(AbstractContextManager["Session"]):
                 payload = answer_payload(answer) if answer is not None else {"content": None, "tool_calls": []}
                 self._emit("llm_completed", payload, span)
 
-        return PassThrough(observe, lambda error: self._emit("llm_failed", {"error": describe(error)}, span))
+        def failed(error: BaseException) -> None:
+            self.in_flight -= 1
+            self._emit("llm_failed", {"error": describe(error)}, span)
+
+        return PassThrough(observe, failed)
 
     # -- events
 
@@ -608,6 +648,10 @@ class Session(AbstractContextManager["Session"]):
         if event.type.endswith(("_failed", "_unrecorded")):
             hooks.step_error(event)
         hooks.after_step(event)
+
+
+def _is_request(http: HttpTools, in_url: Callable[[str], bool] | None) -> Callable[[str], bool]:
+    return lambda name: http.has_route(name) or (in_url is not None and in_url(name))
 
 
 def _failure_text(reply: HttpReply, response: ToolResponse, request: HttpRequest) -> str:

@@ -12,7 +12,11 @@ from typing import Any
 import pytest
 
 from pytest_agent_replay.errors import StopReplay
+from pytest_agent_replay.formats.replay import ReplayFile
 from pytest_agent_replay.player.http import Failure, HttpReply
+from pytest_agent_replay.player.pause import Pause
+from pytest_agent_replay.player.session import Session as PlayerSession
+from pytest_agent_replay.settings import Settings
 
 from .http_clients import Session, client, every_client, failing_server, json_reply, replaying
 
@@ -221,11 +225,17 @@ def test_total_timeout_is_told_from_the_others() -> None:
     assert (session.only.total_timeout, session.only.read_timeout) == (3, None)
 
 
+def slept(seconds: float) -> Pause:
+    """Of a replay with real latency."""
+    session = PlayerSession(ReplayFile.model_validate({"input": "Hi"}), Settings(), label="test")
+    return Pause(session, "s1", seconds, 0.0)
+
+
 @every_client
 def test_real_latency_is_waited_for(name: str) -> None:
-    """`wait_s` is slept before the answer."""
+    """It is slept before the answer."""
     fetch = client(name)
-    with replaying(Session(json_reply(1, wait_s=0.02))):
+    with replaying(Session(json_reply(1, pause=slept(0.02)))):
         started = time.perf_counter()
         assert fetch("http://api.example.com/x").body == b"1"
         assert time.perf_counter() - started >= 0.02
@@ -243,5 +253,6 @@ def test_httpx_on_trio(name: str) -> None:
                 await http.get("http://api.example.com/x")
             return (await http.get("http://api.example.com/x")).json()
 
-    with replaying(Session(HttpReply(failure="read_timeout", wait_s=0.001), json_reply(5, wait_s=0.001))):
+    replies = HttpReply(failure="read_timeout", pause=slept(0.001)), json_reply(5, pause=slept(0.001))
+    with replaying(Session(*replies)):
         assert trio.run(run) == 5

@@ -14,22 +14,24 @@ What the recording says is returned or raised there, and whatever the framework 
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from types import FunctionType
 from typing import Any, cast
 
 from pytest_agent_replay.errors import UnrecordedCallError
-from pytest_agent_replay.intercept.functions import pause
 from pytest_agent_replay.intercept.returns import copied, rebuild
 from pytest_agent_replay.player.bypass import is_outside_replay
 from pytest_agent_replay.player.current import current_session
 from pytest_agent_replay.player.revive import tool_exception
 from pytest_agent_replay.player.session import Served, Session
 
-__all__ = ["Call", "catch", "control_flow", "offered"]
+__all__ = ["Call", "called_as", "catch", "control_flow", "id_of_call", "name_of_call", "offered"]
+
+_outermost: ContextVar[tuple[str, str | None] | None] = ContextVar("agent_replay_called_as", default=None)
+"""The tool of an agent in which the code runs, and the id of the model's call."""
 
 
 def catch(framework: str, tool: str) -> Call | None:
@@ -66,6 +68,34 @@ def control_flow(framework: str, tool: str, args: Mapping[str, Any], *, call_id:
         call.session.passes(tool, args, call_id=call_id)
 
 
+@contextmanager
+def called_as(tool: str, call_id: str | None) -> Iterator[None]:
+    """What is caught in here is this tool of an agent, whose model knows it by this name.
+
+    For frameworks that put tools into others, under other names: within another `called_as`, this says nothing.
+    """
+    token = _outermost.set(_outermost.get() or (tool, call_id))
+    try:
+        yield
+    finally:
+        _outermost.reset(token)
+
+
+def name_of_call(tool: str) -> str:
+    """The name that the recordings have for a tool: the one that the model knows, else its own."""
+    outer = _outermost.get()
+    session = cast("Session | None", current_session(f"a call of the tool {tool!r}"))
+    if outer is None or session is None or (session.knows(tool) and not session.knows(outer[0])):
+        return tool
+    return outer[0]
+
+
+def id_of_call() -> str | None:
+    """The id that the model gave to the call which is running, where that is known."""
+    outer = _outermost.get()
+    return outer[1] if outer is not None else None
+
+
 @dataclass(slots=True)
 class Call:
     """One call of one tool."""
@@ -83,6 +113,7 @@ class Call:
         defaults: Mapping[str, Any] | None = None,
         function: Any = None,
         shape: Callable[[Any], Any] | None = None,
+        value: Callable[[Any], Any] | None = None,
         is_agent: bool = False,
     ) -> Any:
         """The recorded value of a sync tool. Raises what is recorded, and `UnrecordedCallError` where nothing is.
@@ -90,17 +121,18 @@ class Call:
         `args` are what the model gave, `defaults` what the tool's signature gives to the rest. `real` runs the tool: it
         is called only where the settings allow it, or what is recorded are calls inside of it. `function` is the Python
         function behind the tool, where there is one: its annotation says into what the value is rebuilt. `shape` makes
-        what `real` would return of it, where that is more than the value. A tool that `is_agent` runs when it is not
+        what `real` would return of it, where that is more than the value; `value` is the way back, for a tool that ran
+        and is recorded. A tool that `is_agent` runs when it is not
         recorded itself.
         """
         served = self._ask(args, call_id, defaults, is_agent)
         if served is None or served.inside or served.live:
             with self._real(served):
                 result = real()
-            self._finished(served, result)
+            self._finished(served, result, value)
             return result
-        if served.wait_s:
-            time.sleep(served.wait_s)
+        if served.pause is not None:
+            served.pause.sleep()
         return self._outcome(served, function, shape)
 
     async def answer_async(
@@ -112,6 +144,7 @@ class Call:
         defaults: Mapping[str, Any] | None = None,
         function: Any = None,
         shape: Callable[[Any], Any] | None = None,
+        value: Callable[[Any], Any] | None = None,
         is_agent: bool = False,
     ) -> Any:
         """`answer` for a tool that is awaited."""
@@ -119,10 +152,15 @@ class Call:
         if served is None or served.inside or served.live:
             with self._real(served):
                 result = await real()
-            self._finished(served, result)
+            self._finished(served, result, value)
             return result
-        await pause(served.wait_s)
+        if served.pause is not None:
+            await served.pause.wait()
         return self._outcome(served, function, shape)
+
+    def refused(self, args: Mapping[str, Any], *, call_id: str | None = None) -> None:
+        """The tool does not take these arguments, so its code will not run: no call, but the model is told of it."""
+        self.session.passes(self.tool, args, call_id=call_id)
 
     def _ask(
         self, args: Mapping[str, Any], call_id: str | None, defaults: Mapping[str, Any] | None, is_agent: bool
@@ -145,17 +183,22 @@ class Call:
     @contextmanager
     def _real(self, served: Served | None) -> Iterator[None]:
         """Around the tool's own code, where that runs: the same tool is not caught again within."""
+        token = _outermost.set(None)
         try:
-            with self.session.inside(self.tool, may_be_real=served is not None and served.live):
+            may_be_real = served is not None and served.live
+            span_id = served.span_id if served is not None else ""
+            with self.session.inside(self.tool, may_be_real=may_be_real, span_id=span_id):
                 yield
         except BaseException as error:
             if served is not None and served.live:
                 self.session.tool_finished(served, self.tool, error=error)
             raise
+        finally:
+            _outermost.reset(token)
 
-    def _finished(self, served: Served | None, result: Any) -> None:
+    def _finished(self, served: Served | None, result: Any, value: Callable[[Any], Any] | None) -> None:
         if served is not None and served.live:
-            self.session.tool_finished(served, self.tool, result)
+            self.session.tool_finished(served, self.tool, result if value is None else value(result))
 
     def _outcome(self, served: Served, function: Any, shape: Callable[[Any], Any] | None) -> Any:
         if served.unrecorded is not None:
