@@ -92,6 +92,8 @@ def _message_text(value: Any) -> Json:
         return _read(value.output)
     if hasattr(value, "final_output"):
         return _read(value.final_output)
+    if hasattr(value, "user_input_requests") and hasattr(value, "value"):  # a response of the Agent Framework
+        return _read(value.text if value.value is None else value.value)
     return _MISSING
 
 
@@ -137,10 +139,11 @@ def _is_list(value: Any) -> bool:
 
 
 def _usage(value: Any) -> dict[str, int] | None:
-    for name in ("usage", "usage_metadata"):
+    for name in ("usage", "usage_metadata", "usage_details"):
         usage = _get(value, name)
-        given = _count(usage, "input_tokens", "prompt_tokens")
-        made = _count(usage, "output_tokens", "completion_tokens")
+        usage = usage() if callable(usage) else usage  # a method of Pydantic AI 1
+        given = _count(usage, "input_tokens", "prompt_tokens", "input_token_count")
+        made = _count(usage, "output_tokens", "completion_tokens", "output_token_count")
         if given is not None and made is not None:
             return {"input_tokens": given, "output_tokens": made}
     return None

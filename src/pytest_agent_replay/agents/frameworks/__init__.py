@@ -14,10 +14,16 @@ from pytest_agent_replay.errors import AgentError
 if TYPE_CHECKING:
     from pytest_agent_replay.agents.adapters import AgentAdapter
 
-__all__ = ["FrameworkAgent", "adapter_of"]
+__all__ = ["FrameworkAgent", "adapter_of", "opening"]
 
 _FILES: Mapping[str, str] = {
+    "agent_framework": "agent_framework",
+    "google": "google_adk",
     "langgraph": "langgraph",
+    "llama_index": "llama_index",
+    "workflows": "llama_index",
+    "pydantic_ai": "pydantic_ai",
+    "agents": "openai_agents",
 }
 """The package that an object's class comes from → our file."""
 
@@ -33,6 +39,22 @@ def adapter_of(obj: Any) -> AgentAdapter | None:
             if adapter.matches(obj):
                 return adapter
     return None
+
+
+def opening(first: TurnInput) -> list[dict[str, str]]:
+    """The messages (`role`, `content`) before the input of the first turn that is put to an agent.
+
+    They are its context, where that is text (the system's message) or messages, and what was said in turns that are
+    not played. A context that is a mapping is no message: it is for agents with a parameter for it.
+    """
+    import json
+
+    context = first.context
+    if isinstance(context, str):
+        context = [{"role": "system", "content": context}]
+    messages = [*(context if isinstance(context, list) else []), *first.history]
+    texts = [m["content"] if isinstance(m.get("content"), str) else json.dumps(m.get("content")) for m in messages]
+    return [{"role": m["role"], "content": text} for m, text in zip(messages, texts, strict=True)]
 
 
 class FrameworkAgent:

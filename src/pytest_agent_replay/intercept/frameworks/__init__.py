@@ -14,7 +14,20 @@ from pytest_agent_replay.intercept.registry import Interceptor, Patcher
 __all__ = ["FRAMEWORKS", "framework_interceptors"]
 
 FRAMEWORKS: Mapping[str, tuple[str, ...]] = {
-    "langchain": ("langchain_core.tools.base", "langgraph.prebuilt.tool_node"),
+    "agent_framework": ("agent_framework._tools",),
+    "google_adk": (
+        "google.adk.tools.base_tool",
+        "google.adk.tools.function_tool",
+        "google.adk.tools._node_tool",
+    ),
+    "langchain": (
+        "langchain_core.tools.base",
+        "langgraph.prebuilt.tool_node",
+        "langchain.agents.structured_output",
+        "langchain.agents.middleware.human_in_the_loop",
+    ),
+    "pydantic_ai": ("pydantic_ai.toolsets.combined",),
+    "openai_agents": ("agents.tool", "agents.agent", "agents.handoffs"),
 }
 """Our file of each framework → the modules of the framework that it waits for."""
 

@@ -1,0 +1,64 @@
+"""Microsoft Agent Framework: an `Agent` (or another that is made from `BaseAgent`), and a `Workflow`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from pytest_agent_replay.agents.frameworks import FrameworkAgent, opening
+from pytest_agent_replay.agents.model import Agent, TurnInput
+
+__all__ = ["ADAPTER"]
+
+
+class _Adapter:
+    name = "agent_framework"
+
+    def matches(self, obj: Any) -> bool:
+        return hasattr(obj, "run") and (hasattr(obj, "create_session") or hasattr(obj, "as_agent"))
+
+    def make(self, obj: Any, *, name: str, module_names: Sequence[str]) -> Agent:
+        return FrameworkAgent(
+            obj,
+            lambda first: _conversation(obj, first),
+            name=name,
+            kind="Agent Framework agent" if hasattr(obj, "create_session") else "Agent Framework workflow",
+            is_async=True,
+            module_names=module_names,
+        )
+
+
+def _conversation(obj: Any, first: TurnInput) -> Callable[[TurnInput], Awaitable[Any]]:
+    agent = obj if hasattr(obj, "create_session") else _as_agent(obj)
+    if agent is None:
+        return lambda turn: _run_workflow(obj, turn)
+    session, before = agent.create_session(session_id=first.session_id), opening(first)
+
+    async def ask(turn: TurnInput) -> Any:
+        said = turn.input if isinstance(turn.input, list) else [turn.input]
+        messages = [_message(m) if isinstance(m, dict) else m for m in (*before, *said)]
+        before.clear()
+        return await agent.run(messages, session=session)
+
+    return ask
+
+
+def _as_agent(workflow: Any) -> Any:
+    """None: it does not begin with messages, but takes its input as it is."""
+    try:
+        return workflow.as_agent()
+    except ValueError:
+        return None
+
+
+async def _run_workflow(workflow: Any, turn: TurnInput) -> Any:
+    outputs = (await workflow.run(turn.input)).get_outputs()
+    return outputs[0] if len(outputs) == 1 else outputs
+
+
+def _message(message: dict[str, Any]) -> Any:
+    return sys.modules["agent_framework"].Message(message["role"], [message["content"]])
+
+
+ADAPTER = _Adapter()
