@@ -118,7 +118,7 @@ class Binder:
         else:
             found = [each for each in self._own.find(name, self.agent_modules) if each.function not in self._entry]
             found = self._settled(name, found, named=named)
-            if all("<locals>" in each.where for each in found):
+            if not session.observes and all("<locals>" in each.where for each in found):
                 self._bind_nested(session, name)
         is_final = bool(found)
         for each in found:
@@ -127,7 +127,7 @@ class Binder:
             is_sure = target is not None or self._own.is_near(each.function, self.agent_modules)
             is_final = is_final and is_sure and "<locals>" not in each.where
             session.bound(name, f"function {each.where}", alone=is_sure)
-            for clear in each.caches:
+            for clear in () if session.observes else each.caches:
                 # an answer that was cached before the replay must not be given in it, nor the other way round
                 clear()
                 self._caches.append(clear)
