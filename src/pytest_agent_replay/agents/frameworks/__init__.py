@@ -19,6 +19,7 @@ __all__ = ["FrameworkAgent", "adapter_of", "opening"]
 _FILES: Mapping[str, str] = {
     "agent_framework": "agent_framework",
     "google": "google_adk",
+    "langchain_core": "langchain",
     "langgraph": "langgraph",
     "llama_index": "llama_index",
     "workflows": "llama_index",

@@ -1,14 +1,25 @@
-"""Compiled LangGraph graphs, `create_agent` of LangChain among them."""
+"""Compiled LangGraph graphs, `create_agent` of LangChain among them, and entrypoints of its functional API.
+
+An input that is text becomes the user's message where the graph's state has `messages`, else the value of its one key
+(or of `input`); an input that is a mapping is the state itself. After an interrupt the next turn's input is what the
+graph is resumed with. The answer is, in this order: the value of an interrupt, the structured response, the last
+message of the model, the state.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from pytest_agent_replay.agents.frameworks import FrameworkAgent
 from pytest_agent_replay.agents.model import Agent, TurnInput
+from pytest_agent_replay.errors import AgentError
 
-__all__ = ["ADAPTER"]
+__all__ = ["ADAPTER", "before", "text_key"]
+
+_INTERRUPTS = "__interrupt__"
 
 
 class _Adapter:
@@ -20,7 +31,7 @@ class _Adapter:
     def make(self, obj: Any, *, name: str, module_names: Sequence[str]) -> Agent:
         return FrameworkAgent(
             obj,
-            lambda first: _conversation(obj),
+            lambda first: _conversation(obj, f"agent {name!r}"),
             name=name,
             kind="LangGraph graph",
             is_async=True,  # tools may be sync or async there, while `invoke` has no async ones
@@ -28,27 +39,73 @@ class _Adapter:
         )
 
 
-def _conversation(graph: Any) -> Callable[[TurnInput], Awaitable[Any]]:
+def _conversation(graph: Any, title: str) -> Callable[[TurnInput], Awaitable[Any]]:
+    waits = False
+    counted: set[str] = set()
+
     async def ask(turn: TurnInput) -> Any:
-        config = {"configurable": {"thread_id": turn.session_id}}
-        return await graph.ainvoke(_state(graph, turn), config)
+        nonlocal waits
+        given = sys.modules["langgraph.types"].Command(resume=turn.input) if waits else _state(graph, turn, title)
+        state = await graph.ainvoke(given, {"configurable": {"thread_id": turn.session_id}})
+        waits = isinstance(state, Mapping) and bool(state.get(_INTERRUPTS))
+        return SimpleNamespace(final_output=_answer(state), usage=_usage(state, counted))
 
     return ask
 
 
-def _state(graph: Any, turn: TurnInput) -> Any:
-    """The input as messages, unless it is a state itself. A graph with a checkpointer remembers what came before."""
-    if isinstance(turn.input, Mapping):
+def _state(graph: Any, turn: TurnInput, title: str) -> Any:
+    """What the graph is given. A graph with a checkpointer remembers what came before."""
+    schemas = getattr(getattr(graph, "builder", None), "schemas", None)
+    if schemas is None or isinstance(turn.input, Mapping):
         return turn.input
-    before = [] if graph.checkpointer else turn.history
-    context = turn.context if isinstance(turn.context, list) else _system(turn.context)
-    if graph.checkpointer and turn.turn > 1:
-        context = []
-    return {"messages": [*context, *before, {"role": "user", "content": turn.input}]}
+    keys = list(graph.get_input_jsonschema().get("properties") or {})
+    if "messages" not in keys:
+        return {text_key(keys, title): turn.input}
+    remembered = bool(graph.checkpointer) and turn.turn > 1
+    return {"messages": [*([] if remembered else before(turn)), {"role": "user", "content": turn.input}]}
 
 
-def _system(context: Any) -> list[dict[str, Any]]:
-    return [{"role": "system", "content": context}] if isinstance(context, str) else []
+def before(turn: TurnInput) -> list[dict[str, Any]]:
+    """The messages before the turn's own: the context, where that is text or messages, and the history."""
+    context = turn.context if isinstance(turn.context, list) else []
+    if isinstance(turn.context, str):
+        context = [{"role": "system", "content": turn.context}]
+    return [*context, *turn.history]
+
+
+def text_key(keys: Sequence[str], title: str) -> str:
+    """The key under which an input that is text is given. Raises `AgentError` where that cannot be known."""
+    if len(keys) == 1 or "input" in keys:
+        return keys[0] if len(keys) == 1 else "input"
+    names = ", ".join(map(repr, keys)) or "none"
+    raise AgentError(
+        f"{title} takes no messages, and which of its keys takes the text is not known ({names}): write "
+        "the replay's `input` as a mapping"
+    )
+
+
+def _answer(state: Any) -> Any:
+    if not isinstance(state, Mapping):
+        return state
+    if state.get(_INTERRUPTS):
+        values = [interrupt.value for interrupt in state[_INTERRUPTS]]
+        return values[0] if len(values) == 1 else values
+    structured = state.get("structured_response")
+    return state if structured is None else structured
+
+
+def _usage(state: Any, counted: set[str]) -> dict[str, int] | None:
+    """The tokens of the model's messages that are new in the state."""
+    messages = state.get("messages") if isinstance(state, Mapping) else None
+    total: dict[str, int] = {}
+    for message in messages if isinstance(messages, list) else []:
+        usage = getattr(message, "usage_metadata", None)
+        if not usage or message.id in counted:
+            continue
+        counted.add(message.id)
+        for name in ("input_tokens", "output_tokens"):
+            total[name] = total.get(name, 0) + usage[name]
+    return total or None
 
 
 ADAPTER = _Adapter()
