@@ -43,6 +43,7 @@ def test_the_model_is_told_what_is_recorded(app: App, variant: str) -> None:
     agent, answers = app.agent(variant), calls([("lookup", {"order": 1})])
     real = play_for_real(agent, llm_responses=answers)
     assert bodies.ran == ["lookup"]
+    assert [c["tool"] for c in real.tool_calls] == ["lookup"]
     result = play(agent, llm_responses=answers, tool_responses=[LOOKUP])
     assert bodies.ran == []
     assert told(result) == told(real)

@@ -353,7 +353,9 @@ def _binding_for(swap: _Swap, args: tuple[Any, ...]) -> _Binding | None:
     if session is None:
         return None
     bindings: list[_Binding] = session.functions.get(swap.key, ())
-    return next((binding for binding in bindings if binding.answers(args)), None)
+    binding = next((each for each in bindings if each.answers(args)), None)
+    # a framework that called this function as a tool has asked already
+    return None if binding is not None and binding.session.is_inside(binding.tool) else binding
 
 
 def _sync_handler(swap: _Swap) -> Callable[[tuple[Any, ...], dict[str, Any]], Any]:
