@@ -16,6 +16,7 @@ happens to say.
 from __future__ import annotations
 
 import datetime
+import inspect
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -141,7 +142,10 @@ def _is_list(value: Any) -> bool:
 def _usage(value: Any) -> dict[str, int] | None:
     for name in ("usage", "usage_metadata", "usage_details"):
         usage = _get(value, name)
-        usage = usage() if callable(usage) else usage  # a method of Pydantic AI 1
+        if usage is _MISSING:
+            usage = _get(_get(value, "context_wrapper"), name)  # of the OpenAI Agents SDK
+        if inspect.ismethod(usage):  # of Pydantic AI 1
+            usage = usage()
         given = _count(usage, "input_tokens", "prompt_tokens", "input_token_count")
         made = _count(usage, "output_tokens", "completion_tokens", "output_token_count")
         if given is not None and made is not None:
