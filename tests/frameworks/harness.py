@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ class App:
     variants: tuple[str, ...]
     cannot: Mapping[str, str]
     """Tests that are not possible with this framework, and why."""
+    is_ordered: bool
+    """The model is told the results of parallel calls in the order of its calls, not as they come."""
 
     @property
     def is_installed(self) -> bool:
@@ -60,9 +63,10 @@ def apps() -> list[App]:
             for node in ast.parse(path.read_text("utf-8")).body
             if isinstance(node, ast.Assign)
             and isinstance(node.targets[0], ast.Name)
-            and node.targets[0].id in ("PACKAGES", "VARIANTS", "CANNOT")
+            and node.targets[0].id in ("PACKAGES", "VARIANTS", "CANNOT", "ORDERED")
         }
-        found.append(App(path.stem, said["PACKAGES"], said["VARIANTS"], said.get("CANNOT", {})))
+        cannot, is_ordered = said.get("CANNOT", {}), said.get("ORDERED", True)
+        found.append(App(path.stem, said["PACKAGES"], said["VARIANTS"], cannot, is_ordered))
     return found
 
 
@@ -109,6 +113,19 @@ def told(result: ReplayResult) -> dict[str, Any]:
         "requests": [event.payload["messages"] for event in result.trace.of_type("llm_called")],
         "answers": [(turn.output, turn.error) for turn in result.turns],
     }
+
+
+def by_call(said: dict[str, Any]) -> dict[str, Any]:
+    """What `told` says, with the results of tools that follow each other in the order of their calls' ids."""
+
+    def in_order(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        for is_tool, group in groupby(messages, lambda m: m.get("role") == "tool"):
+            run = list(group)
+            found += sorted(run, key=lambda m: str(m["tool_call_id"])) if is_tool else run
+        return found
+
+    return {**said, "requests": [in_order(messages) for messages in said["requests"]]}
 
 
 def patched(name: str) -> dict[Any, Any]:

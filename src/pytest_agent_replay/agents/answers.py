@@ -93,6 +93,8 @@ def _message_text(value: Any) -> Json:
         return _read(value.output)
     if hasattr(value, "final_output"):
         return _read(value.final_output)
+    if hasattr(value, "structured_response") and hasattr(value, "response"):  # the output of a LlamaIndex agent
+        return _content(value.response) if value.structured_response is None else _read(value.structured_response)
     if hasattr(value, "user_input_requests") and hasattr(value, "value"):  # a response of the Agent Framework
         return _read(value.text if value.value is None else value.value)
     return _MISSING

@@ -26,6 +26,11 @@ FRAMEWORKS: Mapping[str, tuple[str, ...]] = {
         "langchain.agents.structured_output",
         "langchain.agents.middleware.human_in_the_loop",
     ),
+    "llama_index": (
+        "llama_index.core.tools.types",
+        "llama_index.core.agent.workflow.base_agent",
+        "llama_index.core.agent.workflow.multi_agent_workflow",
+    ),
     "pydantic_ai": ("pydantic_ai.toolsets.combined",),
     "openai_agents": ("agents.tool", "agents.agent", "agents.handoffs"),
 }

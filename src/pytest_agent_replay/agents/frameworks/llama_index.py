@@ -1,0 +1,64 @@
+"""LlamaIndex agents (`FunctionAgent`, `ReActAgent`, `CodeActAgent`), an `AgentWorkflow`, any other `Workflow`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from pytest_agent_replay.agents.frameworks import FrameworkAgent, opening
+from pytest_agent_replay.agents.model import Agent, TurnInput
+
+__all__ = ["ADAPTER"]
+
+
+class _Adapter:
+    name = "llama_index"
+
+    def matches(self, obj: Any) -> bool:
+        return hasattr(obj, "run") and hasattr(type(obj), "add_step")
+
+    def make(self, obj: Any, *, name: str, module_names: Sequence[str]) -> Agent:
+        return FrameworkAgent(
+            obj,
+            lambda first: _conversation(obj),
+            name=name,
+            kind="LlamaIndex workflow",
+            is_async=True,
+            module_names=module_names,
+        )
+
+
+def _conversation(workflow: Any) -> Callable[[TurnInput], Awaitable[Any]]:
+    """All turns share one `Context`, which is where agents keep their memory."""
+    module = sys.modules.get("llama_index.core.workflow") or sys.modules["workflows"]
+    context = module.Context(workflow)
+    is_agent = hasattr(workflow, "get_tools")
+    turns: list[TurnInput] = []
+
+    async def ask(turn: TurnInput) -> Any:
+        turns.append(turn)
+        given = _message(turn, is_first=len(turns) == 1) if is_agent else _start(workflow, turn)
+        return await workflow.run(**given, ctx=context)
+
+    return ask
+
+
+def _message(turn: TurnInput, *, is_first: bool) -> dict[str, Any]:
+    """What an agent is asked."""
+    if isinstance(turn.input, Mapping):
+        return dict(turn.input)
+    message = sys.modules["llama_index.core.llms"].ChatMessage
+    before = [message(**each) for each in opening(turn)] if is_first else []
+    return {"user_msg": turn.input, **({"chat_history": before} if before else {})}
+
+
+def _start(workflow: Any, turn: TurnInput) -> dict[str, Any]:
+    """The fields of a workflow's start event: the input itself, or `input`, or the only field that there is."""
+    if isinstance(turn.input, Mapping):
+        return dict(turn.input)
+    fields = list(getattr(getattr(workflow, "_start_event_class", None), "model_fields", ()))
+    return {fields[0] if len(fields) == 1 else "input": turn.input}
+
+
+ADAPTER = _Adapter()
