@@ -58,6 +58,7 @@ def test_other_requests_to_them_are_tools(method: str, url: str) -> None:
         ("/api/public/ingestion", b'{"batch": []}', "application/json"),
         ("/api/17/envelope/", b'{"event_id": "1"}\n{}', "application/x-sentry-envelope"),
         ("/runs/batch", b'{"post": []}', "application/json"),
+        ("/v1/traces/ingest", b'{"data":[{"object":"trace.span"}]}', "application/json"),
     ],
 )
 def test_the_same_on_hosts_of_ones_own(path: str, body: bytes, content_type: str) -> None:

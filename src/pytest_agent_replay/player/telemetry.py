@@ -21,7 +21,6 @@ TELEMETRY_ENV = {
     "LANGCHAIN_TRACING_V2": ("langsmith", "false"),
     "OTEL_SDK_DISABLED": ("opentelemetry", "true"),
     "LANGFUSE_TRACING_ENABLED": ("langfuse", "false"),
-    "OPENAI_AGENTS_DISABLE_TRACING": ("agents", "1"),
     "TRACELOOP_TELEMETRY": ("traceloop", "false"),
     "CREWAI_DISABLE_TELEMETRY": ("crewai", "true"),
     "ANONYMIZED_TELEMETRY": ("chromadb", "false"),
@@ -70,8 +69,9 @@ _SERVICES: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = tuple(
 
 _PATHS = re.compile(
     r"""(?:^|/)(?:
-        (?P<otlp>v1/traces | v1/metrics | v1/logs | v1/traces/ingest | api/public/otel/v1/traces)
+        (?P<otlp>v1/traces | v1/metrics | v1/logs | api/public/otel/v1/traces)
         | (?P<langfuse>api/public/ingestion)
+        | (?P<agents>v1/traces/ingest)
         | (?P<sentry>api/\d+/(?:envelope|store))
         | (?P<langsmith>runs/(?:batch|multipart))
     )/?$""",
@@ -79,6 +79,7 @@ _PATHS = re.compile(
 )
 _SIGNS = {
     "otlp": (b"resourceSpans", b"resourceMetrics", b"resourceLogs", b"\x1f\x8b"),
+    "agents": (b'"trace',),
     "langfuse": (b'"batch"',),
     "sentry": (b'"event_id"', b'"sent_at"', b'"dsn"', b"\x1f\x8b"),
     "langsmith": (b'"post"', b'"patch"', b"form-data", b"trace_id", b"\x28\xb5\x2f\xfd"),

@@ -14,7 +14,7 @@ from pytest_agent_replay.intercept.registry import Interceptor, Patcher
 __all__ = ["FRAMEWORKS", "framework_interceptors"]
 
 FRAMEWORKS: Mapping[str, tuple[str, ...]] = {
-    "agent_framework": ("agent_framework._tools",),
+    "agent_framework": ("agent_framework._tools", "agent_framework_orchestrations._handoff"),
     "google_adk": (
         "google.adk.tools.base_tool",
         "google.adk.tools.function_tool",
@@ -32,7 +32,7 @@ FRAMEWORKS: Mapping[str, tuple[str, ...]] = {
         "llama_index.core.agent.workflow.multi_agent_workflow",
     ),
     "pydantic_ai": ("pydantic_ai.toolsets.combined",),
-    "openai_agents": ("agents.tool", "agents.agent", "agents.handoffs"),
+    "openai_agents": ("agents.tool", "agents.agent", "agents.handoffs", "agents.tracing.processors"),
 }
 """Our file of each framework → the modules of the framework that it waits for."""
 
