@@ -35,6 +35,7 @@ from pytest_agent_replay.trace.model import ToolCallView
 if TYPE_CHECKING:
     from pytest_agent_replay.agents.adapters import AgentAdapter
     from pytest_agent_replay.contracts.resolve import BoundContract
+    from pytest_agent_replay.player.wall_clock import WallClock
 
 __all__ = ["Case", "RunHooks", "run_replay", "run_replay_async"]
 
@@ -101,6 +102,7 @@ class _Run:
         self.agent: Any = None
         self.session: Session = None  # type: ignore[assignment]  # set by `prepared`
         self.binder: Binder = None  # type: ignore[assignment]
+        self.clock: WallClock | None = None
         self.verdict: Verdict | None = None
 
     # -- around the run
@@ -109,7 +111,8 @@ class _Run:
     def prepared(self) -> Iterator[None]:
         """Everything that must be undone: variables, import path, patches, the session."""
         case, hooks = self.case, self.case.hooks or RunHooks()
-        with telemetry_switched_off(), _keys_for(self.replay, case.settings), root_importable(case.root):
+        keys, clock = _keys_for(self.replay, case.settings), self._recorded_date()
+        with clock, telemetry_switched_off(), keys, root_importable(case.root):
             self.session = Session(
                 self.replay,
                 case.settings,
@@ -131,6 +134,16 @@ class _Run:
                 )
                 with self.binder.active(self.session):
                     yield
+
+    def _recorded_date(self) -> AbstractContextManager[Any]:
+        if self.replay.clock in (None, "real"):
+            return nullcontext()
+        from pytest_agent_replay.player.wall_clock import WallClock, recorded_time
+
+        start = recorded_time(self.replay)
+        assert start is not None
+        self.clock = WallClock(start)
+        return self.clock
 
     def _refuse_pretence(self) -> None:
         if getattr(self.agent, "is_remote", False) and any(True for _ in self.replay.all_recordings()):
@@ -212,6 +225,8 @@ class _Run:
 
     def _begin(self, number: int, turn: Turn) -> TurnInput:
         context = turn.context if turn.given("context") else self.replay.context
+        if self.clock is not None:
+            self.clock.begin_turn(turn)
         self.session.begin_turn(
             number, input=turn.input, context=context if number == 1 or turn.given("context") else None
         )
@@ -455,8 +470,6 @@ def _reminders(replay: ReplayFile) -> Iterator[str]:
     """What the file asks for and this release does not do, and that it is too old."""
     if replay.forks:
         yield f"the file's {len(replay.forks)} forks were not run: this release only checks them"
-    if replay.clock not in (None, "real"):
-        yield f"`clock: {replay.clock}` was not applied: the agent saw today's date"
     if replay.expires is not None and _is_past(replay.expires):
         yield f"the file is out of date since {replay.expires} (`expires`): record it anew, or remove it"
 

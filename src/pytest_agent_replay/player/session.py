@@ -300,6 +300,7 @@ class Session(AbstractContextManager["Session"]):
         given = arguments_to_json(args)
         with self._lock:
             if not self._book.knows(tool) and self._is_let_through(tool, is_agent):
+                pass  # X
                 return Served(inside=True)
             call = self._begin(tool, given, channel, call_id, defaults)
             match = self._book.match(tool, given, defaults, call_id)
@@ -315,7 +316,7 @@ class Session(AbstractContextManager["Session"]):
         return Served(response, span_id=call.span_id, pause=self._pause(response.latency_ms, call.span_id))
 
     def passes(self, tool: str, args: Mapping[str, Any], *, call_id: str | None = None) -> None:
-        """A step of a framework's own control flow runs by this tool name: no call, but the model is told of it."""
+        """A tool that was let through, or a step of a framework's own: no call, but the model is told its result."""
         view = ToolCallView(self.turn, tool, arguments_to_json(args), call_id, None, self.clock.now_ms())
         with self._lock:
             self._passed.append(view)
