@@ -85,7 +85,7 @@ def calls(*steps: Iterable[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:
 
 def case(agent: Any, **replay: Any) -> Case:
     """A replay of this content, with its model answers whatever the model is asked."""
-    file = ReplayFile.model_validate({"input": "Go", **replay})
+    file = ReplayFile.model_validate(replay if "turns" in replay else {"input": "Go", **replay})
     settings = Settings(llm="recorded")
     return Case(file, "incident", ROOT / "incident.replay.yaml", ROOT, agent, settings=settings)
 
@@ -113,6 +113,11 @@ def told(result: ReplayResult) -> dict[str, Any]:
         "requests": [event.payload["messages"] for event in result.trace.of_type("llm_called")],
         "answers": [(turn.output, turn.error) for turn in result.turns],
     }
+
+
+def problems(result: ReplayResult) -> list[str]:
+    """Why the replay did not pass, beside that it has no contract."""
+    return [reason for reason in result.reasons if not reason.startswith("the replay has no contract")]
 
 
 def by_call(said: dict[str, Any]) -> dict[str, Any]:

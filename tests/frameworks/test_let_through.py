@@ -1,0 +1,48 @@
+"""Tools that are not recorded themselves, and run because what they do inside is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pytest_agent_replay.intercept.frameworks.calls import catch
+from tests.frameworks.harness import calls, play, problems
+
+httpx = pytest.importorskip("httpx")
+
+EXPERT = {"type": "function", "function": {"name": "expert", "parameters": {"type": "object"}}}
+
+
+def asked(messages: list[dict[str, Any]], tools: list[Any] | None = None) -> dict[str, Any]:
+    """The model's message."""
+    body = {"model": "gpt-4o", "messages": messages, **({"tools": tools} if tools else {})}
+    answer = httpx.post("https://api.openai.com/v1/chat/completions", json=body).json()
+    message: dict[str, Any] = answer["choices"][0]["message"]
+    return message
+
+
+def ask_expert() -> str:
+    """A sub-agent, which says in its own words what its model said."""
+    call = catch("mine", "expert")
+    assert call is not None
+    real = lambda: f"The expert thinks: {asked([{'role': 'user', 'content': 'Why?'}])['content'].upper()}"  # noqa: E731
+    answer: str = call.answer({"task": "why"}, real, call_id="call_1", is_agent=True)
+    return answer
+
+
+def desk(input: str) -> Any:
+    """Asks its expert once."""
+    messages: list[dict[str, Any]] = [{"role": "user", "content": input}]
+    messages.append(asked(messages, [EXPERT]))
+    messages.append({"role": "tool", "tool_call_id": "call_1", "content": ask_expert()})
+    return asked(messages, [EXPERT])["content"]
+
+
+def test_the_model_may_be_told_what_a_sub_agent_said() -> None:
+    """The sub-agent is no recorded tool, but what it says is no result of a real one."""
+    first, last = calls([("expert", {"task": "why"})])
+    inner = {"model": "gpt-4o", "content": "because"}
+    result = play(desk, llm_responses=[first, inner, last])
+    assert problems(result) == []
+    assert result.turns[0].output == "That is all."
