@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_agent_replay.agents.call import agent_factory
+    from pytest_agent_replay.capturing.capture import capture
     from pytest_agent_replay.contracts.registry import Check, Finding, check
     from pytest_agent_replay.errors import (
         AgentError,
@@ -54,6 +55,7 @@ __all__ = [
     "Trace",
     "UnrecordedCallError",
     "agent_factory",
+    "capture",
     "check",
     "load_replays",
     "recorded_trace",
@@ -63,6 +65,7 @@ __all__ = [
 
 _HOMES = {
     "agents.call": ("agent_factory",),
+    "capturing.capture": ("capture",),
     "contracts.registry": ("Check", "Finding", "check"),
     "errors": (
         "AgentError",

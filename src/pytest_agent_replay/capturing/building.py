@@ -1,0 +1,291 @@
+"""What a capture has seen → a replay file, with what was guessed, lost and taken out on the way.
+
+The outermost call that can be recorded is the recording. A call whose result has no JSON form is left out where there
+are calls inside of it that can stand for it: a replay lets the tool run, and answers these.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+from pytest_agent_replay.capturing.secrets import Scrubber
+from pytest_agent_replay.capturing.session import cleaned
+from pytest_agent_replay.formats.replay import ReplayFile
+from pytest_agent_replay.sources.session import Notes
+
+__all__ = ["Built", "build"]
+
+Event = dict[str, Any]
+
+_JUST_UNDER = 0.99
+_SURELY_OVER = 1.05
+"""What a recorded latency is multiplied with, so that a timer fires in a replay where it did, and else does not."""
+
+
+@dataclass(slots=True)
+class _Call:
+    """A call with its outcome."""
+
+    begin: Event
+    end: Event | None = None
+    inner: list[_Call] = field(default_factory=list)
+
+    @property
+    def number(self) -> int:
+        return int(self.begin["n"])
+
+    @property
+    def is_tool(self) -> bool:
+        return bool(self.begin["kind"] == "tool")
+
+    def kept(self) -> list[_Call]:
+        """The calls that stand for this one in the file."""
+        if self.end is not None and "lossy" not in self.end:
+            return [self]
+        inner = [call for each in self.inner for call in each.kept()]
+        return inner or ([] if self.end is None else [self])
+
+
+@dataclass(slots=True)
+class _Turn:
+    input: Any = None
+    at: float | None = None
+    guessed: bool = False
+    output: Event | None = None
+    raised: Event | None = None
+    calls: list[_Call] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Built:
+    """A replay file, and what it says about itself."""
+
+    replay: ReplayFile
+    notes: Notes
+    redacted: dict[str, int]
+
+
+def build(
+    events: Iterable[Event], settings: Mapping[str, Any], scrubber: Scrubber | None = None, *, was_cut: bool = False
+) -> Built:
+    """The file of these events. `settings` may have `agent`, `contract`, `tags`, `golden`, `captured_at` and others.
+
+    `was_cut`: the process died, so that what has no end was cut off. Without a `scrubber` the events are clean already.
+    """
+    known = list(events)
+    if scrubber is not None:
+        for event in known:  # what is found last may stand in what came first
+            cleaned(scrubber, event)
+        known = [cleaned(scrubber, event) for event in known]
+    builder = _Builder(known, was_cut)
+    data = {**_about(settings, builder), **builder.session()}
+    redacted = scrubber.found if scrubber is not None else {}
+    data["contract"] = settings.get("contract") or builder.contract()
+    remarks = _remarks(builder.notes, redacted)
+    if remarks:
+        data["import"] = remarks
+    return Built(ReplayFile.model_validate(data), builder.notes, redacted)
+
+
+def _about(settings: Mapping[str, Any], builder: _Builder) -> dict[str, Any]:
+    begun = settings.get("captured_at") or next((turn.at for turn in builder.turns if turn.at), None)
+    data: dict[str, Any] = {"source": {"type": "capture"}}
+    if begun is not None:
+        data["captured_at"] = _time(begun)
+    for key in ("agent", "tags", "golden", "tools", "matching", "overrides", "name"):
+        if settings.get(key):
+            data[key] = settings[key]
+    return data
+
+
+def _time(at: float) -> str:
+    return datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _remarks(notes: Notes, redacted: Mapping[str, int]) -> dict[str, Any]:
+    kinds = (("guessed", notes.guessed), ("lost", notes.lost), ("redacted", redacted))
+    return {
+        name: [f"{kind} ({count})" if count > 1 else kind for kind, count in sorted(found.items())]
+        for name, found in kinds
+        if found
+    }
+
+
+class _Builder:
+    def __init__(self, events: list[Event], was_cut: bool) -> None:
+        self.notes = Notes()
+        self.turns: list[_Turn] = []
+        self._was_cut = was_cut
+        self._calls: dict[int, _Call] = {}
+        self._control = {event["tool"] for event in events if event["event"] == "control"}
+        for event in events:
+            getattr(self, f"_on_{event['event']}", self._on_other)(event)
+        for call in self._calls.values():
+            self._place(call)
+
+    # -- reading the events
+
+    def _on_turn(self, event: Event) -> None:
+        self.turns.append(_Turn(event["input"], event.get("at"), bool(event.get("guessed"))))
+
+    def _on_input(self, event: Event) -> None:
+        turn = self._turn(event["turn"])
+        turn.input, turn.guessed = event["input"], False
+
+    def _on_output(self, event: Event) -> None:
+        self._turn(event["turn"]).output = event
+
+    def _on_raised(self, event: Event) -> None:
+        self._turn(event["turn"]).raised = event
+
+    def _on_begin(self, event: Event) -> None:
+        self._calls[event["n"]] = _Call(event)
+
+    def _on_end(self, event: Event) -> None:
+        call = self._calls.get(event["n"])
+        if call is not None:
+            call.end = event
+
+    def _on_lost(self, event: Event) -> None:
+        self.notes.lose(event["what"])
+
+    def _on_other(self, event: Event) -> None:
+        """Read elsewhere."""
+
+    def _turn(self, number: int) -> _Turn:
+        if not self.turns:
+            self.turns.append(_Turn())
+            self.notes.guess("the input: nothing said what the user asked, so it is null")
+        return self.turns[max(0, min(number, len(self.turns)) - 1)]
+
+    def _place(self, call: _Call) -> None:
+        outer = self._calls.get(call.begin.get("parent", 0))
+        (outer.inner if outer is not None else self._turn(call.begin["turn"]).calls).append(call)
+
+    # -- writing the file
+
+    def session(self) -> dict[str, Any]:
+        """The turns, in the short form when there is one."""
+        if not self.turns:
+            self._turn(1)
+        turns = [self._written(turn, is_last=turn is self.turns[-1]) for turn in self.turns]
+        if len(turns) == 1:
+            turns[0].pop("started_at", None)
+            notes = turns[0].pop("notes", None)
+            return {**turns[0], "notes": notes} if notes else turns[0]
+        return {"turns": turns}
+
+    def _written(self, turn: _Turn, *, is_last: bool) -> dict[str, Any]:
+        kept = [call for each in turn.calls for call in self._kept(each)]
+        kept.sort(key=lambda call: call.number)
+        tools = [self._tool(call) for call in kept if call.is_tool]
+        models = [call for call in kept if not call.is_tool]
+        tools += self._unseen(turn, kept)
+        answers = [answer for call in models for answer in self._answer(call)]
+        data: dict[str, Any] = {"input": turn.input}
+        if turn.guessed:
+            self.notes.guess("the input: what the model was asked last by a user")
+        if turn.at is not None:
+            data["started_at"] = _time(turn.at)
+        if tools:
+            data["tool_responses"] = tools
+        if answers:
+            data["llm_responses"] = answers
+        self._end_turn(turn, answers, data, is_last)
+        return data
+
+    def _end_turn(self, turn: _Turn, answers: list[dict[str, Any]], data: dict[str, Any], is_last: bool) -> None:
+        if turn.output is not None:
+            data["output"] = turn.output["output"]
+        elif turn.raised is not None:
+            error = turn.raised["error"]
+            data["notes"] = f"The agent raised {error['type']}: {error['message']}"
+        elif self._was_cut and is_last:
+            data["ended"] = "cut"
+        elif answers and not answers[-1].get("tool_calls") and isinstance(answers[-1].get("content"), str):
+            data["output"] = answers[-1]["content"]
+            self.notes.guess("the output: what the model answered last")
+
+    def _kept(self, call: _Call) -> list[_Call]:
+        kept = call.kept()
+        if not kept:
+            what = f"a call of {call.begin['tool']}" if call.is_tool else "a model call"
+            self.notes.lose(f"{what} that had not ended")
+        for each in kept:
+            if each.end is not None and "lossy" in each.end:
+                self.notes.lose(f"a result of {each.begin['tool']} that has no JSON form ({each.end['lossy']})")
+        return kept
+
+    def _tool(self, call: _Call) -> dict[str, Any]:
+        begin, end = call.begin, call.end
+        assert end is not None
+        data: dict[str, Any] = {"tool": begin["tool"], "args": begin["args"]}
+        if begin.get("left_out"):
+            self.notes.lose(f"arguments of {begin['tool']} that hold a secret: {', '.join(begin['left_out'])}")
+        data.update((key, end[key]) for key in ("response", "status", "error", "headers") if key in end)
+        if end.get("given_up"):
+            self.notes.guess(f"the outcome of {begin['tool']}, which its caller gave up: a timeout")
+        data["latency_ms"] = self._latency(end)
+        if begin.get("call_id"):
+            data["call_id"] = begin["call_id"]
+        return data
+
+    @staticmethod
+    def _latency(end: Event) -> float:
+        latency, limit = end["latency_ms"], end.get("limit_ms")
+        if end.get("given_up"):
+            latency = round(latency * _SURELY_OVER + 1, 1)
+        elif limit is not None and latency >= limit:
+            latency = round(limit * _JUST_UNDER, 1)
+        return float(latency)
+
+    def _answer(self, call: _Call) -> Iterator[dict[str, Any]]:
+        end = call.end
+        if end is None or "answer" not in end:
+            self.notes.lose("a model answer that could not be read")
+            return
+        answer = {key: value for key, value in end["answer"].items() if value not in ([], {})}
+        if not {"content", "tool_calls", "finish_reason", "refusal", "status", "error"} & answer.keys():
+            answer["content"] = ""
+        yield {**answer, "request": call.begin["request"], "latency_ms": self._latency(end)}
+
+    # -- tools that were not seen
+
+    def _unseen(self, turn: _Turn, kept: list[_Call]) -> list[dict[str, Any]]:
+        """Results that the model was told and no call accounts for: of tools that nothing intercepts."""
+        told = [message for call in kept if not call.is_tool for message in call.begin.get("told", ())]
+        seen = [call for call in kept if call.is_tool]
+        by_name = Counter(call.begin["tool"] for call in seen)
+        missing = Counter(message["tool"] for message in told)
+        missing.subtract(by_name)
+        found = []
+        for message in told:
+            name = message["tool"]
+            is_seen = any(c.begin["tool"] == name and c.begin["args"] == message["args"] for c in seen)
+            if missing[name] <= 0 or is_seen or name in self._control or any("://" in c.begin["tool"] for c in seen):
+                continue
+            missing[name] -= 1
+            self.notes.guess(f"a result of {name}: no call of it was seen, it is the text that the model was told")
+            found.append({"tool": name, "args": message["args"], "response": message["text"]})
+            if message.get("call_id"):
+                found[-1]["call_id"] = message["call_id"]
+        return found
+
+    # -- a contract to begin with
+
+    def contract(self) -> dict[str, Any]:
+        """Nobody has said what is right: that the agent does what it did, until somebody does."""
+        raised = any(turn.raised is not None for turn in self.turns)
+        completes: dict[str, Any] = {"id": "completes", "type": "completes"}
+        if raised:
+            completes["negate"] = True
+        invariants = [completes]
+        last = self.turns[-1] if self.turns else None
+        said = last.output["output"] if last is not None and last.output is not None else None
+        if isinstance(said, str) and said.strip():
+            invariants.append({"id": "same-answer", "type": "behavior_unchanged"})
+        return {"name": "As captured", "invariants": invariants}

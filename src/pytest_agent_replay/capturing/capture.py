@@ -1,0 +1,326 @@
+"""`capture(path)`: what happens inside becomes a replay file."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from contextvars import ContextVar
+from pathlib import Path
+from types import TracebackType
+from typing import Any, cast
+
+from pytest_agent_replay.capturing.building import Built, build
+from pytest_agent_replay.capturing.journal import SUFFIX, Journal, read_journal
+from pytest_agent_replay.capturing.session import CaptureSession
+from pytest_agent_replay.capturing.wrapping import Turn, wrapped
+from pytest_agent_replay.errors import ReplayError
+from pytest_agent_replay.formats.writing import dump_yaml, replay_to_data, write_text_atomic
+from pytest_agent_replay.intercept import built_in_interceptors, sockets
+from pytest_agent_replay.intercept.binding import Binder
+from pytest_agent_replay.intercept.functions import release
+from pytest_agent_replay.intercept.registry import Interceptor, Patcher, after_imports, install
+from pytest_agent_replay.player.current import activate
+from pytest_agent_replay.player.session import Session
+
+__all__ = ["Captured", "capture", "recover", "target_of", "write"]
+
+logger = logging.getLogger("pytest_agent_replay.capture")
+
+_SUFFIXES = (".replay.yaml", ".replay.yml", ".replay.json")
+
+
+class Captured:
+    """What came of a capture: `path` is the file that was written (None: none was, `error` says why)."""
+
+    def __init__(self) -> None:
+        self.path: Path | None = None
+        self.error: str | None = None
+        self.built: Built | None = None
+
+
+class capture:
+    """Writes a replay file of what really happens inside: inputs, tool calls, model answers, errors and latencies.
+
+        with capture("incident.replay.yaml") as session:
+            session.input = question
+            session.output = agent(question)
+
+        agent = capture("captured/")(agent)   # or as a decorator: each call is a session, and a file
+
+    `path` is a file (`*.replay.yaml|yml|json`) or a folder, in which each capture gets a name. A file that exists is
+    never replaced: the next free number is added to the name. Each task or thread that enters has a capture of its own.
+
+    `tools` binds names to functions, `pkg.mod:function` or routes, as `tools:` in a replay file does. `agent`,
+    `contract`, `tags` and `golden` are written as they are; without a contract the file asks that the agent does what
+    it did. `root` is the folder of the agent's own modules (default: the working directory).
+
+    Nothing of this ever reaches the agent: what fails in the capture itself is logged (`pytest_agent_replay.capture`),
+    and `captured.error` says why there is no file. The attribute `captured` tells what came of the last capture.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        tools: Mapping[str, Any] | None = None,
+        agent: str | None = None,
+        contract: Any = None,
+        tags: Sequence[str] = (),
+        golden: bool = False,
+        root: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self._path = Path(path)
+        self._tools = dict(tools or {})
+        self._settings: dict[str, Any] = {"agent": agent, "contract": contract, "tags": list(tags), "golden": golden}
+        self._tools_written = {name: target for name, target in self._tools.items() if isinstance(target, str)}
+        self._root = os.fspath(root) if root is not None else None
+        self._running: ContextVar[tuple[tuple[_Running, AbstractContextManager[None]], ...]]
+        self._running = ContextVar("agent_replay_captures", default=())
+        self._entered: list[tuple[_Running, AbstractContextManager[None]]] = []
+        self.captured = Captured()
+
+    def __enter__(self) -> CaptureSession:
+        running = _Running(self, self._settings, (_caller(),))
+        entered = running.step()
+        entered.__enter__()
+        self._entered.append((running, entered))
+        self._running.set((*self._running.get(), (running, entered)))
+        return running.session
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        # fixtures and generators may be left in another context than they were entered in
+        running, entered = (self._running.get() or self._entered)[-1]
+        self._running.set(self._running.get()[:-1])
+        self._entered.remove((running, entered))
+        try:
+            entered.__exit__(None, None, None)
+        except ValueError as problem:
+            logger.debug("%s: left in another context than it was entered in (%s)", self._path, problem)
+        self.captured = running.finish(error)
+
+    async def __aenter__(self) -> CaptureSession:
+        return self.__enter__()
+
+    async def __aexit__(self, *exc: Any) -> None:
+        self.__exit__(*exc)
+
+    def __call__(self, agent: Callable[..., Any]) -> Callable[..., Any]:
+        """The agent, each call of which is captured in a file of its own."""
+        if not callable(agent):
+            raise ReplayError(
+                f"a {type(agent).__name__} cannot be called: wrap the method that asks it, such as `capture(path)"
+                "(graph.invoke)`, or capture with `with capture(path) as session:`"
+            )
+        return wrapped(agent, functools.partial(self._of_one_call, agent))
+
+    def _of_one_call(self, agent: Callable[..., Any]) -> Turn:
+        settings = {**self._settings, "agent": self._settings["agent"] or _reference(agent)}
+        running = _Running(self, settings, (getattr(agent, "__module__", None) or "",), entry=agent)
+
+        def done(error: BaseException | None) -> None:
+            self.captured = running.finish(error)
+
+        return Turn(running.session, running.step, done)
+
+
+class _Running:
+    """One capture while it runs."""
+
+    def __init__(
+        self, owner: capture, settings: Mapping[str, Any], modules: tuple[str, ...], *, entry: Any = None
+    ) -> None:
+        """Installs what is needed. What fails is logged, and the agent runs without it."""
+        self._exit = ExitStack()
+        self._target: Path | None = None
+        self._settings = dict(settings)
+        self._tools = dict(owner._tools)
+        written = {name: target for name, target in self._tools.items() if isinstance(target, str)}
+        if written:
+            self._settings["tools"] = written
+        self.session = CaptureSession(str(owner._path), tools=self._tools)
+        try:
+            self._target = target_of(owner._path)
+            self.session = CaptureSession(str(self._target), tools=self._tools, journal=self._journal(self._target))
+            self._exit.enter_context(install(_interceptors()))
+            self._exit.callback(release, cast(Session, self.session))
+            self._bind(Binder(owner._root or os.getcwd(), [name for name in modules if name], entry=entry))
+        except Exception as error:
+            self.session.broke(error)
+
+    def step(self) -> AbstractContextManager[None]:
+        """Code of the agent runs in here."""
+        return activate(self.session, strictly=True)
+
+    def _journal(self, target: Path) -> Journal | None:
+        try:
+            _mention_leftovers(target)
+            return Journal(target, {"settings": _plain(self._settings)})
+        except OSError as error:
+            logger.warning("%s: no journal can be written beside it (%s)", target, error)
+            return None
+
+    def _bind(self, binder: Binder) -> None:
+        session = self.session
+
+        def bind(names: Iterable[str]) -> None:
+            binder.bind_offered(cast(Session, session), names)
+
+        def imported(module: Any) -> None:
+            try:
+                binder._names = binder._state = None
+                binder.bind_recorded(cast(Session, session))
+            except Exception as error:
+                session.broke(error)
+
+        session.bind = bind
+        if self._tools:
+            self._exit.enter_context(after_imports(imported))
+            binder.bind_recorded(cast(Session, session))
+
+    def finish(self, error: BaseException | None = None) -> Captured:
+        """Undoes everything, and writes the file. `error` is what the agent raised."""
+        captured = Captured()
+        session = self.session
+        if error is not None:
+            session.raised(error)
+        try:
+            self._exit.close()
+            session.end()
+            if session.events and self._target is not None:
+                captured.path, captured.built = write(self._target, session, self._settings)
+            session.close_journal(remove=captured.path is not None or not session.events)
+        except Exception as problem:
+            session.end()
+            captured.error = str(problem) or type(problem).__name__
+            logger.error("%s: no replay file was written: %s", self._target, captured.error, exc_info=problem)
+            # what a secret could not be taken out of is not kept either
+            session.close_journal(remove=isinstance(problem, _Leak))
+        return captured
+
+
+# -- files
+
+
+class _Leak(ReplayError):
+    """A key that is in use would have been written."""
+
+
+def target_of(path: Path) -> Path:
+    """The file that a capture to this path is written to: a folder gets a file with a name of its own."""
+    if path.name.endswith(_SUFFIXES):
+        return path.absolute()
+    from datetime import datetime, timezone
+
+    now = datetime.now(timezone.utc)
+    return (path / f"{now:%Y-%m-%dT%H%M%S}-{os.urandom(3).hex()}.replay.yaml").absolute()
+
+
+def write(target: Path, session: CaptureSession, settings: Mapping[str, Any]) -> tuple[Path, Built]:
+    """Writes what a session saw. Raises `ReplayError` rather than to write a key that is in use."""
+    built = build(session.events, settings, session.scrubber)
+    text = _text(target, built)
+    leaks = session.scrubber.leaks(text)
+    if leaks:
+        raise _Leak(
+            f"the value of {', '.join(leaks)} stands in what was captured and could not be taken out of it, so nothing "
+            "was written"
+        )
+    return _put(target, text), built
+
+
+def recover(journal: Path) -> tuple[Path, Built]:
+    """The replay file of a capture whose process died, and removes the journal. Raises `ReplayError`."""
+    header, events = read_journal(journal)
+    target = Path(header["target"])
+    if target.parent != journal.parent.absolute():  # the folder was moved
+        target = journal.parent / target.name
+    if not events:
+        raise ReplayError(f"{journal}: nothing had happened when its process ended; remove it")
+    built = build(events, header.get("settings") or {}, was_cut=True)
+    path = _put(target, _text(target, built))
+    journal.unlink()
+    return path, built
+
+
+def _text(target: Path, built: Built) -> str:
+    data = replay_to_data(built.replay)
+    return json.dumps(data, ensure_ascii=False, indent=2) + "\n" if target.suffix == ".json" else dump_yaml(data)
+
+
+def _put(target: Path, text: str) -> Path:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    stem, _, suffix = target.name.partition(".replay.")
+    for number in range(1, 10_000):
+        path = target if number == 1 else target.with_name(f"{stem}-{number}.replay.{suffix}")
+        if path.exists():
+            continue
+        try:
+            write_text_atomic(path, text)
+        except ReplayError:
+            if path.exists():  # somebody was faster
+                continue
+            raise
+        return path
+    raise ReplayError(f"{target}: there are too many files of this name")
+
+
+def _mention_leftovers(target: Path) -> None:
+    if any(target.parent.glob(f"{target.name}.*{SUFFIX}")):
+        logger.warning(
+            "%s: there is a journal of another capture beside it. If its process has died, "
+            "`agent-replay record --recover %s` makes the replay file of it",
+            target,
+            target,
+        )
+
+
+def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if isinstance(value, (str, list, dict, bool))}
+
+
+# -- interceptors
+
+_guarded: list[Interceptor] = []
+
+
+def _interceptors() -> list[Interceptor]:
+    """Those of replays but for the guard of connections. One that fails leaves its library alone, and the agent too."""
+    if not _guarded:
+        without = set(sockets.INTERCEPTORS)
+        for each in built_in_interceptors():
+            if each not in without:
+                _guarded.append(Interceptor(each.name, each.module, functools.partial(_apply, each)))
+    return _guarded
+
+
+def _apply(interceptor: Interceptor, module: Any, patcher: Patcher) -> None:
+    try:
+        interceptor.apply(module, patcher)
+    except Exception as error:
+        logger.warning("calls of %s are not captured: %s", interceptor.module, error)
+
+
+# -- agents
+
+
+def _caller() -> str:
+    """The module whose code says `with capture(…)`."""
+    frame: Any = sys._getframe(2)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(("pytest_agent_replay", "contextlib")):
+        frame = frame.f_back
+    return str(frame.f_globals.get("__name__", "")) if frame is not None else ""
+
+
+def _reference(agent: Any) -> str | None:
+    """`pkg.mod:name`, where the agent can be found by it."""
+    module, name = getattr(agent, "__module__", None), getattr(agent, "__qualname__", "")
+    if not isinstance(module, str) or module == "__main__" or not name or "<" in name:
+        return None
+    return f"{module}:{name}"

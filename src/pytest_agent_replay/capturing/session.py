@@ -1,0 +1,540 @@
+"""A session that only observes: the interceptors of replays tell it what happens, and everything runs for real.
+
+It has the face of `player.session.Session` as far as interceptors use it. What it sees become events: dictionaries of
+JSON, in memory and in the journal, from which `building` makes the replay file. Calls inside of a call have that as
+their `parent`; which of them are in the file is decided at the end.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+from urllib.parse import urlsplit
+from weakref import WeakSet
+
+from pytest_agent_replay.capturing.journal import Journal
+from pytest_agent_replay.capturing.secrets import Scrubber
+from pytest_agent_replay.capturing.values import error_of, http_outcome, recorded
+from pytest_agent_replay.formats.replay import LlmResponse, ReplayFile
+from pytest_agent_replay.llm.neutral import ModelRequest
+from pytest_agent_replay.player.bypass import is_outside_replay
+from pytest_agent_replay.player.http import HttpReply, HttpRequest, PassThrough
+from pytest_agent_replay.player.http_tools import HttpTools, arguments_of
+from pytest_agent_replay.player.session import Served
+from pytest_agent_replay.player.telemetry import is_telemetry
+from pytest_agent_replay.player.values import arguments_to_json
+
+__all__ = ["CaptureSession", "Guesses"]
+
+logger = logging.getLogger("pytest_agent_replay.capture")
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def _harmless(default: Callable[[], Any]) -> Callable[[Function], Function]:
+    """What goes wrong in a capture is logged, and is never the agent's error: `default()` is returned instead.
+
+    So it is after the end, and in a process that was forked from the one that captures.
+    """
+
+    def decorate(method: Function) -> Function:
+        @functools.wraps(method)
+        def harmless(self: CaptureSession, *args: Any, **kwargs: Any) -> Any:
+            if self.is_ended:
+                return default()
+            try:
+                return method(self, *args, **kwargs)
+            except Exception as error:
+                self.broke(error)
+                return default()
+
+        return cast(Function, harmless)
+
+    return decorate
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A call that the running code is inside of."""
+
+    session: CaptureSession
+    number: int
+    tool: str
+    outer: _Open | None
+
+
+_within: ContextVar[_Open | None] = ContextVar("agent_replay_captured_call", default=None)
+
+
+@dataclass(slots=True)
+class Guesses:
+    """Where turns begin, as far as it can be told from what the model is asked."""
+
+    messages: list[dict[str, Any]] | None = None
+    """Of the last request of the conversation, with the answer to it; None while that is not final."""
+
+    def asked(self, messages: list[dict[str, Any]], *, is_first: bool) -> Any:
+        """What the user said in a new turn; None when the request goes on with the present one."""
+        said = messages[-1] if messages else {}
+        before, self.messages = self.messages, None
+        if is_first:
+            said = next((m for m in reversed(messages) if m.get("role") == "user"), {})
+            return said.get("content")
+        follows = before is not None and messages[: len(before)] == before and len(messages) == len(before) + 1
+        return said.get("content") if follows and said.get("role") == "user" else None
+
+    def answered(self, messages: list[dict[str, Any]], answer: LlmResponse) -> None:
+        """The model answered; with a text alone the turn may be over."""
+        is_final = not answer.tool_calls and answer.error is None and isinstance(answer.content, str)
+        said = {"role": "assistant", "content": answer.content}
+        self.messages = [*messages, said] if is_final else None
+
+
+class CaptureSession:
+    """What one capture sees. Tasks and threads that are started inside belong to it, others never do."""
+
+    observes = True
+    is_over = False
+    """What comes after the end is let through like everything else, and is no error."""
+    may_start_processes = True
+
+    def __init__(self, label: str, *, tools: Mapping[str, Any] | None = None, journal: Journal | None = None) -> None:
+        self.label = label
+        self.targets: dict[str, Any] = dict(tools or {})
+        self.replay = ReplayFile(input=None)
+        """A file that names no tools."""
+        self.functions: dict[int, Any] = {}
+        self.background: WeakSet[Any] = WeakSet()
+        self.bindings: dict[str, str] = {}
+        self.loop: Any = None
+        self.in_flight = 0
+        self.events: list[dict[str, Any]] = []
+        self.scrubber = Scrubber()
+        self.error: str | None = None
+        """Why no file can be written."""
+        self.bind: Callable[[Iterable[str]], None] | None = None
+        self._journal = journal
+        self._http = HttpTools(self.targets, ())
+        self._numbers = itertools.count(1)
+        self._begun: dict[int, float] = {}
+        self._lock = threading.RLock()
+        self._turn = 0
+        self._is_told = False
+        """Turns are told by the one who captures, and need not be guessed."""
+        self._guesses = Guesses()
+        self._pid = os.getpid()
+        self._ended = False
+        self._has_complained = False
+
+    # -- for the one who captures
+
+    @property
+    def is_ended(self) -> bool:
+        """Nothing is recorded any more."""
+        return self._ended or os.getpid() != self._pid
+
+    def turn(self, input: Any) -> None:
+        """A turn begins: the user said this. What follows belongs to it."""
+        self._begin_turn(input)
+
+    @property
+    def input(self) -> Any:
+        """What the user said in the present turn."""
+        said = [event for event in self.events if event["event"] in ("turn", "input")]
+        return said[-1]["input"] if said else None
+
+    @input.setter
+    def input(self, value: Any) -> None:
+        self._set_input(value)
+
+    @property
+    def output(self) -> Any:
+        """What the agent answered in the present turn."""
+        said = [event for event in self.events if event["event"] == "output" and event["turn"] == self._turn]
+        return said[-1]["output"] if said else None
+
+    @output.setter
+    def output(self, value: Any) -> None:
+        self._set_output(value)
+
+    @_harmless(lambda: None)
+    def _begin_turn(self, input: Any) -> None:
+        value, is_whole = recorded(input)
+        with self._lock:
+            self._is_told = True
+            self._next_turn(value, guessed=False)
+        if not is_whole:
+            self._lose("parts of an input that have no JSON form")
+
+    @_harmless(lambda: None)
+    def _set_input(self, value: Any) -> None:
+        with self._lock:
+            self._is_told = True
+            if not self._turn:
+                self._begin_turn(value)
+                return
+            said, is_whole = recorded(value)
+            self._add({"event": "input", "turn": self._turn, "input": said})
+        if not is_whole:
+            self._lose("parts of an input that have no JSON form")
+
+    @_harmless(lambda: None)
+    def _set_output(self, value: Any) -> None:
+        from pytest_agent_replay.agents.answers import read_answer
+        from pytest_agent_replay.errors import AgentError
+
+        try:
+            answer = read_answer(value)
+        except AgentError as error:
+            self._lose(f"an answer of the agent: {error}")
+            return
+        self._add({"event": "output", "turn": self._turn, "output": recorded(answer.output)[0]})
+
+    def wrap(self, agent: Callable[..., Any]) -> Callable[..., Any]:
+        """The agent, each call of which is a turn: its input, and what it answers or raises."""
+        from pytest_agent_replay.capturing.wrapping import Turn, wrapped
+
+        return wrapped(agent, lambda: Turn(self, nullcontext, self._turn_done))
+
+    def _turn_done(self, error: BaseException | None) -> None:
+        if error is not None:
+            self.raised(error)
+
+    @_harmless(lambda: None)
+    def raised(self, error: BaseException) -> None:
+        """The agent raised in the present turn."""
+        self._add({"event": "raised", "turn": self._turn, "error": error_of(error)})
+
+    def end(self) -> None:
+        """Nothing is recorded from here on."""
+        with self._lock:
+            self._ended = True
+
+    def broke(self, error: Exception) -> None:
+        """Something of the capture itself failed: said once, and in the file."""
+        if not self._has_complained:
+            self._has_complained = True
+            logger.warning(
+                "%s: a part of what happened is not captured (%s: %s); the agent is not affected",
+                self.label,
+                type(error).__name__,
+                error,
+                exc_info=error,
+            )
+        try:
+            self._lose(f"what failed to be captured ({type(error).__name__})")
+        except Exception:  # the journal's disk is full: the file at the end says it
+            self.events.append({"event": "lost", "what": "what failed to be captured"})
+
+    # -- events
+
+    def _add(self, event: dict[str, Any]) -> None:
+        with self._lock:
+            self.events.append(event)
+            if self._journal is not None:
+                self._keep(self._journal, event)
+
+    def _keep(self, journal: Journal, event: dict[str, Any]) -> None:
+        try:
+            line = cleaned(self.scrubber, event)
+            if any(self.scrubber.leaks(text) for text in _texts(line)):
+                raise OSError("a value of the environment that is a key could not be taken out of an event")
+            journal.add(line)
+        except OSError as error:
+            self._journal = None
+            journal.close(remove=False)
+            logger.warning(
+                "%s: the journal cannot be written (%s): what is captured is lost if the process dies before its end",
+                self.label,
+                error,
+            )
+
+    def close_journal(self, *, remove: bool) -> None:
+        """Ends the journal; `remove` when the replay file is there."""
+        with self._lock:
+            journal, self._journal = self._journal, None
+        if journal is not None:
+            journal.close(remove=remove)
+
+    def _next_turn(self, input: Any, *, guessed: bool) -> None:
+        self._turn += 1
+        event = {"event": "turn", "turn": self._turn, "input": input, "at": time.time()}
+        if guessed:
+            event["guessed"] = True
+        self._add(event)
+
+    def _lose(self, what: str) -> None:
+        self._add({"event": "lost", "what": what})
+
+    def _begin(self, kind: str, **fields: Any) -> int:
+        number = next(self._numbers)
+        outer = _innermost(self)
+        event = {"event": "begin", "n": number, "kind": kind, "turn": self._turn, **fields}
+        if outer is not None:
+            event["parent"] = outer.number
+        self._add(event)
+        self._begun[number] = time.perf_counter()
+        return number
+
+    def _end(self, number: int, **fields: Any) -> None:
+        ended = time.perf_counter()
+        with self._lock:
+            begun = self._begun.pop(number, None)
+        if begun is not None:
+            self._add({"event": "end", "n": number, "latency_ms": round((ended - begun) * 1000, 1), **fields})
+
+    # -- tools, as interceptors report them
+
+    @_harmless(lambda: Served(live=True))
+    def call_tool(
+        self,
+        tool: str,
+        args: Mapping[str, Any],
+        *,
+        channel: str,
+        defaults: dict[str, Any] | None = None,
+        call_id: str | None = None,
+        is_agent: bool = False,
+    ) -> Served:
+        """A tool is about to run."""
+        given, _ = recorded(arguments_to_json(args))
+        fields: dict[str, Any] = {"tool": tool, "args": given, "channel": channel}
+        if call_id is not None:
+            fields["call_id"] = call_id
+        return Served(live=True, span_id=str(self._begin("tool", **fields)))
+
+    @_harmless(lambda: None)
+    def tool_finished(self, served: Served, tool: str, result: Any = None, error: BaseException | None = None) -> None:
+        """It returned, or raised."""
+        if not served.span_id:
+            return
+        number = int(served.span_id)
+        if error is not None:
+            self._failed(number, error)
+            return
+        value, is_whole = recorded(result)
+        self._end(number, response=value, **({} if is_whole else {"lossy": type(result).__qualname__}))
+
+    def _failed(self, number: int, error: BaseException) -> None:
+        if type(error).__name__ in ("CancelledError", "GeneratorExit", "KeyboardInterrupt", "SystemExit"):
+            self._end(number, error={"type": "TimeoutError", "message": "given up by its caller"}, given_up=True)
+        else:
+            self._end(number, error=error_of(error))
+
+    @contextmanager
+    def inside(
+        self, tool: str, *, is_generator: bool = False, may_be_real: bool = False, span_id: str = ""
+    ) -> Iterator[None]:
+        """The tool's own code runs in here; the call is `span_id`."""
+        if not span_id:
+            yield
+            return
+        token = _within.set(_Open(self, int(span_id), tool, _within.get()))
+        try:
+            yield
+        finally:
+            _within.reset(token)
+
+    def is_inside(self, tool: str) -> bool:
+        """Whether the running code is inside of this tool."""
+        return any(each.session is self and each.tool == tool for each in _opened())
+
+    @_harmless(lambda: None)
+    def offered(self, names: Iterable[str]) -> None:
+        """These are tools of the agent: functions of these names are reported from now on."""
+        if self.bind is not None:
+            with self._lock:
+                self.bind(list(names))
+
+    @_harmless(lambda: None)
+    def passes(self, tool: str, args: Mapping[str, Any], **more: Any) -> None:
+        """A step of a framework's own control flow, which a replay runs too."""
+        self._add({"event": "control", "tool": tool})
+
+    def bound(self, tool: str, how: str, *, alone: bool = True) -> None:
+        """Notes how a tool is intercepted."""
+        self.bindings[tool] = how
+
+    def knows(self, tool: str) -> bool:
+        """No recording is looked for."""
+        return False
+
+    def recorded_names(self) -> list[str]:
+        """None: there are no recordings yet."""
+        return []
+
+    def recorded_globs(self) -> list[str]:
+        """None either."""
+        return []
+
+    # -- what would be findings of a replay
+
+    @_harmless(lambda: None)
+    def fail(self, message: str) -> None:
+        """A mistake in how tools are bound."""
+        logger.warning("%s: %s", self.label, message)
+        self._lose(message)
+
+    def note(self, message: str) -> None:
+        """Nothing to note."""
+
+    def check_connection(self, host: str, port: int | None) -> Exception | None:
+        """Every connection is allowed."""
+        return None
+
+    def thread_started(self, thread: threading.Thread) -> None:
+        """Nothing is to be done."""
+
+    def thread_joined(self, thread: threading.Thread) -> None:
+        """Nothing is to be done."""
+
+    # -- HTTP
+
+    @_harmless(PassThrough)
+    def handle_http(self, request: HttpRequest) -> HttpReply | PassThrough:
+        """A request is about to be sent: to a model, or as a tool of its own."""
+        if is_outside_replay():
+            return PassThrough()
+        routed = self._http.routed(request)
+        if routed is not None:
+            tool, captures = routed
+            return self._http_tool(tool, {**arguments_of(request), **captures}, request)
+        asked = _recognise(request)
+        if asked is not None and asked.wire.converses and asked.wire.can_render:
+            return self._model_call(asked)
+        if asked is None and is_telemetry(request):
+            return PassThrough()
+        parts = urlsplit(request.url)
+        name = f"{request.method} {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        return self._http_tool(name, arguments_of(request), request)
+
+    def _http_tool(self, tool: str, args: dict[str, Any], request: HttpRequest) -> PassThrough:
+        self.bindings[tool] = request.client
+        number = self._begin("tool", tool=tool, args=recorded(args)[0], channel=request.client)
+
+        @_harmless(lambda: None)
+        def observe(self: CaptureSession, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+            outcome, is_text = http_outcome(status, headers, body)
+            self._end(number, limit_ms=_limit_ms(request), **outcome, **({} if is_text else {"lossy": "binary"}))
+
+        return PassThrough(functools.partial(observe, self), functools.partial(self._request_failed, number))
+
+    @_harmless(lambda: None)
+    def _request_failed(self, number: int, error: BaseException) -> None:
+        self._failed(number, error)
+
+    # -- the model
+
+    def _model_call(self, request: ModelRequest) -> PassThrough:
+        from pytest_agent_replay.llm.digest import digests
+        from pytest_agent_replay.llm.tool_messages import tool_messages
+
+        messages = request.messages
+        is_outermost = _innermost(self) is None
+        with self._lock:
+            if is_outermost and not self._is_told:
+                self._guess_turn(messages)
+            told = [_told(message) for message in tool_messages(request) if message["call"] is not None]
+            request_ = digests(request).model_dump(exclude_none=True)
+            fields: dict[str, Any] = {"model": request.model, "request": request_, "told": told}
+            number = self._begin("model", **fields, _messages=messages, _tools=request.tools)
+        self.offered([str(tool.get("name")) for tool in request.tools])
+
+        @_harmless(lambda: None)
+        def observe(self: CaptureSession, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+            answer = request.wire.read(status, body, request)
+            if answer is None:
+                self._end(number, unread=True)
+                return
+            if is_outermost:
+                self._guesses.answered(messages, answer)
+            data, _ = recorded(answer.model_dump(mode="json", by_alias=True, exclude_none=True))
+            self._end(number, limit_ms=_limit_ms(request.http), answer=data)
+
+        return PassThrough(functools.partial(observe, self), functools.partial(self._model_failed, number))
+
+    @_harmless(lambda: None)
+    def _model_failed(self, number: int, error: BaseException) -> None:
+        told = error_of(error)
+        told.pop("attributes", None)
+        self._end(number, answer={"status": 0, "error": told})
+
+    def _guess_turn(self, messages: list[dict[str, Any]]) -> None:
+        said = self._guesses.asked(messages, is_first=self._turn == 0)
+        if said is not None:
+            self._next_turn(recorded(said)[0], guessed=True)
+
+
+def cleaned(scrubber: Scrubber, event: dict[str, Any]) -> dict[str, Any]:
+    """An event without secrets. Its digests are those of the messages without them."""
+    if event["event"] == "begin" and event["kind"] == "tool":
+        args, left_out = scrubber.arguments(event["args"])
+        clean = {**event, "tool": scrubber.route(event["tool"]), "args": args}
+        return {**clean, "left_out": left_out} if left_out else clean
+    clean = {key: value if key in _STRUCTURE else scrubber.clean(value) for key, value in event.items()}
+    if "_messages" in event and clean["_messages"] != event["_messages"]:
+        from pytest_agent_replay.llm.digest import request_digests
+
+        found = request_digests(clean["_messages"], tools=event["_tools"], model=event["model"])
+        clean["request"] = found.model_dump(exclude_none=True)
+    return clean
+
+
+_STRUCTURE = frozenset(("event", "n", "kind", "turn", "at", "parent", "request", "latency_ms", "limit_ms", "_tools"))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield str(key)
+            if not str(key).startswith("_"):
+                yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+
+
+def _told(message: Mapping[str, Any]) -> dict[str, Any]:
+    from pytest_agent_replay.llm.reading import content_text
+
+    call = message["call"]
+    return {
+        "tool": message["name"],
+        "args": call.get("args") or {},
+        "call_id": message["tool_call_id"],
+        "text": content_text(message["content"]),
+    }
+
+
+def _opened() -> Iterator[_Open]:
+    opened = _within.get()
+    while opened is not None:
+        yield opened
+        opened = opened.outer
+
+
+def _innermost(session: CaptureSession) -> _Open | None:
+    return next((each for each in _opened() if each.session is session), None)
+
+
+def _limit_ms(request: HttpRequest) -> float | None:
+    """The client's timeout: a request that was answered did not run into it, however long its stream lasted."""
+    limits = [limit * 1000 for limit in (request.read_timeout, request.total_timeout) if limit is not None]
+    return min(limits, default=None)
+
+
+def _recognise(request: HttpRequest) -> ModelRequest | None:
+    from pytest_agent_replay.llm.recognise import recognise
+
+    return recognise(request)
