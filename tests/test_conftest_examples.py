@@ -14,6 +14,7 @@ import pytest
 EXAMPLES = Path(__file__).parent.parent / "conftest_examples"
 
 CASES = {
+    "agent_framework": ("hotel_broken:agent", 2, ["room-promised-twice"]),
     "function_agent": ("expenses_broken:answer", 2, ["allowance-in-the-wrong-currency"]),
     "asgi_endpoint": ("endpoints:that_day", 2, ["late-return-accepted"]),
     "requests_client": ("invoices_broken:InvoiceAgent", 3, ["unpaid-invoice-called-paid", "slow-billing-called-paid"]),
@@ -31,6 +32,7 @@ CASES = {
     ),
 }
 LIBRARIES = {
+    "agent_framework": "agent_framework",
     "asgi_endpoint": "starlette",
     "requests_client": "requests",
     "httpx_client": "httpx",

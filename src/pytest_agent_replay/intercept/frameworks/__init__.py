@@ -20,6 +20,7 @@ FRAMEWORKS: Mapping[str, tuple[str, ...]] = {
         "google.adk.tools.function_tool",
         "google.adk.tools._node_tool",
     ),
+    "google_genai": ("google.genai._extra_utils",),
     "langchain": (
         "langchain_core.tools.base",
         "langgraph.prebuilt.tool_node",

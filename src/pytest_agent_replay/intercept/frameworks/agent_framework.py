@@ -2,7 +2,7 @@
 
 Caught is `func`, the function behind a `FunctionTool`, wherever the framework takes it to call it: validation of the
 arguments, middleware, approval, the limits of invocations, the parsing of results and the spans are the framework's.
-Tools that middleware answers itself (handoffs) and declarations without a function never come by here.
+Declarations without a function never come by here. Handoffs of orchestrations pass, a recording of one is served.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
-from pytest_agent_replay.intercept.frameworks.calls import catch, offered
+from pytest_agent_replay.intercept.frameworks.calls import catch, control_flow, offered
 from pytest_agent_replay.intercept.registry import Patcher
 
 __all__ = ["PATCHES"]
@@ -33,6 +33,21 @@ def _patch_tools(module: ModuleType, patcher: Patcher) -> None:
     patcher.set(tool, "func", _Function(tool))
     patcher.set(module, "_get_tool_map", _announcing(module._get_tool_map))
     patcher.set(module, "_auto_invoke_function", _noting_model(module._auto_invoke_function))
+
+
+def _patch_handoffs(module: ModuleType, patcher: Patcher) -> None:
+    """The tools of handoffs are answered by a middleware and have no code."""
+    middleware = module._AutoHandoffMiddleware
+    original = middleware.process
+
+    @functools.wraps(original)
+    async def process(self: Any, context: Any, *args: Any, **kwargs: Any) -> Any:
+        name = context.function.name
+        if name in self._handoff_functions:
+            control_flow("agent_framework", name, context.arguments, call_id=context.metadata.get("call_id"))
+        return await original(self, context, *args, **kwargs)
+
+    patcher.set(middleware, "process", process)
 
 
 def _announcing(original: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
@@ -169,4 +184,4 @@ def _given(tool: Any, validated: Mapping[str, Any]) -> tuple[dict[str, Any], dic
     return given, {k: v for k, v in validated.items() if k not in given and k != context}, call_id
 
 
-PATCHES = {"agent_framework._tools": _patch_tools}
+PATCHES = {"agent_framework._tools": _patch_tools, "agent_framework_orchestrations._handoff": _patch_handoffs}
