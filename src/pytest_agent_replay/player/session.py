@@ -128,6 +128,8 @@ class Session(AbstractContextManager["Session"]):
         """`id` of a function to its bindings; see `intercept.functions`."""
         self.loop: Any = None
         """The asyncio loop that the agent runs on, where its clock can follow this session's."""
+        self.has_gone_live = False
+        """Something was asked for real: from then on, time is real where it matters to what was asked."""
         self.in_flight = 0
         """Requests that went to the network and are not answered yet."""
         self.background: WeakSet[Any] = WeakSet()
@@ -255,6 +257,14 @@ class Session(AbstractContextManager["Session"]):
             if self._bind is not None:
                 self._bind(self, names)
 
+    def remote(self, names: Iterable[str]) -> None:
+        """A server that the agent is connected to has these tools, which the agent may offer under other names."""
+        self._layers.remote(names)
+
+    def may_be_remote(self, name: str) -> bool:
+        """Whether a recorded tool may be one of a server: it is neither a function of the agent nor a request."""
+        return not self._is_function(name) and not self._layers.is_request(name)
+
     def is_inside(self, tool: str) -> bool:
         """Whether the running code is inside of this tool, which was let through."""
         return self._layers.is_inside(tool)
@@ -343,6 +353,13 @@ class Session(AbstractContextManager["Session"]):
             return None
         seconds, factor = latency_ms / 1000, self.settings.latency
         return Pause(self, span_id, seconds * factor, seconds * max(0.0, 1 - factor))
+
+    def waits(self, seconds: float) -> Pause:
+        """A client waits before it tries again: so long, in virtual time."""
+        with self._lock:
+            self.clock.spend(seconds * 1000)
+        factor = self.settings.latency
+        return Pause(self, "", seconds * factor, seconds * max(0.0, 1 - factor))
 
     def cut_short(self, span_id: str, after_ms: float) -> None:
         """The agent gave a call up before its recorded latency had passed."""
@@ -464,6 +481,7 @@ class Session(AbstractContextManager["Session"]):
         if is_telemetry(request):
             return HttpReply(status=200, headers=[("content-type", "application/json")], body=b"{}")
         if allowed:
+            self.has_gone_live = True
             return PassThrough()
         parts = urlsplit(request.url)
         name = f"{request.method} {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
@@ -496,6 +514,8 @@ class Session(AbstractContextManager["Session"]):
         return reply
 
     def _live_http(self, served: Served, tool: str) -> PassThrough:
+        self.has_gone_live = True
+
         def observe(status: int, headers: list[tuple[str, str]], body: bytes) -> None:
             text = body.decode("utf-8", "backslashreplace")
             error = ReplayError(f"status {status}") if status >= 400 else None
@@ -610,6 +630,7 @@ class Session(AbstractContextManager["Session"]):
             )
 
     def _live_model(self, request: ModelRequest, span: str) -> PassThrough:
+        self.has_gone_live = True
         self.in_flight += 1
 
         def observe(status: int, headers: list[tuple[str, str]], body: bytes) -> None:
