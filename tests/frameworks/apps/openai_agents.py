@@ -16,8 +16,8 @@ VARIANTS = ("native", "sync", "async", "stream", "chat_stream")
 OLDEST = {"openai-agents": "0.2.0", "openai": "1.109.1", "mcp": "1.30.0"}
 NOTES = {
     "intercepted": "`agents.FunctionTool.on_invoke_tool`, within it the decorated function or the MCP server",
-    "errors": "`failure_error_function` makes a text of it for the model (0.24 leaves the message out, up to 0.14 it is "
-    "there); with `failure_error_function=None`, and from a hand-made tool, it ends the run",
+    "errors": "`failure_error_function` makes a text of it for the model (0.24 leaves the message out, up to 0.14 it "
+    "is there); with `failure_error_function=None`, and from a hand-made tool, it ends the run",
     "limits": "hosted tools run at OpenAI; computer, shell and patch tools are no function tools; realtime agents, and "
     "approvals (`needs_approval`), need a function as agent",
 }
