@@ -41,7 +41,12 @@ def quote(ticker: str) -> dict[str, Any]:
     return bodies.quote(ticker)
 
 
-agent = LlmAgent(name="orders", model=Gemini(model="gemini-2.5-flash"), tools=[lookup, boom, quote])
+def make() -> Any:
+    """The agent."""
+    return LlmAgent(name="orders", model=Gemini(model="gemini-2.5-flash"), tools=[lookup, boom, quote])
+
+
+agent = make()
 runner = InMemoryRunner(agent, app_name="orders")
 
 
@@ -56,23 +61,26 @@ def said(event: Any) -> str:
     return "".join(part.text or "" for part in parts or [])
 
 
-async def ask_async(input: str, config: Any = None) -> str:
-    """On the loop, in a new session."""
+async def run(runner: Any, input: str, config: Any = None) -> str:
+    """In a new session."""
     session = await runner.session_service.create_session(app_name="orders", user_id="me")
-    run = runner.run_async(user_id="me", session_id=session.id, new_message=message(input), run_config=config)
-    return "".join([said(event) async for event in run])
+    events = runner.run_async(user_id="me", session_id=session.id, new_message=message(input), run_config=config)
+    return "".join([said(event) async for event in events])
+
+
+async def ask_async(input: str) -> str:
+    """On the loop."""
+    return await run(runner, input)
 
 
 async def ask_streamed(input: str) -> str:
     """With a stream of what the model says."""
-    return await ask_async(input, RunConfig(streaming_mode=StreamingMode.SSE))
+    return await run(runner, input, RunConfig(streaming_mode=StreamingMode.SSE))
 
 
 def ask(input: str) -> str:
-    """Synchronously: the runner has a thread of its own, and in it a loop."""
-    own = InMemoryRunner(agent, app_name="orders")
-    asyncio.run(own.session_service.create_session(app_name="orders", user_id="me", session_id="one"))
-    return "".join(map(said, own.run(user_id="me", session_id="one", new_message=message(input))))
+    """Synchronously, on a loop of its own: there must then be a model of its own, whose client is bound to it."""
+    return asyncio.run(run(InMemoryRunner(make(), app_name="orders"), input))
 
 
 AGENTS = {

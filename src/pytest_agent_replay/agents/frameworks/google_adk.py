@@ -47,7 +47,7 @@ def _runner_of(obj: Any) -> Any:
     make = import_module("google.adk.runners").InMemoryRunner
     kind = _kind(obj)
     if kind == "App":
-        return make(app=obj)
+        return make(app=obj, app_name=None)
     return make(agent=obj, app_name="replay") if kind == "BaseAgent" else make(node=obj, app_name="replay")
 
 
@@ -103,17 +103,16 @@ def _content(value: Any) -> Any:
 def _result(events: Iterable[Any]) -> Any:
     """What the run said or gave at its end, and the tokens of all of its model calls."""
     output: Any = None
-    usage: dict[str, int] | None = None
+    usage = {"input_tokens": 0, "output_tokens": 0}
     for event in events:
         if getattr(event, "partial", None):
             continue
         output = _said(event) or getattr(event, "output", None) or output
         used = event.usage_metadata
         if used is not None:
-            usage = usage or {"input_tokens": 0, "output_tokens": 0}
             usage["input_tokens"] += used.prompt_token_count or 0
             usage["output_tokens"] += (used.candidates_token_count or 0) + (used.thoughts_token_count or 0)
-    return SimpleNamespace(final_output=output, usage=usage)
+    return SimpleNamespace(final_output=output, usage=usage if any(usage.values()) else None)
 
 
 def _said(event: Any) -> str:
