@@ -50,9 +50,13 @@ class _Call:
         return inner or ([] if self.end is None else [self])
 
 
+_NOTHING: Any = object()
+
+
 @dataclass(slots=True)
 class _Turn:
     input: Any = None
+    """What the user said; `_NOTHING` where the agent spoke first."""
     at: float | None = None
     guessed: bool = False
     output: Event | None = None
@@ -96,9 +100,7 @@ def _about(settings: Mapping[str, Any], builder: _Builder) -> dict[str, Any]:
     data: dict[str, Any] = {"source": {"type": "capture"}}
     if begun is not None:
         data["captured_at"] = _time(begun)
-    for key in ("agent", "tags", "golden", "tools", "matching", "overrides", "name"):
-        if settings.get(key):
-            data[key] = settings[key]
+    data.update((key, value) for key, value in settings.items() if value and key not in ("contract", "captured_at"))
     return data
 
 
@@ -131,6 +133,9 @@ class _Builder:
 
     def _on_turn(self, event: Event) -> None:
         self.turns.append(_Turn(event["input"], event.get("at"), bool(event.get("guessed"))))
+
+    def _on_said(self, event: Event) -> None:
+        self.turns.append(_Turn(_NOTHING, output=event))
 
     def _on_input(self, event: Event) -> None:
         turn = self._turn(event["turn"])
@@ -186,6 +191,8 @@ class _Builder:
         models = [call for call in kept if not call.is_tool]
         tools += self._unseen(turn, kept)
         answers = [answer for call in models for answer in self._answer(call)]
+        if turn.input is _NOTHING:
+            return {"output": turn.output["output"]} if turn.output is not None else {}
         data: dict[str, Any] = {"input": turn.input}
         if turn.guessed:
             self.notes.guess("the input: what the model was asked last by a user")

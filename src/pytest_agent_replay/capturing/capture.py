@@ -55,9 +55,11 @@ class capture:
     `path` is a file (`*.replay.yaml|yml|json`) or a folder, in which each capture gets a name. A file that exists is
     never replaced: the next free number is added to the name. Each task or thread that enters has a capture of its own.
 
-    `tools` binds names to functions, `pkg.mod:function` or routes, as `tools:` in a replay file does. `agent`,
-    `contract`, `tags` and `golden` are written as they are; without a contract the file asks that the agent does what
-    it did. `root` is the folder of the agent's own modules (default: the working directory).
+    `tools` are names of functions that are tools although no model is offered them, or a mapping that binds names to
+    functions, `pkg.mod:function` or routes, as `tools:` in a replay file does. `agent`, `contract`, `tags`, `golden`,
+    and the keys of a replay file in `about`, are written as they are; without a contract the file asks that the agent
+    does what it did. `force` replaces a file that exists. `root` is the folder of the agent's own modules (default:
+    the working directory).
 
     Nothing of this ever reaches the agent: what fails in the capture itself is logged (`pytest_agent_replay.capture`),
     and `captured.error` says why there is no file. The attribute `captured` tells what came of the last capture.
@@ -67,25 +69,33 @@ class capture:
         self,
         path: str | os.PathLike[str],
         *,
-        tools: Mapping[str, Any] | None = None,
+        tools: Mapping[str, Any] | Iterable[str] = (),
         agent: str | None = None,
         contract: Any = None,
         tags: Sequence[str] = (),
         golden: bool = False,
+        about: Mapping[str, Any] | None = None,
+        force: bool = False,
         root: str | os.PathLike[str] | None = None,
     ) -> None:
         self._path = Path(path)
-        self._tools = dict(tools or {})
-        self._settings: dict[str, Any] = {"agent": agent, "contract": contract, "tags": list(tags), "golden": golden}
+        self._tools = dict(tools) if isinstance(tools, Mapping) else {}
+        self.names: tuple[str, ...] = () if isinstance(tools, Mapping) else tuple(tools)
+        """Functions of these names are tools."""
+        given = {"agent": agent, "contract": contract, "tags": list(tags), "golden": golden}
+        self._settings: dict[str, Any] = {**(about or {}), **{key: value for key, value in given.items() if value}}
+        self._force = force
         self._tools_written = {name: target for name, target in self._tools.items() if isinstance(target, str)}
         self._root = os.fspath(root) if root is not None else None
         self._running: ContextVar[tuple[tuple[_Running, AbstractContextManager[None]], ...]]
         self._running = ContextVar("agent_replay_captures", default=())
+        self.modules: tuple[str, ...] = ()
+        """Modules of the agent, in which tools are looked for first; that of the `with` statement is one anyway."""
         self._entered: list[tuple[_Running, AbstractContextManager[None]]] = []
         self.captured = Captured()
 
     def __enter__(self) -> CaptureSession:
-        running = _Running(self, self._settings, (_caller(),))
+        running = _Running(self, self._settings, (*self.modules, _caller()))
         entered = running.step()
         entered.__enter__()
         self._entered.append((running, entered))
@@ -121,7 +131,7 @@ class capture:
         return wrapped(agent, functools.partial(self._of_one_call, agent))
 
     def _of_one_call(self, agent: Callable[..., Any]) -> Turn:
-        settings = {**self._settings, "agent": self._settings["agent"] or _reference(agent)}
+        settings = {**self._settings, "agent": self._settings.get("agent") or _reference(agent)}
         running = _Running(self, settings, (getattr(agent, "__module__", None) or "",), entry=agent)
 
         def done(error: BaseException | None) -> None:
@@ -139,10 +149,12 @@ class _Running:
         """Installs what is needed. What fails is logged, and the agent runs without it."""
         self._exit = ExitStack()
         self._target: Path | None = None
+        self._force = owner._force
         self._settings = dict(settings)
         self._tools = dict(owner._tools)
+        self._names = owner.names
         written = {name: target for name, target in self._tools.items() if isinstance(target, str)}
-        if written:
+        if written and "tools" not in self._settings:
             self._settings["tools"] = written
         self.session = CaptureSession(str(owner._path), tools=self._tools)
         try:
@@ -174,15 +186,15 @@ class _Running:
 
         def imported(module: Any) -> None:
             try:
-                binder._names = binder._state = None
                 binder.bind_recorded(cast(Session, session))
+                bind(self._names)
             except Exception as error:
                 session.broke(error)
 
         session.bind = bind
-        if self._tools:
+        if self._tools or self._names:
             self._exit.enter_context(after_imports(imported))
-            binder.bind_recorded(cast(Session, session))
+            imported(None)
 
     def finish(self, error: BaseException | None = None) -> Captured:
         """Undoes everything, and writes the file. `error` is what the agent raised."""
@@ -194,7 +206,7 @@ class _Running:
             self._exit.close()
             session.end()
             if session.events and self._target is not None:
-                captured.path, captured.built = write(self._target, session, self._settings)
+                captured.path, captured.built = write(self._target, session, self._settings, force=self._force)
             session.close_journal(remove=captured.path is not None or not session.events)
         except Exception as problem:
             session.end()
@@ -222,7 +234,9 @@ def target_of(path: Path) -> Path:
     return (path / f"{now:%Y-%m-%dT%H%M%S}-{os.urandom(3).hex()}.replay.yaml").absolute()
 
 
-def write(target: Path, session: CaptureSession, settings: Mapping[str, Any]) -> tuple[Path, Built]:
+def write(
+    target: Path, session: CaptureSession, settings: Mapping[str, Any], *, force: bool = False
+) -> tuple[Path, Built]:
     """Writes what a session saw. Raises `ReplayError` rather than to write a key that is in use."""
     built = build(session.events, settings, session.scrubber)
     text = _text(target, built)
@@ -232,7 +246,7 @@ def write(target: Path, session: CaptureSession, settings: Mapping[str, Any]) ->
             f"the value of {', '.join(leaks)} stands in what was captured and could not be taken out of it, so nothing "
             "was written"
         )
-    return _put(target, text), built
+    return _put(target, text, force=force), built
 
 
 def recover(journal: Path) -> tuple[Path, Built]:
@@ -254,8 +268,11 @@ def _text(target: Path, built: Built) -> str:
     return json.dumps(data, ensure_ascii=False, indent=2) + "\n" if target.suffix == ".json" else dump_yaml(data)
 
 
-def _put(target: Path, text: str) -> Path:
+def _put(target: Path, text: str, *, force: bool = False) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
+    if force:
+        write_text_atomic(target, text, force=True)
+        return target
     stem, _, suffix = target.name.partition(".replay.")
     for number in range(1, 10_000):
         path = target if number == 1 else target.with_name(f"{stem}-{number}.replay.{suffix}")

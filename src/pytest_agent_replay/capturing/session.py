@@ -146,6 +146,17 @@ class CaptureSession:
         """A turn begins: the user said this. What follows belongs to it."""
         self._begin_turn(input)
 
+    def said(self, output: Any) -> None:
+        """The agent spoke without being asked: a turn of its own, which a replay does not run."""
+        self._say(output)
+
+    @_harmless(lambda: None)
+    def _say(self, output: Any) -> None:
+        with self._lock:
+            self._is_told = True
+            self._turn += 1
+            self._add({"event": "said", "turn": self._turn, "output": recorded(output)[0]})
+
     @property
     def input(self) -> Any:
         """What the user said in the present turn."""
@@ -211,8 +222,9 @@ class CaptureSession:
 
     @_harmless(lambda: None)
     def raised(self, error: BaseException) -> None:
-        """The agent raised in the present turn."""
-        self._add({"event": "raised", "turn": self._turn, "error": error_of(error)})
+        """The agent raised in the present turn. To end the process, or a stream, is no error."""
+        if isinstance(error, Exception):
+            self._add({"event": "raised", "turn": self._turn, "error": error_of(error)})
 
     def end(self) -> None:
         """Nothing is recorded from here on."""

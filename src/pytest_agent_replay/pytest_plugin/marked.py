@@ -213,6 +213,8 @@ class Replay:
         from pytest_agent_replay.pytest_plugin.cases import build_case
 
         self.was_run = True
+        if project_of(self._item.config).records:
+            pytest.skip("--replay-record records the items of replay files; this is a test that plays one")
         values = dict(self._values)
         if agent is not None:
             values["agent"] = agent

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_agent_replay.errors import FormatError, ReplayError
-from pytest_agent_replay.pytest_plugin.playing import RESULTS, ReplayFailed, conclude, note
+from pytest_agent_replay.pytest_plugin.playing import RESULTS, ReplayFailed, conclude, note, record
 from pytest_agent_replay.pytest_plugin.project import project_of
 
 if TYPE_CHECKING:
@@ -124,6 +124,8 @@ class ReplayItem(pytest.Function):
             pytest.skip("a replay with `parent` is checked, and not run yet")
         project = project_of(self.config)
         case = build_case(project, self, loaded, FixtureValues(self._request, self._not_given()), marker_values(self))
+        if project.records:
+            pytest.skip(record(project, case))
         result = run_replay(case)
         note(project, self, loaded, result)
         conclude(project, result, skip=True)

@@ -181,6 +181,14 @@ OPTIONS: tuple[Option, ...] = (
         metavar="HOW",
     ),
     Option(
+        "stale",
+        one_of("ignore", "report", "fail"),
+        "recordings that today's tools could not have been called with: report (default), fail, ignore",
+        cli="--replay-stale",
+        ini="replay_stale",
+        metavar="HOW",
+    ),
+    Option(
         "fail_on",
         one_of(*SEVERITIES),
         "least severity at which a failing invariant fails its replay (default: low)",
@@ -255,6 +263,15 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption("--replay-json", metavar="FILE", help="write the results of all replays to this file")
     group.addoption(
         "--replay-traces", metavar="DIR", help="write what happened in each replay to a file in this folder"
+    )
+    group.addoption(
+        "--replay-record",
+        action="store_true",
+        help="ask the agents for real what the replay files' users asked, and write what happens to ID.recorded.replay.yaml "
+        "beside each file; nothing is judged",
+    )
+    group.addoption(
+        "--replay-record-force", action="store_true", help="the same, and overwrite recordings that exist already"
     )
     group.addoption(
         "--replay-collect",

@@ -12,8 +12,9 @@ from pytest_agent_replay.report.text import failure_text, headline
 if TYPE_CHECKING:
     from pytest_agent_replay.formats.files import LoadedReplay
     from pytest_agent_replay.pytest_plugin.project import Project
+    from pytest_agent_replay.runner import Case
 
-__all__ = ["RESULTS", "ReplayFailed", "conclude", "note"]
+__all__ = ["RESULTS", "ReplayFailed", "conclude", "note", "record"]
 
 RESULTS = pytest.StashKey[list[ReplayResult]]()
 """On an item: the results of the replays that it ran, in order."""
@@ -55,3 +56,12 @@ def conclude(project: Project, result: ReplayResult, *, skip: bool) -> None:
     if undecided or result.outcome == "skipped":
         pytest.skip(headline(result))
     raise ReplayFailed(result, project.config.getoption("verbose"))
+
+
+def record(project: Project, case: Case) -> str:
+    """Records the session anew (`--replay-record`), with everything real; says where. Raises `ReplayError`."""
+    from pytest_agent_replay.capturing.again import record_again
+
+    captured = record_again(case, force=project.records == "force")
+    assert captured.path is not None
+    return f"recorded, not judged: {captured.path.name}"

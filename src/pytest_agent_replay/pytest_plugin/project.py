@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -63,6 +63,12 @@ class Project:
         """What holds for a replay that nothing else says anything about."""
         traces = config.getoption("replay_traces")
         self.traces: Path | None = None if traces is None else config.invocation_params.dir / traces
+        self.records: Literal["", "new", "force"] = ""
+        """Whether replays are recorded anew instead of run."""
+        if config.getoption("replay_record_force"):
+            self.records = "force"
+        elif config.getoption("replay_record"):
+            self.records = "new"
         self._services: Services | None = None
         self._contracts: ContractFinder | None = None
         self.named_contracts: dict[object, BoundContract] = {}
