@@ -78,6 +78,8 @@ def _read(value: Any) -> Json:
 
 def _message_text(value: Any) -> Json:
     """The text that the assistant said, or `_MISSING` when the value is no message and holds none."""
+    if hasattr(value, "token_usage") and hasattr(value, "steps"):  # the `RunResult` of smolagents
+        return _read(value.output)
     choices = _get(value, "choices")
     if _is_list(choices) and choices and _role(_get(choices[0], "message")) in _ASSISTANT:
         return _content(_get(choices[0], "message"))
@@ -142,7 +144,7 @@ def _is_list(value: Any) -> bool:
 
 
 def _usage(value: Any) -> dict[str, int] | None:
-    for name in ("usage", "usage_metadata", "usage_details"):
+    for name in ("usage", "usage_metadata", "token_usage", "usage_details"):
         usage = _get(value, name)
         if usage is _MISSING:
             usage = _get(_get(value, "context_wrapper"), name)  # of the OpenAI Agents SDK

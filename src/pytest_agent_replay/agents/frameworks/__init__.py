@@ -23,6 +23,7 @@ _FILES: Mapping[str, str] = {
     "langgraph": "langgraph",
     "llama_index": "llama_index",
     "workflows": "llama_index",
+    "smolagents": "smolagents",
     "pydantic_ai": "pydantic_ai",
     "agents": "openai_agents",
 }

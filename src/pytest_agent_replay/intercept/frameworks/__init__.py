@@ -32,6 +32,7 @@ FRAMEWORKS: Mapping[str, tuple[str, ...]] = {
         "llama_index.core.agent.workflow.base_agent",
         "llama_index.core.agent.workflow.multi_agent_workflow",
     ),
+    "smolagents": ("smolagents.tools", "smolagents.agents"),
     "pydantic_ai": ("pydantic_ai.toolsets.combined",),
     "openai_agents": ("agents.tool", "agents.agent", "agents.handoffs", "agents.tracing.processors"),
 }

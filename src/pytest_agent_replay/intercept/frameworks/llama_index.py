@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import copy
 import functools
-import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
 from pytest_agent_replay.intercept.frameworks.calls import Call, catch, control_flow, offered
+from pytest_agent_replay.intercept.frameworks.signatures import defaults_of, refuses
 from pytest_agent_replay.intercept.registry import Patcher
 
 __all__ = ["PATCHES"]
@@ -112,20 +112,17 @@ def _functions(
 ) -> tuple[Callable[..., Any], Callable[..., Awaitable[Any]]]:
     """What stands for the function of a tool, sync and async."""
     function = getattr(tool, "_real_fn", None) or tool._fn
-    signature = inspect.signature(function, follow_wrapped=False)
 
     def is_refused(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-        try:
-            signature.bind(*args, **kwargs)
-        except TypeError:
+        if refuses(function, args, kwargs):
             call.refused(given, call_id=call_id)
             return True
         return False
 
     def more(kwargs: dict[str, Any]) -> dict[str, Any]:
         """What the model did not give."""
-        defaults = {p.name: p.default for p in signature.parameters.values() if p.default is not p.empty}
-        return {k: v for k, v in {**defaults, **kwargs}.items() if k not in given and k != tool.ctx_param_name}
+        named = {**defaults_of(function), **kwargs}
+        return {k: v for k, v in named.items() if k not in given and k != tool.ctx_param_name}
 
     def fn(*args: Any, **kwargs: Any) -> Any:
         if is_refused(args, kwargs):
