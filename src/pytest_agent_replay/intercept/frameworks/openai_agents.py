@@ -1,10 +1,10 @@
 """Tools of the OpenAI Agents SDK: `@function_tool`, hand-made `FunctionTool`, `Agent.as_tool`, tools of MCP servers.
 
 `FunctionTool.on_invoke_tool` is what the SDK calls. While a replay runs, a descriptor hands out the same invoker with
-the innermost function in it replaced: the decorated function, or the MCP server. That function is a variable of the
-SDK's closures, which are made again with another one in its place, so that parsing and validation of the arguments,
-`failure_error_function`, guardrails, approvals, timeouts and the conversion of results are the SDK's. A hand-made tool
-and an agent have nothing inside that is known: there, the invoker as a whole is answered.
+the decorated function in it replaced. That is a variable of the SDK's closures, which are made again with another one
+in its place, so that parsing and validation of the arguments, `failure_error_function`, guardrails, approvals, timeouts
+and the conversion of results are the SDK's. A hand-made tool and an agent have nothing inside that is known: there, the
+invoker as a whole is answered. Tools of MCP servers are answered where the `mcp` client calls them.
 
 A handoff is control flow: it is made. The traces that the SDK would send to OpenAI stay here.
 """
@@ -20,7 +20,7 @@ from contextvars import copy_context
 from types import CellType, FunctionType, ModuleType
 from typing import Any
 
-from pytest_agent_replay.intercept.frameworks.calls import Call, catch, control_flow, offered
+from pytest_agent_replay.intercept.frameworks.calls import Call, called_as, catch, control_flow, offered
 from pytest_agent_replay.intercept.registry import Patcher
 from pytest_agent_replay.player.current import known_session, session_of
 from pytest_agent_replay.player.values import arguments_to_json
@@ -181,6 +181,8 @@ class _Asked:
 
     def invoker(self, invoker: Any) -> _Invoker:
         """A function of the context and the arguments as text."""
+        if _is_of_mcp(invoker):
+            return self._in_session(invoker)
         is_agent = getattr(invoker, "__qualname__", "").startswith("Agent.as_tool.")
 
         async def answered(*args: Any, **kwargs: Any) -> Any:
@@ -190,12 +192,28 @@ class _Asked:
 
         return answered
 
+    def _in_session(self, invoker: Any) -> _Invoker:
+        """Calls the client of the server, where it is answered, by the name that the model knows."""
+
+        async def called(*args: Any, **kwargs: Any) -> Any:
+            with called_as(self._call.tool, self._call_id):
+                return await invoker(*args, **kwargs)
+
+        return called
+
     def _defaults(
         self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> dict[str, Any]:
         """What validation added; the context is the SDK's."""
         bound = inspect.signature(function).bind_partial(*args, **kwargs).arguments
         return arguments_to_json({k: v for k, v in bound.items() if k not in self._given and v is not self._context})
+
+
+def _is_of_mcp(invoker: Any) -> bool:
+    """Whether it calls a server of the SDK, which goes through the `mcp` client; one of somebody's own may not."""
+    if not isinstance(invoker, functools.partial) or getattr(invoker.func, "__name__", "") != "invoke_mcp_tool":
+        return False
+    return any(cls.__name__ == "_MCPServerWithClientSession" for cls in type(invoker.args[0]).__mro__)
 
 
 def _parsed(arguments: str) -> dict[str, Any]:
