@@ -127,7 +127,7 @@ def by_call(said: dict[str, Any]) -> dict[str, Any]:
         found: list[dict[str, Any]] = []
         for is_tool, group in groupby(messages, lambda m: m.get("role") == "tool"):
             run = list(group)
-            found += sorted(run, key=lambda m: str(m["tool_call_id"])) if is_tool else run
+            found += sorted(run, key=lambda m: str(m.get("tool_call_id"))) if is_tool else run
         return found
 
     return {**said, "requests": [in_order(messages) for messages in said["requests"]]}

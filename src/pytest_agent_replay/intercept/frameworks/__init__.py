@@ -21,6 +21,7 @@ FRAMEWORKS: Mapping[str, tuple[str, ...]] = {
         "google.adk.tools._node_tool",
     ),
     "google_genai": ("google.genai._extra_utils",),
+    "google_genai": ("google.genai._extra_utils",),
     "langchain": (
         "langchain_core.tools.base",
         "langgraph.prebuilt.tool_node",
