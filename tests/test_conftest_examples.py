@@ -19,6 +19,7 @@ CASES = {
     "asgi_endpoint": ("endpoints:that_day", 2, ["late-return-accepted"]),
     "requests_client": ("invoices_broken:InvoiceAgent", 3, ["unpaid-invoice-called-paid", "slow-billing-called-paid"]),
     "httpx_client": ("departures_broken:answer", 2, ["invented-gate"]),
+    "openai_agents": ("appointments_broken:agent", 2, ["confirmed-but-not-booked"]),
     "openai_sdk": ("payouts_broken:answer", 2, ["ten-times-too-much"]),
     "existing_suite": (
         "disputes_broken:DisputeAgent",
@@ -36,6 +37,7 @@ LIBRARIES = {
     "asgi_endpoint": "starlette",
     "requests_client": "requests",
     "httpx_client": "httpx",
+    "openai_agents": "agents",
     "openai_sdk": "openai",
 }
 
