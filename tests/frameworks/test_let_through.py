@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -46,3 +47,18 @@ def test_the_model_may_be_told_what_a_sub_agent_said() -> None:
     result = play(desk, llm_responses=[first, inner, last])
     assert problems(result) == []
     assert result.turns[0].output == "That is all."
+
+
+def test_work_given_to_a_pool_stays_inside_of_its_tool() -> None:
+    """The same tool is not caught a second time there, though a pool's threads have contexts of their own."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(int).result()  # the thread is there before the replay
+
+        def look(order: int, depth: int = 0) -> Any:
+            call = catch("mine", "look")
+            real = lambda: pool.submit(look, order, depth + 1).result()  # noqa: E731
+            return depth if call is None else call.answer({"order": order}, real)
+
+        result = play(lambda input: look(1), matching={"unrecorded": "live"})
+    assert result.turns[0].output == 1
+    assert [call["tool"] for call in result.tool_calls] == ["look"]

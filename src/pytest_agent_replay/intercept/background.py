@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_agent_replay.errors import SessionError
 from pytest_agent_replay.intercept.registry import Interceptor, Patcher
 from pytest_agent_replay.player.current import SessionLike, current_session, hand_work, known_session
+from pytest_agent_replay.player.layers import place, placed
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -129,10 +130,13 @@ def _patch_pools(module: ModuleType, patcher: Patcher) -> None:
         if session is None:
             return original(self, fn, *args, **kwargs)  # type: ignore[no-any-return]
 
+        inside = place()
+
         def work(*args: Any, **kwargs: Any) -> Any:
             before = hand_work(threading.current_thread(), session)
             try:
-                return fn(*args, **kwargs)
+                with placed(inside):
+                    return fn(*args, **kwargs)
             finally:
                 hand_work(threading.current_thread(), before)
 

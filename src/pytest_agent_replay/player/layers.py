@@ -12,9 +12,24 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
 
-__all__ = ["Layers"]
+__all__ = ["Layers", "place", "placed"]
 
 _inside: ContextVar[tuple[object, ...]] = ContextVar("agent_replay_inside", default=())
+
+
+def place() -> tuple[object, ...]:
+    """Inside of which tools the running code is."""
+    return _inside.get()
+
+
+@contextmanager
+def placed(inside: tuple[object, ...]) -> Iterator[None]:
+    """Code that was started where `place` said so, and runs in a context of its own."""
+    token = _inside.set(inside)
+    try:
+        yield
+    finally:
+        _inside.reset(token)
 
 
 class Layers:
