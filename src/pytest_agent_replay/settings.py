@@ -31,6 +31,8 @@ class Settings:
     network: Literal["guard", "allow"] = "guard"
     allow_hosts: tuple[str, ...] = ()
     """Hosts (globs) that may be reached for real during a replay."""
+    stale: Literal["ignore", "report", "fail"] = "report"
+    """What becomes of recordings that today's tools could not have been called with; see `player.staleness`."""
     max_calls: int = 200
     """More tool and model calls than this in one turn end it as failed."""
     fail_on: Severity = "low"

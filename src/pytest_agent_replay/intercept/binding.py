@@ -21,6 +21,7 @@ from pytest_agent_replay.formats.replay import ToolTarget
 from pytest_agent_replay.intercept.finding import Found, OwnModules, as_function, resolve_target
 from pytest_agent_replay.intercept.functions import bind_function, bind_nested, release
 from pytest_agent_replay.intercept.registry import after_imports
+from pytest_agent_replay.intercept.returns import misfit
 from pytest_agent_replay.player.http_tools import is_route
 from pytest_agent_replay.player.session import Session
 
@@ -123,6 +124,8 @@ class Binder:
         is_final = bool(found)
         for each in found:
             bind_function(session, each.function, name, is_method=each.is_method, instance=each.instance)
+            if not session.observes:
+                session.function_seen(name, each.function, each.is_method, misfit)
             # a namesake elsewhere in the project may not be what the agent calls: URLs are looked at as well
             is_sure = target is not None or self._own.is_near(each.function, self.agent_modules)
             is_final = is_final and is_sure and "<locals>" not in each.where

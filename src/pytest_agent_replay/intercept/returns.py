@@ -20,7 +20,7 @@ from uuid import UUID
 from pytest_agent_replay.errors import RecordedToolError
 from pytest_agent_replay.player.session import Session
 
-__all__ = ["copied", "rebuild"]
+__all__ = ["copied", "misfit", "rebuild"]
 
 
 class _Keyed:
@@ -70,6 +70,23 @@ def rebuild(function: FunctionType, value: Any, session: Session, tool: str) -> 
         if returns is not _PLAIN:
             return _rebuilt(returns, function, value, session, tool)
     return copied(value)
+
+
+def misfit(function: FunctionType, value: Any) -> str | None:
+    """Why a value cannot be what the function returns, where it promises classes of fields; else None."""
+    if "return" not in function.__annotations__:
+        return None
+    returns = _known.get(function)
+    if returns is None:
+        returns = _known[function] = _returns(function)
+    adapter = returns.items if returns.items is not None and isinstance(value, list) else returns.adapter
+    if not returns.is_model or adapter is None or value is None:
+        return None
+    try:
+        adapter.validate_python(value)
+    except ValueError as error:
+        return _first_line(error)
+    return None
 
 
 def copied(value: Any) -> Any:

@@ -38,11 +38,13 @@ class Layers:
     def __init__(self, recorded: Iterable[str], is_request: Callable[[str], bool]) -> None:
         """`recorded` are the names of the recordings; `is_request` says whether one is known to be an HTTP request."""
         self._recorded = tuple(recorded)
-        self._is_request = is_request
+        self.is_request = is_request
         self._tools: set[str] = set()
         """Names that the agent itself offers to its model."""
         self._inner: set[str] = set()
         """Names that were offered by what runs inside of a tool."""
+        self._remote: set[str] = set()
+        """Names of tools that servers have: agents may offer them under others."""
         self._open: set[str] = set()
         """Tools that were let through once stay so: what is inside of them does not change."""
 
@@ -50,27 +52,36 @@ class Layers:
         """These tools were offered to a model, by the agent or inside of one of its tools that was let through."""
         (self._inner if _inside.get() else self._tools).update(names)
 
+    def remote(self, names: Iterable[str]) -> None:
+        """A server that the agent is connected to has these tools."""
+        self._remote.update(names)
+
     def lets_through(self, tool: str, is_function: Callable[[str], bool], *, is_agent: bool = False) -> bool:
         """Whether a call of a tool without recordings may run, to be answered inside.
 
         That is where the tool is an agent itself, and where a recorded name that is none of the agent's tools is known
-        to be a request, or (`is_function`) was found as a function. A name of which nothing is known lets nothing
-        through: it may be what the tool was called when the file was recorded.
+        to be a request or (unless the tool is that itself) a server's tool, or (`is_function`) was found as a function.
+        A name of which nothing is known lets nothing through: it may be what the tool was called when the file was
+        recorded.
         """
-        if tool not in self._open and (is_agent or any(map(partial(self._is_inner, is_function), self._recorded))):
+        if tool not in self._open and (
+            is_agent or any(map(partial(self._is_inner, tool, is_function), self._recorded))
+        ):
             self._open.add(tool)
         return tool in self._open
 
     def end(self) -> None:
         """Nothing is let through any more."""
         self._recorded = ()
-        self._is_request = bool
+        self.is_request = bool
 
-    def _is_inner(self, is_function: Callable[[str], bool], name: str) -> bool:
+    def _is_inner(self, tool: str, is_function: Callable[[str], bool], name: str) -> bool:
         if name in self._tools and name not in self._inner:
             return False
+        if name in self._remote and tool not in self._remote:
+            return True
         # until the agent's tools are known, a function of its code is as likely one of them
-        return self._is_request(name) or (bool(self._tools) and is_function(name))
+        return self.is_request(name) or (bool(self._tools) and is_function(name))
 
     @contextmanager
     def inside(self, tool: str) -> Iterator[None]:

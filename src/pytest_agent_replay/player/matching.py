@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Literal
@@ -143,6 +143,10 @@ class RecordingBook:
     def knows(self, tool: str) -> bool:
         """Whether any recording of the session, of whichever turn, is of this tool."""
         return any(_names(entry.response.tool, tool) for entry in self.entries)
+
+    def of_tool(self, tool: str) -> Iterator[tuple[RecordingRef, ToolResponse]]:
+        """The recordings of a tool that have its very name, of every turn."""
+        return ((entry.ref, entry.response) for entry in self.entries if entry.response.tool == tool)
 
     def match(
         self, tool: str, args: dict[str, Any], defaults: dict[str, Any] | None = None, call_id: str | None = None

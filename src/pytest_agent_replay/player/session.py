@@ -26,6 +26,7 @@ from pytest_agent_replay.player.http_tools import HttpTools, arguments_of, reply
 from pytest_agent_replay.player.layers import Layers
 from pytest_agent_replay.player.matching import Match, RecordingBook, ToolRules
 from pytest_agent_replay.player.pause import Pause
+from pytest_agent_replay.player.staleness import Staleness
 from pytest_agent_replay.player.telemetry import is_telemetry, is_telemetry_host
 from pytest_agent_replay.player.values import OPAQUE, arguments_to_json, canonical, short, to_json
 from pytest_agent_replay.report.results import UnrecordedCall
@@ -141,6 +142,9 @@ class Session(AbstractContextManager["Session"]):
         self.rules = ToolRules(settings.matching, replay.matching, golden=replay.golden)
         """The matching rules of a tool, by its name."""
         self._book = RecordingBook(replay.all_recordings(), self.rules)
+        self.staleness: Staleness | None = None
+        if settings.stale != "ignore":
+            self.staleness = Staleness(replay, self._book.of_tool, self.fail if settings.stale == "fail" else self.note)
         self._http = HttpTools(self.targets, self._book.names)
         self._llm: Any = None
         self._layers = Layers(self._book.names, _is_request(self._http, in_url))
@@ -168,6 +172,7 @@ class Session(AbstractContextManager["Session"]):
         # whoever binds holds the session: together they would wait for the garbage collector
         self._bind = None
         self._layers.end()
+        self.staleness = None
         self._exit.close()
 
     def begin_turn(self, turn: int, *, input: Any, context: Any) -> None:
@@ -288,6 +293,13 @@ class Session(AbstractContextManager["Session"]):
                     f"`{tool}` ran for real in turn {self.turn}: nothing is recorded for it, and it made no call that "
                     "a recording could answer. Record it, or bind the name that is recorded to it with `tools:`"
                 )
+
+    def function_seen(
+        self, tool: str, function: Any, is_method: bool, misfit: Callable[[Any, Any], str | None]
+    ) -> None:
+        """A function was found to be this tool; see `Staleness.function_seen`."""
+        if self.staleness is not None:
+            self.staleness.function_seen(tool, function, is_method, misfit)
 
     # -- tool calls
 
@@ -563,6 +575,7 @@ class Session(AbstractContextManager["Session"]):
             self._emit("llm_called", {"model": request.model, "messages": request.messages, "tools": tools}, span)
             if tools:
                 self.offered(tools)
+                self._check_schemas(request)
             self._check_tool_messages(request)
             decision = self._llm_player().decide(request)
             for note in decision.notes:
@@ -577,6 +590,11 @@ class Session(AbstractContextManager["Session"]):
                 self.note(f"the model was asked for real, at {urlsplit(request.http.url).hostname}")
                 return self._live_model(request, span)
             return self._recorded_answer(request, decision.answer, decision.ref, span)
+
+    def _check_schemas(self, request: ModelRequest) -> None:
+        if self.staleness is not None:
+            for tool in request.tools:
+                self.staleness.schema_seen(str(tool.get("name")), tool.get("parameters"))
 
     def _llm_player(self) -> Any:
         if self._llm is None:

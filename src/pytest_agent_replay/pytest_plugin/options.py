@@ -267,8 +267,8 @@ def add_options(parser: pytest.Parser) -> None:
     group.addoption(
         "--replay-record",
         action="store_true",
-        help="ask the agents for real what the replay files' users asked, and write what happens to ID.recorded.replay.yaml "
-        "beside each file; nothing is judged",
+        help="ask the agents for real what the users of the replay files asked, and write what happens to "
+        "ID.recorded.replay.yaml beside each file; nothing is judged",
     )
     group.addoption(
         "--replay-record-force", action="store_true", help="the same, and overwrite recordings that exist already"
