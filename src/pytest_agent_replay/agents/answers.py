@@ -97,6 +97,10 @@ def _message_text(value: Any) -> Json:
         return _read(value.final_output)
     if hasattr(value, "structured_response") and hasattr(value, "response"):  # the output of a LlamaIndex agent
         return _content(value.response) if value.structured_response is None else _read(value.structured_response)
+    if _is_autogen_result(value):
+        return _content(value.messages[-1]) if value.messages else None
+    if hasattr(value, "chat_message") and hasattr(value, "inner_messages"):  # a response of an AutoGen agent
+        return _content(value.chat_message)
     if hasattr(value, "user_input_requests") and hasattr(value, "value"):  # a response of the Agent Framework
         return _read(value.text if value.value is None else value.value)
     return _MISSING
@@ -143,7 +147,18 @@ def _is_list(value: Any) -> bool:
     )
 
 
+def _is_autogen_result(value: Any) -> bool:
+    """Whether it is what `run` of an AutoGen agent or team returns."""
+    return hasattr(value, "stop_reason") and _is_list(_get(value, "messages"))
+
+
 def _usage(value: Any) -> dict[str, int] | None:
+    if _is_autogen_result(value):
+        spent = [usage for usage in (_get(message, "models_usage") for message in value.messages) if usage]
+        return {
+            "input_tokens": sum(usage.prompt_tokens for usage in spent),
+            "output_tokens": sum(usage.completion_tokens for usage in spent),
+        }
     for name in ("usage", "usage_metadata", "token_usage", "usage_details"):
         usage = _get(value, name)
         if usage is _MISSING:

@@ -18,6 +18,7 @@ __all__ = ["FrameworkAgent", "adapter_of", "opening"]
 
 _FILES: Mapping[str, str] = {
     "agent_framework": "agent_framework",
+    "autogen_agentchat": "autogen",
     "google": "google_adk",
     "langchain_core": "langchain",
     "langgraph": "langgraph",

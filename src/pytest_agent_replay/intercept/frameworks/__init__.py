@@ -15,12 +15,17 @@ __all__ = ["FRAMEWORKS", "framework_interceptors"]
 
 FRAMEWORKS: Mapping[str, tuple[str, ...]] = {
     "agent_framework": ("agent_framework._tools", "agent_framework_orchestrations._handoff"),
+    "autogen": ("autogen_core.tools._base", "autogen_core.tools._workbench"),
+    "anthropic": (
+        "anthropic.lib.tools._beta_functions",
+        "anthropic.lib.tools._toolsets._runnable",
+        "anthropic.lib.tools._beta_runner",
+    ),
     "google_adk": (
         "google.adk.tools.base_tool",
         "google.adk.tools.function_tool",
         "google.adk.tools._node_tool",
     ),
-    "google_genai": ("google.genai._extra_utils",),
     "google_genai": ("google.genai._extra_utils",),
     "langchain": (
         "langchain_core.tools.base",
@@ -34,6 +39,13 @@ FRAMEWORKS: Mapping[str, tuple[str, ...]] = {
         "llama_index.core.agent.workflow.multi_agent_workflow",
     ),
     "smolagents": ("smolagents.tools", "smolagents.agents"),
+    "mcp": (
+        "mcp.client.session",
+        "mcp.client.stdio",
+        "mcp.client.sse",
+        "mcp.client.streamable_http",
+        "mcp.client.websocket",
+    ),
     "pydantic_ai": ("pydantic_ai.toolsets.combined",),
     "openai_agents": ("agents.tool", "agents.agent", "agents.handoffs", "agents.tracing.processors"),
 }
