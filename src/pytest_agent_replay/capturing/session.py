@@ -13,6 +13,7 @@ import logging
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
@@ -113,6 +114,8 @@ class CaptureSession:
         self.replay = ReplayFile(input=None)
         """A file that names no tools."""
         self.functions: dict[int, Any] = {}
+        self.at_servers: Counter[str] = Counter()
+        """Tools that servers run for real at this moment: one within the process runs them in tasks of its own."""
         self.background: WeakSet[Any] = WeakSet()
         self.bindings: dict[str, str] = {}
         self.loop: Any = None

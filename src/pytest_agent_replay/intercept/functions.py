@@ -354,8 +354,11 @@ def _binding_for(swap: _Swap, args: tuple[Any, ...]) -> _Binding | None:
         return None
     bindings: list[_Binding] = session.functions.get(swap.key, ())
     binding = next((each for each in bindings if each.answers(args)), None)
-    # a framework that called this function as a tool has asked already
-    return None if binding is not None and binding.session.is_inside(binding.tool) else binding
+    if binding is None:
+        return None
+    # a framework or a client that called this function as a tool has asked already
+    has_asked = binding.session.is_inside(binding.tool) or binding.session.at_servers[binding.tool]
+    return None if has_asked else binding
 
 
 def _sync_handler(swap: _Swap) -> Callable[[tuple[Any, ...], dict[str, Any]], Any]:

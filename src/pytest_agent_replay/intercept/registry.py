@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import ModuleType
+from types import CellType, ModuleType
 from typing import Any
 
 __all__ = ["Interceptor", "Patcher", "after_imports", "install", "installed"]
@@ -32,8 +32,11 @@ class Patcher:
         """How often `tree` was called."""
 
     def set(self, owner: Any, name: str, value: Any) -> None:
-        """Sets `owner.name`, keeping the raw entry of the owner's own `__dict__` (an inherited one is not copied)."""
-        self._undo.append((owner, name, owner.__dict__.get(name, _ABSENT)))
+        """Sets `owner.name`, keeping the raw entry of the owner's own `__dict__` (an inherited one is not copied).
+
+        Of a decorated function, wherever it was imported to, the decorator's cell can be set: `cell_contents`.
+        """
+        self._undo.append((owner, name, _entry(owner, name)))
         setattr(owner, name, value)
 
     def tree(self, base: type[Any], name: str, wrap: Callable[[Any], Any]) -> None:
@@ -66,7 +69,7 @@ class Patcher:
 
     def since(self, mark: int) -> list[tuple[Any, str, Any, Any]]:
         """The changes after `mark`: owner, name, what stood there, what stands there now."""
-        return [(owner, name, old, owner.__dict__[name]) for owner, name, old in self._undo[mark:]]
+        return [(owner, name, old, _entry(owner, name)) for owner, name, old in self._undo[mark:]]
 
     def undo(self) -> None:
         """Puts everything back, last first, also when a step fails; the first failure is raised at the end."""
@@ -168,7 +171,7 @@ class _Installed:
                 return
             self.done.add(interceptor.name)
             plan = self.plans.get(interceptor)
-            if plan and all(owner.__dict__.get(name, _ABSENT) is old for owner, name, old, _ in plan):
+            if plan and all(_entry(owner, name) is old for owner, name, old, _ in plan):
                 for owner, name, _, new in plan:
                     self.patcher.set(owner, name, new)
                 return
@@ -210,6 +213,10 @@ class _Installed:
             self.finder = _PostImport(self.apply)
             self.done.clear()
             self.patcher.undo()
+
+
+def _entry(owner: Any, name: str) -> Any:
+    return owner.cell_contents if isinstance(owner, CellType) else owner.__dict__.get(name, _ABSENT)
 
 
 def _is_importing(module: ModuleType) -> bool:

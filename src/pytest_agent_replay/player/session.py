@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -133,6 +134,8 @@ class Session(AbstractContextManager["Session"]):
         """Something was asked for real: from then on, time is real where it matters to what was asked."""
         self.in_flight = 0
         """Requests that went to the network and are not answered yet."""
+        self.at_servers: Counter[str] = Counter()
+        """Tools that servers run for real at this moment: one within the process runs them in tasks of its own."""
         self.background: WeakSet[Any] = WeakSet()
         """Threads and futures that were started in this session."""
         self.targets: dict[str, Any] = {**settings.tools, **replay.tools}

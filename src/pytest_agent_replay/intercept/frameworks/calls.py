@@ -28,7 +28,7 @@ from pytest_agent_replay.player.current import current_session
 from pytest_agent_replay.player.revive import tool_exception
 from pytest_agent_replay.player.session import Served, Session
 
-__all__ = ["Call", "called_as", "catch", "control_flow", "id_of_call", "name_of_call", "offered"]
+__all__ = ["Call", "called_as", "catch", "control_flow", "id_of_call", "listed", "name_of_call", "offered"]
 
 _outermost: ContextVar[tuple[str, str | None] | None] = ContextVar("agent_replay_called_as", default=None)
 """The tool of an agent in which the code runs, and the id of the model's call."""
@@ -50,6 +50,13 @@ def offered(framework: str, tools: Iterable[str]) -> None:
     session = cast("Session | None", current_session(f"the tools of {framework}"))
     if session is not None and not is_outside_replay():
         session.offered(tools)
+
+
+def listed(names: Iterable[str]) -> None:
+    """Says which tools a server has that the agent is connected to."""
+    session = cast("Session | None", current_session("a list of tools"))
+    if session is not None and not session.observes and not is_outside_replay():
+        session.remote(names)
 
 
 def control_flow(framework: str, tool: str, args: Mapping[str, Any], *, call_id: str | None = None) -> None:
@@ -103,6 +110,8 @@ class Call:
     session: Session
     framework: str
     tool: str
+    failed: bool = False
+    """What was answered is recorded as a failure that the tool did not raise."""
 
     def answer(
         self,
@@ -205,6 +214,7 @@ class Call:
             raise UnrecordedCallError(served.unrecorded)
         response = served.response
         assert response is not None
+        self.failed = response.failed
         plain = _plain_function(function)
         error = tool_exception(response, plain.__globals__ if plain is not None else {})
         if error is not None:
