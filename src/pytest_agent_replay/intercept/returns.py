@@ -86,6 +86,8 @@ def misfit(function: FunctionType, value: Any) -> str | None:
         adapter.validate_python(value)
     except ValueError as error:
         return _first_line(error)
+    except Exception:  # a validator of the class's own, that expects something else: it says nothing of the value
+        return None
     return None
 
 

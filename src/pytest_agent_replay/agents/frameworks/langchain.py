@@ -62,7 +62,7 @@ def _input(chain: Any, turn: TurnInput, title: str) -> Any:
 def _keys(chain: Any) -> tuple[list[str], bool]:
     """The keys of its input, and whether what it takes is messages."""
     if hasattr(chain, "input_keys"):
-        return list(chain.input_keys), False
+        return list(chain.input_keys) or ["input", "chat_history"], False  # an `AgentExecutor` does not say its own
     try:
         schema = chain.get_input_schema().model_json_schema()
     except Exception:  # a type without a JSON Schema, of the chain's own: it is no mapping of known keys

@@ -55,10 +55,12 @@ def _conversation(graph: Any, title: str) -> Callable[[TurnInput], Awaitable[Any
 
 def _state(graph: Any, turn: TurnInput, title: str) -> Any:
     """What the graph is given. A graph with a checkpointer remembers what came before."""
-    schemas = getattr(getattr(graph, "builder", None), "schemas", None)
-    if schemas is None or isinstance(turn.input, Mapping):
+    builder = getattr(graph, "builder", None)  # a function that is an entrypoint has none
+    if builder is None or isinstance(turn.input, Mapping):
         return turn.input
-    keys = list(graph.get_input_jsonschema().get("properties") or {})
+    keys = list(builder.schemas[builder.input_schema])
+    if keys == ["__root__"]:
+        return turn.input
     if "messages" not in keys:
         return {text_key(keys, title): turn.input}
     remembered = bool(graph.checkpointer) and turn.turn > 1

@@ -24,6 +24,7 @@ from typing import Any
 
 from pytest_agent_replay.errors import RecordedToolError
 from pytest_agent_replay.intercept.frameworks.calls import Call, catch, control_flow, offered
+from pytest_agent_replay.intercept.frameworks.signatures import defaults_of
 from pytest_agent_replay.intercept.registry import Patcher
 from pytest_agent_replay.intercept.returns import rebuild
 
@@ -155,8 +156,10 @@ def _is_own_code(run: Callable[..., Any], base: Callable[..., Any]) -> bool:
     return run is not base and code is not None and "__class__" not in code.co_freevars  # it has no `super()`
 
 
-def _given(tool: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the model gave, and what validation added to it."""
+def _given(
+    tool: Any, function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the model gave, and what validation or the function's signature adds to it."""
     named = _without_injected(tool, {name: value for name, value in kwargs.items() if name not in _ADDED})
     running = _running.get()
     if running is None or running.tool is not tool:
@@ -164,7 +167,8 @@ def _given(tool: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple
     if not isinstance(running.tool_input, Mapping):
         return dict(zip(_names(tool), (running.tool_input,), strict=False)), {}
     given = _without_injected(tool, dict(running.tool_input))
-    return given, {name: value for name, value in named.items() if name not in given}
+    added = {**_without_injected(tool, defaults_of(function)), **named}  # langchain-core before 1.0 adds none itself
+    return given, {name: value for name, value in added.items() if name not in given}
 
 
 def _without_injected(tool: Any, args: dict[str, Any]) -> dict[str, Any]:
@@ -194,7 +198,7 @@ def _answering(original: Callable[..., Any]) -> Callable[..., Any]:
         if call is None or function is None:
             return original(self, *args, **kwargs)
         own = _own(self) or functools.partial(original, self, *args, **kwargs)
-        given, defaults = _given(self, args, kwargs)
+        given, defaults = _given(self, function, args, kwargs)
         if _is_handoff(self, function):
             control_flow("langchain", self.name, given, call_id=_call_id(self))
             return own()
@@ -211,7 +215,7 @@ def _answering_async(original: Callable[..., Any]) -> Callable[..., Any]:
         if call is None or function is None:
             return await original(self, *args, **kwargs)
         own = _own(self) or functools.partial(original, self, *args, **kwargs)
-        given, defaults = _given(self, args, kwargs)
+        given, defaults = _given(self, function, args, kwargs)
         if _is_handoff(self, function):
             control_flow("langchain", self.name, given, call_id=_call_id(self))
             return await own()
@@ -251,7 +255,28 @@ def _how(tool: Any, function: Any, call: Call) -> dict[str, Any]:
         shape = functools.partial(_commanding, call, promised, call_id)
     if tool.response_format == "content_and_artifact" or _FRAMEWORK_TYPES.search(promised):
         function = _without_promise(function)
-    return {"call_id": call_id, "function": function, "shape": shape, "is_agent": is_agent}
+    value = functools.partial(_recorded, tool, promised)
+    return {"call_id": call_id, "function": function, "shape": shape, "value": value, "is_agent": is_agent}
+
+
+def _recorded(tool: Any, promised: str, result: Any) -> Any:
+    """What a recording has of what the tool's code returned: the way back of `shape`."""
+    if tool.response_format == "content_and_artifact" and isinstance(result, tuple) and len(result) == 2:
+        content, artifact = result
+        return content if artifact is None else {"content": content, "artifact": artifact}
+    kind = type(result).__name__
+    if kind == "Command" and all(hasattr(result, name) for name in _COMMAND):
+        held = {name: getattr(result, name) for name in _COMMAND}
+        held["goto"] = _sent(held["goto"])
+        is_known = "Command" in promised  # else all its keys say what it is
+        return {name: item for name, item in held.items() if item is not None or not is_known}
+    return result.content if kind == "ToolMessage" else result
+
+
+def _sent(goto: Any) -> Any:
+    if isinstance(goto, (list, tuple)):
+        return [_sent(each) for each in goto] or None
+    return {"node": goto.node, "arg": goto.arg} if type(goto).__name__ == "Send" else goto
 
 
 def _plain(function: Any) -> Any:
@@ -269,7 +294,9 @@ def _promised(function: Any) -> str:
 def _without_promise(function: Any) -> Any:
     """Stands for the function where exceptions are looked up, and says nothing about the value."""
     plain = _plain(function)
-    return FunctionType(plain.__code__, plain.__globals__) if isinstance(plain, FunctionType) else None
+    if not isinstance(plain, FunctionType):
+        return None
+    return FunctionType(plain.__code__, plain.__globals__, closure=plain.__closure__)
 
 
 def _content_and_artifact(call: Call, function: Any, value: Any) -> tuple[Any, Any]:
