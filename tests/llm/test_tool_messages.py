@@ -9,7 +9,7 @@ import pytest
 
 from pytest_agent_replay.llm.neutral import ModelRequest
 from pytest_agent_replay.llm.recognise import recognise
-from pytest_agent_replay.llm.tool_messages import foreign_tool_results, is_served, tool_messages
+from pytest_agent_replay.llm.tool_messages import as_if_repeated, foreign_tool_results, is_served, tool_messages
 from pytest_agent_replay.trace.model import ToolCallView
 from tests.llm.sdk import http_request, model_request
 
@@ -209,3 +209,22 @@ def test_calls_that_the_provider_keeps_are_accounted_for_by_any_call() -> None:
     assert foreign_tool_results(continuing(conversation="conv_1"), calls) == []
     assert len(foreign_tool_results(continuing(previous_response_id="resp_1"), [])) == 1
     assert len(foreign_tool_results(continuing(), calls)) == 1
+
+
+@pytest.mark.parametrize(("args", "foreign"), [({"q": "x"}, 1), ({"q": 7}, 0), ("{q", 0)])
+def test_what_the_provider_keeps_tells_whether_a_tool_can_have_run(args: Any, foreign: int) -> None:
+    """A message thread is sent neither the call nor the tools again: both are known from before."""
+    schema = {"type": "object", "properties": {"q": {"type": "string"}}}
+    output = {"type": "tool_result", "tool_use_id": "c", "content": "Invalid arguments"}
+    body = {
+        "model": "m",
+        "max_tokens": 1,
+        "messages": [{"role": "user", "content": [output]}],
+        "thread": {"type": "continue", "previous_message_id": "msg_1"},
+    }
+    found = recognise(http_request(body, "https://x/v1/messages"))
+    assert found is not None
+    assert found.continues
+    answers = [{"tool_calls": [{"id": "c", "name": "search", "args": args}]}]
+    whole = as_if_repeated(found, answers, [{"name": "search", "parameters": schema}])
+    assert len(foreign_tool_results(whole, [])) == foreign

@@ -35,6 +35,7 @@ class AnthropicMessages:
             return None
         if ("anthropic_version" not in body) if vertex else ("max_tokens" not in body or not body.get("model")):
             return None
+        thread = body.get("thread")
         return ModelRequest(
             wire=self,
             model=body.get("model") or path.rpartition("/")[2].partition(":")[0],
@@ -43,6 +44,8 @@ class AnthropicMessages:
             stream=bool(body.get("stream")) or path.endswith(":streamRawPredict"),
             raw=body,
             http=request,
+            # a message thread is kept at the provider
+            continues=isinstance(thread, dict) and thread.get("type") == "continue",
         )
 
     def render(self, answer: LlmResponse, request: ModelRequest) -> HttpReply:

@@ -23,13 +23,14 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from pytest_agent_replay.llm.neutral import ModelRequest
 from pytest_agent_replay.llm.reading import content_text
 from pytest_agent_replay.player.values import same, short
 
-__all__ = ["ServedCall", "foreign_tool_results", "is_served", "tool_messages"]
+__all__ = ["ServedCall", "as_if_repeated", "foreign_tool_results", "is_served", "tool_messages"]
 
 _TRIVIAL = 4  # a shorter text is found in too many others
 _LEAST_OF_A_CUT = 20  # characters that a shortened result must keep to be known again
@@ -81,6 +82,20 @@ def _take_call(calls: list[dict[str, Any]], call_id: str | None, name: str | Non
         if (call.get("id") == call_id) if call_id is not None else (call["name"] == name):
             return calls.pop(index)
     return None
+
+
+def as_if_repeated(
+    request: ModelRequest, answers: Iterable[Mapping[str, Any]], tools: Iterable[dict[str, Any]]
+) -> ModelRequest:
+    """A request to a provider that keeps messages, with what it is not told again.
+
+    `answers` are the model's (with `tool_calls`), of which the request does not say which it continues; `tools` are
+    those that requests offered, for some providers keep them too.
+    """
+    calls = [call for answer in answers for call in answer["tool_calls"]]
+    asked = [{**call, "args": call["args"] if isinstance(call["args"], dict) else None} for call in calls]
+    kept = {"role": "assistant", "content": None, "tool_calls": asked}
+    return replace(request, messages=[kept, *request.messages], tools=request.tools or list(tools))
 
 
 def foreign_tool_results(request: ModelRequest, served: Sequence[ServedCall]) -> list[str]:

@@ -150,6 +150,8 @@ class Session(AbstractContextManager["Session"]):
             self.staleness = Staleness(replay, self._book.of_tool, self.fail if settings.stale == "fail" else self.note)
         self._http = HttpTools(self.targets, self._book.names)
         self._llm: Any = None
+        self._told_tools: dict[str, dict[str, Any]] = {}
+        """The tools that model requests offered."""
         self._layers = Layers(self._book.names, _is_request(self._http, in_url))
         self._calls_this_turn = 0
         self._calls = 0
@@ -577,6 +579,7 @@ class Session(AbstractContextManager["Session"]):
             tools = [str(tool.get("name")) for tool in request.tools]
             self._emit("llm_called", {"model": request.model, "messages": request.messages, "tools": tools}, span)
             if tools:
+                self._told_tools.update(zip(tools, request.tools, strict=True))
                 self.offered(tools)
                 self._check_schemas(request)
             self._check_tool_messages(request)
@@ -608,8 +611,11 @@ class Session(AbstractContextManager["Session"]):
         return self._llm
 
     def _check_tool_messages(self, request: ModelRequest) -> None:
-        from pytest_agent_replay.llm.tool_messages import foreign_tool_results
+        from pytest_agent_replay.llm.tool_messages import as_if_repeated, foreign_tool_results
 
+        if request.continues:
+            answers = [event.payload for event in self.trace.of_type("llm_completed")]
+            request = as_if_repeated(request, answers, self._told_tools.values())
         for message in foreign_tool_results(request, [*self.trace.tool_calls, *self._passed]):
             self.fail(message)
 
