@@ -15,10 +15,12 @@ EXAMPLES = Path(__file__).parent.parent / "conftest_examples"
 
 CASES = {
     "agent_framework": ("hotel_broken:agent", 2, ["room-promised-twice"]),
+    "autogen": ("parcels_broken:agent", 2, ["door-code-sent"]),
     "function_agent": ("expenses_broken:answer", 2, ["allowance-in-the-wrong-currency"]),
     "asgi_endpoint": ("endpoints:that_day", 2, ["late-return-accepted"]),
     "requests_client": ("invoices_broken:InvoiceAgent", 3, ["unpaid-invoice-called-paid", "slow-billing-called-paid"]),
     "httpx_client": ("departures_broken:answer", 2, ["invented-gate"]),
+    "langchain": ("loans_broken:desk", 2, ["reserved-book-renewed"]),
     "openai_agents": ("appointments_broken:agent", 2, ["confirmed-but-not-booked"]),
     "openai_sdk": ("payouts_broken:answer", 2, ["ten-times-too-much"]),
     "existing_suite": (
@@ -34,9 +36,11 @@ CASES = {
 }
 LIBRARIES = {
     "agent_framework": "agent_framework",
+    "autogen": "autogen_agentchat",
     "asgi_endpoint": "starlette",
     "requests_client": "requests",
     "httpx_client": "httpx",
+    "langchain": "langchain_openai",
     "openai_agents": "agents",
     "openai_sdk": "openai",
 }

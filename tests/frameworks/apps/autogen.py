@@ -24,23 +24,27 @@ NOTES = {
 }
 
 
-def lookup(order: int, verbose: bool = False) -> dict[str, Any]:
+def look_up(order: int, verbose: bool = False) -> dict[str, Any]:
     """Looks an order up."""
     return bodies.lookup(order)
 
 
-async def boom(text: str) -> str:
+async def go_wrong(text: str) -> str:
     """Fails."""
     return bodies.boom(text)
 
 
-def quote(ticker: str) -> dict[str, Any]:
+def find_quote(ticker: str) -> dict[str, Any]:
     """The price of a share."""
     return bodies.quote(ticker)  # type: ignore[no-any-return]
 
 
 client = OpenAIChatCompletionClient(model="gpt-4o", api_key="none", max_retries=0)
-tools: list[Any] = [FunctionTool(function, function.__doc__ or "") for function in (lookup, boom, quote)]
+tools: list[Any] = [
+    FunctionTool(look_up, "Looks an order up.", name="lookup"),
+    FunctionTool(go_wrong, "Fails.", name="boom"),
+    FunctionTool(find_quote, "The price of a share.", name="quote"),
+]
 
 
 def make(**options: Any) -> AssistantAgent:

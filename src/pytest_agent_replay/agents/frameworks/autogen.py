@@ -1,8 +1,9 @@
 """AutoGen: an `AssistantAgent` or another agent of AgentChat, and teams of them.
 
-These objects keep what was said in them. Every session has a copy of an agent with its own memory of the conversation,
-from what it holds when the session begins; teams, agents without a model's context, and those that are tools are reset
-before it, so that such an object plays one session at a time.
+These objects keep what was said in them, and teams belong to the loop that they first ran on. Every session has a copy
+that goes its own way from what the object holds when the session begins: its members, and the agents that are its
+tools, included. Conditions that end a team are not copied but reset, for the agent's code may hold them: a team with
+such plays one session at a time. So do agents without a memory that could be copied, which are reset.
 """
 
 from __future__ import annotations
@@ -57,28 +58,44 @@ def _conversation(obj: Any, first: TurnInput) -> Callable[[TurnInput], Awaitable
     return ask
 
 
-def _own(agent: Any) -> Any:
-    """A copy of an agent that goes its own way from here."""
-    if not hasattr(agent, "_model_context"):
-        return agent
-    own = copy.copy(agent)
-    own._model_context = copy.copy(agent._model_context)
-    own._model_context._messages = [*agent._model_context._messages]
+def _own(obj: Any) -> Any:
+    """A copy of an agent or a team that goes its own way from here."""
+    own = copy.copy(obj)
+    if hasattr(obj, "_model_context"):
+        own._model_context = copy.copy(obj._model_context)
+        own._model_context._messages = [*obj._model_context._messages]
+    if getattr(obj, "_workbench", None):
+        own._workbench = [_own_workbench(bench) for bench in obj._workbench]
+    if getattr(obj, "_embedded_runtime", False):
+        import asyncio
+
+        own._participants = [_own(member) for member in obj._participants]
+        own._runtime = type(obj._runtime)(ignore_unhandled_exceptions=False)
+        own._output_message_queue = asyncio.Queue()
+        own._initialized = own._is_running = False
+    return own
+
+
+def _own_workbench(bench: Any) -> Any:
+    tools = getattr(bench, "_tools", ())
+    if not any(hasattr(tool, "_task_runner") for tool in tools):
+        return bench
+    own = copy.copy(bench)
+    own._tools = [copy.copy(tool) for tool in tools]
+    for tool in own._tools:
+        if hasattr(tool, "_task_runner"):
+            tool._task_runner = _own(tool._task_runner)
     return own
 
 
 async def _reset(agent: Any) -> None:
-    """What has no memory of its own session; an agent that is a tool has none."""
-    if hasattr(agent, "reset"):
+    """What a copy has in common with the object."""
+    if getattr(agent, "_termination_condition", None) is not None:
+        await agent._termination_condition.reset()
+    if hasattr(agent, "_embedded_runtime") and not agent._embedded_runtime:
         await agent.reset()
-    elif not hasattr(agent, "_model_context"):
+    elif hasattr(agent, "on_reset") and not hasattr(agent, "_model_context"):
         await agent.on_reset(sys.modules["autogen_core"].CancellationToken())
-    for tool in getattr(agent, "_tools", ()):
-        runner = getattr(tool, "_task_runner", None)
-        if runner is not None:
-            if hasattr(runner, "_model_context"):
-                await runner._model_context.clear()
-            await _reset(runner)
 
 
 async def _remembered(agent: Any, before: list[dict[str, str]]) -> list[dict[str, str]]:

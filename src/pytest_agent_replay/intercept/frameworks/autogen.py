@@ -140,14 +140,14 @@ def _catch(own_name: str) -> Call | None:
 
 
 def _asked_of(tool: Any, args: Any) -> dict[str, Any]:
-    given = args.model_dump(exclude_unset=True)
+    given, is_agent = args.model_dump(exclude_unset=True), hasattr(tool, "_task_runner")
     return {
         "args": given,
         "defaults": {name: value for name, value in args.model_dump().items() if name not in given},
         "call_id": _call_id(tool),
-        "function": getattr(tool, "_func", None) or inspect.unwrap(type(tool).run),
+        "function": None if is_agent else getattr(tool, "_func", None) or inspect.unwrap(type(tool).run),
         "shape": functools.partial(_shaped, tool),
-        "is_agent": hasattr(tool, "_task_runner"),
+        "is_agent": is_agent,
     }
 
 
