@@ -60,6 +60,11 @@ def quote(ticker: str) -> Any:
 
 def connected() -> AbstractAsyncContextManager[Any]:
     """A client of the server."""
+    return connected_to(server)
+
+
+def connected_to(server: Any) -> AbstractAsyncContextManager[Any]:
+    """A client of this server."""
     if "Client" in globals():
         return Client(server)
     return create_connected_server_and_client_session(server._mcp_server)

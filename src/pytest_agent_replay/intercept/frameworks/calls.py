@@ -22,6 +22,7 @@ from types import FunctionType
 from typing import Any, cast
 
 from pytest_agent_replay.errors import UnrecordedCallError
+from pytest_agent_replay.formats.replay import ToolResponse
 from pytest_agent_replay.intercept.returns import copied, rebuild
 from pytest_agent_replay.player.bypass import is_outside_replay
 from pytest_agent_replay.player.current import current_session
@@ -110,8 +111,8 @@ class Call:
     session: Session
     framework: str
     tool: str
-    failed: bool = False
-    """What was answered is recorded as a failure that the tool did not raise."""
+    response: ToolResponse | None = None
+    """The recording that answered."""
 
     def answer(
         self,
@@ -134,7 +135,7 @@ class Call:
         and is recorded. A tool that `is_agent` runs when it is not
         recorded itself.
         """
-        served = self._ask(args, call_id, defaults, is_agent)
+        served = self._ask(args, call_id, defaults, is_agent, (function, real))
         if served is None or served.inside or served.live:
             with self._real(served):
                 result = real()
@@ -157,7 +158,7 @@ class Call:
         is_agent: bool = False,
     ) -> Any:
         """`answer` for a tool that is awaited."""
-        served = self._ask(args, call_id, defaults, is_agent)
+        served = self._ask(args, call_id, defaults, is_agent, (function, real))
         if served is None or served.inside or served.live:
             with self._real(served):
                 result = await real()
@@ -172,7 +173,12 @@ class Call:
         self.session.passes(self.tool, args, call_id=call_id)
 
     def _ask(
-        self, args: Mapping[str, Any], call_id: str | None, defaults: Mapping[str, Any] | None, is_agent: bool
+        self,
+        args: Mapping[str, Any],
+        call_id: str | None,
+        defaults: Mapping[str, Any] | None,
+        is_agent: bool,
+        code: tuple[Any, ...],
     ) -> Served | None:
         """None: the tool is bound to something else, which answers."""
         if self.tool in self.session.targets:
@@ -184,6 +190,7 @@ class Call:
             defaults=dict(defaults) if defaults else None,
             call_id=call_id,
             is_agent=is_agent,
+            code=code,
         )
         if not served.inside:
             self.session.bound(self.tool, f"{self.framework} tool")
@@ -212,9 +219,8 @@ class Call:
     def _outcome(self, served: Served, function: Any, shape: Callable[[Any], Any] | None) -> Any:
         if served.unrecorded is not None:
             raise UnrecordedCallError(served.unrecorded)
-        response = served.response
+        response = self.response = served.response
         assert response is not None
-        self.failed = response.failed
         plain = _plain_function(function)
         error = tool_exception(response, plain.__globals__ if plain is not None else {})
         if error is not None:

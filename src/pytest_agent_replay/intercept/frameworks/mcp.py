@@ -84,15 +84,16 @@ async def _answer(call: Call, client: Any, params: Any, real: Callable[[], Any])
     except Exception as error:
         if results:
             return results[0]
-        protocol_error = _protocol_error(error)
-        if protocol_error is not None:
-            raise protocol_error from None
+        if isinstance(error, _error_class()):
+            raise _protocol_error(call, error) from None
         return {"content": _blocks(str(error)), "isError": True}
     if results:
         return results[0]
-    if call.failed:
+    if call.response is not None and call.response.failed:
         return {"content": _blocks(value), "isError": True}
-    return await _result(client, params.name, value)
+    result = await _result(client, params.name, value)
+    _check(call, result, client._tool_output_schemas.get(params.name))
+    return result
 
 
 async def _within(seconds: Any, method: str, answer: Callable[[], Any]) -> Any:
@@ -105,7 +106,7 @@ async def _within(seconds: Any, method: str, answer: Callable[[], Any]) -> Any:
         with sys.modules["anyio"].fail_after(seconds):
             return await answer()
     except TimeoutError:
-        if "McpError" in vars(_exceptions()):
+        if _is_old():
             text = f"Timed out while waiting for response to ClientRequest. Waited {seconds} seconds."
             raise _made_error(408, text) from None
         raise _made_error(-32001, f"Request {method!r} timed out") from None
@@ -114,27 +115,29 @@ async def _within(seconds: Any, method: str, answer: Callable[[], Any]) -> Any:
 # -- errors of the protocol
 
 
-def _exceptions() -> ModuleType:
-    return sys.modules["mcp.shared.exceptions"]
+def _error_class() -> type[Exception]:
+    module = sys.modules["mcp.shared.exceptions"]
+    kind: type[Exception] = module.McpError if _is_old() else module.MCPError
+    return kind
 
 
-def _protocol_error(error: Exception) -> Exception | None:
-    kind = vars(_exceptions()).get("MCPError") or _exceptions().McpError
-    if not isinstance(error, kind):
-        return None
-    details = vars(error).get("error")
-    details = details if isinstance(details, Mapping) else vars(error)
-    return _made_error(details.get("code", 0), details.get("message") or str(error.args[0] if error.args else error))
+def _is_old() -> bool:
+    """Version 1, which has another name for its errors."""
+    return not hasattr(sys.modules["mcp.shared.exceptions"], "MCPError")
+
+
+def _protocol_error(call: Call, error: Exception) -> Exception:
+    """The recorded error, whole: the attribute `error` is what clients look at."""
+    spec = call.response.error_spec if call.response is not None else None
+    known = dict(spec.attributes) if spec is not None else {}
+    known.update(known["error"] if isinstance(known.get("error"), Mapping) else {})
+    return _made_error(known.get("code", 0), spec.message if spec is not None else str(error))
 
 
 def _made_error(code: int, message: str) -> Exception:
-    module = _exceptions()
-    error: Exception = (
-        module.MCPError(code, message)
-        if hasattr(module, "MCPError")
-        else module.McpError(module.ErrorData(code=code, message=message))
-    )
-    return error
+    if not _is_old():
+        return _error_class()(code, message)
+    return _error_class()(sys.modules["mcp.types"].ErrorData(code=code, message=message))
 
 
 # -- results
@@ -183,6 +186,17 @@ async def _value(client: Any, tool: str, raw: dict[str, Json]) -> Json:
         if all(again.get(key) == raw.get(key) for key in ("content", "structuredContent")):
             return value
     return raw
+
+
+def _check(call: Call, result: Mapping[str, Json], schema: Mapping[str, Any] | None) -> None:
+    """The client raises for a result that does not fit; that it was the recording is said here."""
+    if schema is None or result.get("isError"):
+        return
+    from jsonschema.validators import validator_for
+    from referencing import Registry
+
+    if not validator_for(schema)(schema, registry=Registry()).is_valid(result.get("structuredContent")):
+        call.session.fail(f"the recording of `{call.tool}` does not fit the output schema that its server has today")
 
 
 def _is_result(value: Json) -> bool:
