@@ -27,6 +27,10 @@ _NAME = (
     r"|authorization|proxy-authorization|set-cookie|credentials"
 )
 _FIELD = re.compile(rf"(?:[a-z0-9]+[_-])*(?:{_NAME})", re.IGNORECASE)
+_TOKEN = re.compile(r"(?:[a-z0-9]+[_-])*(?:token|jwt|sig|signature)", re.IGNORECASE)
+"""Also the name of what is no secret: it counts where the value looks like one."""
+_RANDOM = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w.~+/=-]{12,}")
+_NO_SECRET = re.compile(r"(?i)(?:next|prev|previous|page|continuation|sync|cursor|pagination)[_-]?(?:page[_-]?)?token")
 _VARIABLE = re.compile(
     r".*(API_?KEY|SECRET|SECRET_KEY|ACCESS_KEY(_ID)?|PRIVATE_KEY|SIGNING_KEY|ENCRYPTION_KEY|TOKEN|PASSWORD|PASSWD"
     r"|CREDENTIALS?|_DSN)",
@@ -82,7 +86,7 @@ class Scrubber:
         self._known: re.Pattern[str] | None = None
         self._kinds: dict[str, str] = {}
         for name, value in self.in_use.items():
-            for form in {value, quote(value, safe=""), quote_plus(value)}:
+            for form in (value, quote(value, safe=""), quote_plus(value)):
                 self._learn(form, f"value of {name}", alike=value)
 
     @property
@@ -130,7 +134,7 @@ class Scrubber:
     # -- finding
 
     def _field(self, key: str, value: Any) -> Any:
-        if isinstance(value, str) and _FIELD.fullmatch(key) and not PLACEHOLDER.fullmatch(value) and _is_secret(value):
+        if isinstance(value, str) and _names_secret(key, value) and not PLACEHOLDER.fullmatch(value):
             self._learn(value, f"field {key.lower()}")
             self._taken.add(value)
             return self._placeholders[value]
@@ -177,6 +181,12 @@ def _is_key(name: str, value: str) -> bool:
 
 def _is_path(value: str) -> bool:
     return value.startswith(("/", "~", ".")) or ("://" not in value and os.sep in value and os.path.exists(value))
+
+
+def _names_secret(key: str, value: str) -> bool:
+    if _FIELD.fullmatch(key):
+        return _is_secret(value)
+    return bool(_TOKEN.fullmatch(key) and not _NO_SECRET.fullmatch(key) and _RANDOM.fullmatch(value))
 
 
 def _is_secret(value: str) -> bool:

@@ -24,7 +24,7 @@ from weakref import WeakSet
 
 from pytest_agent_replay.capturing.journal import Journal
 from pytest_agent_replay.capturing.secrets import Scrubber
-from pytest_agent_replay.capturing.values import error_of, http_outcome, recorded
+from pytest_agent_replay.capturing.values import arguments, error_of, http_outcome, recorded
 from pytest_agent_replay.formats.replay import LlmResponse, ReplayFile
 from pytest_agent_replay.llm.neutral import ModelRequest
 from pytest_agent_replay.player.bypass import is_outside_replay
@@ -32,7 +32,6 @@ from pytest_agent_replay.player.http import HttpReply, HttpRequest, PassThrough
 from pytest_agent_replay.player.http_tools import HttpTools, arguments_of
 from pytest_agent_replay.player.session import Served
 from pytest_agent_replay.player.telemetry import is_telemetry
-from pytest_agent_replay.player.values import arguments_to_json
 
 __all__ = ["CaptureSession", "Guesses"]
 
@@ -262,8 +261,9 @@ class CaptureSession:
         try:
             line = cleaned(self.scrubber, event)
             if any(self.scrubber.leaks(text) for text in _texts(line)):
-                raise OSError("a value of the environment that is a key could not be taken out of an event")
-            journal.add(line)
+                self.close_journal(remove=True)  # the file itself will not be written either
+            else:
+                journal.add(line)
         except OSError as error:
             self._journal = None
             journal.close(remove=False)
@@ -316,13 +316,11 @@ class CaptureSession:
         args: Mapping[str, Any],
         *,
         channel: str,
-        defaults: dict[str, Any] | None = None,
         call_id: str | None = None,
-        is_agent: bool = False,
+        **more: Any,
     ) -> Served:
-        """A tool is about to run."""
-        given, _ = recorded(arguments_to_json(args))
-        fields: dict[str, Any] = {"tool": tool, "args": given, "channel": channel}
+        """A tool is about to run. What else a replay would be told of it is of no use here."""
+        fields: dict[str, Any] = {"tool": tool, "args": arguments(args), "channel": channel}
         if call_id is not None:
             fields["call_id"] = call_id
         return Served(live=True, span_id=str(self._begin("tool", **fields)))
@@ -379,6 +377,16 @@ class CaptureSession:
         """Notes how a tool is intercepted."""
         self.bindings[tool] = how
 
+    def function_seen(self, tool: str, function: Any, is_method: bool, misfit: Any) -> None:
+        """There is no recording that it may not fit."""
+
+    def remote(self, names: Iterable[str]) -> None:
+        """Tools of a server are called like others."""
+
+    def may_be_remote(self, name: str) -> bool:
+        """No server is stood in for."""
+        return False
+
     def knows(self, tool: str) -> bool:
         """No recording is looked for."""
         return False
@@ -434,7 +442,7 @@ class CaptureSession:
 
     def _http_tool(self, tool: str, args: dict[str, Any], request: HttpRequest) -> PassThrough:
         self.bindings[tool] = request.client
-        number = self._begin("tool", tool=tool, args=recorded(args)[0], channel=request.client)
+        number = self._begin("tool", tool=tool, args=arguments(args), channel=request.client)
 
         @_harmless(lambda: None)
         def observe(self: CaptureSession, status: int, headers: list[tuple[str, str]], body: bytes) -> None:

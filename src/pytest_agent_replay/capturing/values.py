@@ -11,7 +11,7 @@ from typing import Any
 from pytest_agent_replay.player.session import describe
 from pytest_agent_replay.player.values import OPAQUE, to_json
 
-__all__ = ["error_of", "http_outcome", "recorded"]
+__all__ = ["arguments", "error_of", "http_outcome", "recorded"]
 
 _DEEPEST = 80
 _HEADERS = ("content-type", "location", "link", "retry-after", "etag", "last-modified", "content-range")
@@ -25,31 +25,39 @@ def recorded(value: Any) -> tuple[Any, bool]:
     """The JSON form of a result, in a copy, and whether all of it has one."""
     lost: list[Any] = []
     try:
-        return _json(value, 0, lost), not lost
+        found = _json(value, 0, lost)
     except Exception:  # an object whose own code fails while it is read
         return None, False
+    return (None, False) if found is OPAQUE else (found, not lost)
+
+
+def arguments(args: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a call, without those that have no JSON form: clients, contexts and the like."""
+    found = {name: recorded(value) for name, value in args.items()}
+    return {_text(name): value for name, (value, is_whole) in found.items() if is_whole or value is not None}
 
 
 def _json(value: Any, depth: int, lost: list[Any]) -> Any:
-    if depth > _DEEPEST:
+    """As `player.values.to_json` gives it, which is what a replay compares; `OPAQUE` for what has none."""
+    kind = type(value)
+    if kind is str:
+        return _text(value)
+    if value is None or kind is bool or kind is int:
+        return value
+    if depth > _DEEPEST or (kind is float and not math.isfinite(value)):
         lost.append(value)
-        return None
-    if value is None or isinstance(value, bool):
+        return OPAQUE
+    if kind is float:
         return value
     if isinstance(value, Mapping):
-        return {_text(str(key)): _json(item, depth + 1, lost) for key, item in value.items()}
-    if type(value) in (list, tuple):
-        return [_json(item, depth + 1, lost) for item in value]
-    if type(value) is str:
-        return _text(value)
-    if type(value) is float:
-        return _finite(value, lost)
-    if type(value) is int:
-        return value
+        items = {_text(str(key)): _json(item, depth + 1, lost) for key, item in value.items()}
+        return {key: item for key, item in items.items() if item is not OPAQUE}
+    if kind in (list, tuple):
+        return [None if item is OPAQUE else item for item in (_json(each, depth + 1, lost) for each in value)]
     found = to_json(value)
     if found is OPAQUE:
         lost.append(value)
-        return None
+        return OPAQUE
     return _json(found, depth + 1, lost)
 
 
@@ -60,13 +68,6 @@ def _text(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-8", "replace").decode()
     return text
-
-
-def _finite(value: float, lost: list[Any]) -> float | None:
-    if math.isfinite(value):
-        return value
-    lost.append(value)
-    return None
 
 
 # -- errors

@@ -24,8 +24,8 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "record",
         help="make a replay file of what a program really does",
-        description="Runs a Python program (`python x.py`, `-m pkg`, a script that pip installed) with everything real, "
-        "and writes a replay file of its tool calls and model answers. Its exit code is that of the program.",
+        description="Runs a Python program (`python x.py`, `-m pkg`, a script that pip installed) with everything "
+        "real, and writes a replay file of its tool calls and model answers. Its exit code is that of the program.",
         usage="agent-replay record [-o FILE|DIR] [options] -- COMMAND [ARGS]\n"
         "       agent-replay record --recover FILE|DIR...",
     )

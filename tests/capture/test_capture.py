@@ -1,0 +1,495 @@
+"""The context manager and the wrapper: files, turns, what belongs to a capture, and that it never harms the agent."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_agent_replay import ReplayError, capture
+from tests.capture import bots
+from tests.capture.harness import Model, assert_green, loaded, replayed, served
+
+
+def tools_of(path: Path) -> list[str]:
+    """What was called, in order."""
+    return [response.tool for response in loaded(path).tool_responses]
+
+
+# -- files
+
+
+def test_a_file_is_never_replaced(tmp_path: Path) -> None:
+    """The next free number is added to the name; `force` replaces it."""
+    path = tmp_path / "new" / "a.replay.yaml"
+    for number in range(3):
+        with capture(path) as session:
+            session.input = number
+    assert [loaded(p).input for p in sorted(path.parent.iterdir())] == [1, 2, 0]
+    assert sorted(p.name for p in path.parent.iterdir()) == ["a-2.replay.yaml", "a-3.replay.yaml", "a.replay.yaml"]
+    with capture(path, force=True) as session:
+        session.input = "forced"
+    assert loaded(path).input == "forced"
+
+
+def test_a_folder_gets_a_file_for_each_call(tmp_path: Path) -> None:
+    """A decorated agent writes each of its calls to a file of its own; JSON is written where the name says so."""
+    agent = capture(tmp_path / "calls", tools=["check"])(bots.plain)
+    agent("one")
+    agent("two")
+    assert sorted(loaded(p).input for p in (tmp_path / "calls").iterdir()) == ["one", "two"]
+    with capture(tmp_path / "a.replay.json") as session:
+        session.input = "json"
+    assert (tmp_path / "a.replay.json").read_text("utf-8").startswith("{")
+    assert loaded(tmp_path / "a.replay.json").input == "json"
+
+
+def test_what_is_said_about_the_session_is_in_the_file(tmp_path: Path) -> None:
+    """Agent, contract, tags and other keys as they are given; a contract of its own where none is."""
+    path = tmp_path / "a.replay.yaml"
+    with capture(path, agent="m:f", contract="Orders", tags=["x"], golden=True, about={"name": "N"}) as session:
+        session.input = "?"
+    file = loaded(path)
+    assert (file.agent, file.contract, file.tags, file.golden, file.name) == ("m:f", "Orders", ["x"], True, "N")
+    with capture(tmp_path / "b.replay.yaml") as session:
+        session.input = "?"
+        session.output = "Yes."
+    invariants = loaded(tmp_path / "b.replay.yaml").contract["invariants"]
+    assert [invariant["type"] for invariant in invariants] == ["completes", "behavior_unchanged"]
+
+
+def test_nothing_seen_is_nothing_written(tmp_path: Path) -> None:
+    """No file, and no journal."""
+    with capture(tmp_path / "a.replay.yaml"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_capture_tells_what_came_of_it(tmp_path: Path) -> None:
+    """The path of the file, also when it is not the one that was asked for."""
+    path = tmp_path / "a.replay.yaml"
+    path.write_text("input: 1\n", "utf-8")
+    captured = capture(path)
+    with captured as session:
+        session.input = 2
+    assert captured.captured.path == tmp_path / "a-2.replay.yaml"
+
+
+# -- turns
+
+
+def test_several_turns(tmp_path: Path) -> None:
+    """`wrap` makes each call of the agent a turn; an agent that speaks first has one without an input."""
+    path = tmp_path / "a.replay.yaml"
+    with capture(path, tools=["check"]) as session:
+        session.said("Hello!")
+        agent = session.wrap(lambda question: f"{question}: {bots.check(question)['total']}")
+        agent("A-1")
+        session.turn("B-2")
+        session.output = bots.check("B-2")
+    turns = loaded(path).turn_list
+    assert [turn.output for turn in turns] == ["Hello!", "A-1: 12", {"order": "B-2", "total": 12}]
+    assert [turn.is_played for turn in turns] == [False, True, True]
+    assert [[r.args for r in turn.tool_responses] for turn in turns] == [[], [{"order": "A-1"}], [{"order": "B-2"}]]
+
+
+def test_what_the_model_is_asked_tells_the_turns_when_nobody_does(tmp_path: Path) -> None:
+    """The last thing that a user said begins one; that it was guessed is in the file."""
+    path = tmp_path / "a.replay.yaml"
+    with served(Model(("check", {"order": "A-1"}), text="12.")) as bots.base_url, capture(path):
+        from openai import OpenAI
+
+        bots.chat("How much?")
+        client, messages = bots._client(OpenAI), [{"role": "user", "content": "Hi"}]
+        for question in ("And now?", ""):
+            said = client.chat.completions.create(model="gpt-4o", messages=messages).choices[0].message.content
+            messages += [{"role": "assistant", "content": said or ""}, {"role": "user", "content": question}]
+    turns = loaded(path).turn_list
+    # a request that does not go on with a conversation (another agent's, a summary) begins no turn
+    assert [turn.input for turn in turns] == ["How much?", "And now?"]
+    assert [turn.output for turn in turns] == ["12.", "12."]
+    said = loaded(path).import_ or {}
+    assert said["guessed"] == [
+        "the input: what the model was asked last by a user (2)",
+        "the output: what the model answered last (2)",
+    ]
+
+
+def test_an_agent_that_raises(tmp_path: Path) -> None:
+    """Its exception comes out as it is; the file has what happened until then, and replays."""
+    path = tmp_path / "a.replay.yaml"
+
+    with pytest.raises(bots.PaymentError):
+        capture(path, tools=["refund"])(broken)("?")
+    assert loaded(path).notes == "The agent raised tests.capture.bots.PaymentError: declined: A-1"
+    assert replayed(path, broken).outcome == "passed"
+
+
+def broken(question: str) -> None:
+    """An agent."""
+    bots.refund("A-1")
+
+
+def test_what_cannot_be_called_is_said_at_once(tmp_path: Path) -> None:
+    """With what to do instead."""
+    with pytest.raises(ReplayError, match=r"a dict cannot be called: wrap the method"):
+        capture(tmp_path)({})  # type: ignore[arg-type]
+
+
+def test_wrapped_agents_keep_their_kind(tmp_path: Path) -> None:
+    """Name, signature, async and generators."""
+    for agent in (bots.plain, bots.plain_async, bots.chat_stream, bots.chat_stream_async):
+        wrapped = capture(tmp_path)(agent)
+        assert inspect.signature(wrapped) == inspect.signature(agent)
+        for kind in (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction):
+            assert kind(wrapped) == kind(agent)
+
+
+def test_a_generator_keeps_send_throw_and_its_return_value(tmp_path: Path) -> None:
+    """The reader of a stream talks to the agent as without the capture."""
+
+    def agent(question: str) -> Any:
+        try:
+            got = yield "a"
+            yield got
+        except KeyError:
+            yield "caught"
+        return "end"
+
+    stream = capture(tmp_path / "a.replay.yaml")(agent)("?")
+    assert [next(stream), stream.send("b"), stream.throw(KeyError())] == ["a", "b", "caught"]
+    with pytest.raises(StopIteration) as end:
+        next(stream)
+    assert end.value.value == "end"
+    assert loaded(tmp_path / "a.replay.yaml").output == "end"
+
+
+# -- what belongs to a capture
+
+
+def test_many_at_once_stay_apart(tmp_path: Path) -> None:
+    """Tasks and threads each have their own file, with their own calls and no others."""
+    agent = capture(tmp_path / "threads", tools=["check"])(ask_in_thread)
+    with ThreadPoolExecutor(10) as pool:
+        list(pool.map(agent, [f"T-{number}" for number in range(20)]))
+    agent_async = capture(tmp_path / "tasks", tools=["later"])(ask_in_task)
+
+    async def all_at_once() -> None:
+        await asyncio.gather(*(agent_async(f"A-{number}") for number in range(20)))
+
+    asyncio.run(all_at_once())
+    files = [loaded(path) for folder in ("threads", "tasks") for path in (tmp_path / folder).iterdir()]
+    assert len({file.input for file in files}) == 40
+    for file in files:
+        assert [response.args for response in file.tool_responses] == [{"order": file.input}] * 2
+        assert file.import_ is None
+
+
+def ask_in_thread(order: str) -> str:
+    """An agent that calls its tool here and in a thread."""
+    bots.check(order)
+    thread = threading.Thread(target=bots.check, args=(order,))
+    thread.start()
+    thread.join()
+    return order
+
+
+async def ask_in_task(order: str) -> str:
+    """An agent that calls its tool in two tasks."""
+    await asyncio.gather(bots.later(order), bots.later(order))
+    return order
+
+
+def test_calls_of_others_are_not_captured(tmp_path: Path) -> None:
+    """A thread from before, and what another request does meanwhile, belong to no capture although only one runs."""
+    path = tmp_path / "a.replay.yaml"
+    outside = contextvars.copy_context()
+    asked, done = threading.Event(), threading.Event()
+
+    def other() -> None:
+        asked.wait(5)
+        bots.check("other")
+        done.set()
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    with capture(path, tools=["check"]) as session:
+        session.input = "?"
+        asked.set()
+        assert done.wait(5)
+        outside.run(bots.check, "outside")
+        bots.check("mine")
+    thread.join()
+    assert [response.args for response in loaded(path).tool_responses] == [{"order": "mine"}]
+
+
+def test_everything_is_put_back(tmp_path: Path) -> None:
+    """The code of tools and the clients; work that goes on afterwards runs, and is not recorded."""
+    import httpx
+
+    code, send = bots.check.__code__, httpx.HTTPTransport.handle_request
+    go, results = threading.Event(), []
+
+    def late() -> None:
+        go.wait(5)
+        results.append(bots.check("late")["total"])
+
+    with capture(tmp_path / "a.replay.yaml", tools=["check"]) as session:
+        session.input = "?"
+        assert bots.check.__code__ is not code
+        thread = threading.Thread(target=late)
+        thread.start()
+    assert bots.check.__code__ is code
+    assert httpx.HTTPTransport.handle_request is send
+    go.set()
+    thread.join()
+    assert results == [12]
+    assert tools_of(tmp_path / "a.replay.yaml") == []
+
+
+def test_the_outermost_call_is_the_recording(tmp_path: Path) -> None:
+    """What a tool calls, over HTTP or a model, is not recorded with it."""
+    path = tmp_path / "a.replay.yaml"
+    with served(Model(text="sub")) as bots.base_url:
+        answer = capture(path, tools=["research", "check"])(outer)("?")
+    bots.base_url = "http://127.0.0.1:9"
+    assert tools_of(path) == ["research"]
+    assert loaded(path).llm_responses is None
+    assert assert_green(path, outer).turns[0].output == answer
+
+
+def research(topic: str) -> str:
+    """A tool that asks a model, and calls another tool."""
+    return f"{bots.chat(topic)} {bots.check(topic)['total']}"
+
+
+def outer(question: str) -> str:
+    """An agent."""
+    return research("ACME")
+
+
+def test_a_result_without_json_form_is_recorded_by_what_is_inside(tmp_path: Path) -> None:
+    """The request that the tool made stands for it, and a replay lets the tool run."""
+    path = tmp_path / "a.replay.yaml"
+    with served(lambda method, path, body: (200, {}, b"fine")) as bots.base_url:
+        answer = capture(path, tools=["fetch"])(fetching)("?")
+    assert tools_of(path) == [f"GET {bots.base_url}/orders"]
+    assert assert_green(path, fetching).turns[0].output == answer
+
+
+def fetch(path: str) -> Any:
+    """A tool that returns a client's response."""
+    import requests
+
+    return requests.get(f"{bots.base_url}/{path}", timeout=5)
+
+
+def fetching(question: str) -> str:
+    """An agent."""
+    return str(fetch("orders").text)
+
+
+def test_a_result_that_is_lost_is_said(tmp_path: Path) -> None:
+    """In the file, with the type that has no JSON form."""
+    path = tmp_path / "a.replay.yaml"
+    with capture(path, tools=["handle"]) as session:
+        session.input = "?"
+        handle()
+    assert loaded(path).import_ == {"lost": ["a result of handle that has no JSON form (Lock)"]} or loaded(
+        path
+    ).import_ == {"lost": ["a result of handle that has no JSON form (lock)"]}
+
+
+def handle() -> Any:
+    """A tool that returns something of this process."""
+    return threading.Lock()
+
+
+def test_embeddings_are_http_tools(tmp_path: Path) -> None:
+    """A model API that is no conversation is recorded by its route, and replays."""
+    path = tmp_path / "a.replay.yaml"
+    with served(Model()) as bots.base_url:
+        capture(path)(embedding)("Hi")
+    assert tools_of(path) == [f"POST {bots.base_url}/v1/embeddings"]
+    assert_green(path, embedding)
+
+
+def embedding(text: str) -> str:
+    """An agent that asks for embeddings alone."""
+    from openai import OpenAI
+
+    vector = bots._client(OpenAI).embeddings.create(model="e", input=text, encoding_format="float")
+    return str(vector.data[0].embedding)
+
+
+def test_a_tool_that_nobody_saw_is_recorded_as_the_model_was_told(tmp_path: Path) -> None:
+    """Its result is the text of the tool message, and that this was guessed is in the file."""
+    path = tmp_path / "a.replay.yaml"
+    call = {"id": "c1", "type": "function", "function": {"name": "hidden", "arguments": '{"x": 1}'}}
+    messages: list[Any] = [
+        {"role": "user", "content": "?"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c1", "content": "from elsewhere"},
+    ]
+    with served(Model(text="Done.")) as bots.base_url, capture(path) as session:
+        from openai import OpenAI
+
+        session.input = "?"
+        bots._client(OpenAI).chat.completions.create(model="gpt-4o", messages=messages)
+    [recorded] = loaded(path).tool_responses
+    assert (recorded.tool, recorded.args, recorded.response, recorded.call_id) == (
+        "hidden",
+        {"x": 1},
+        "from elsewhere",
+        "c1",
+    )
+    assert "hidden" in (loaded(path).import_ or {})["guessed"][0]
+
+
+def test_a_call_that_its_caller_gave_up(tmp_path: Path) -> None:
+    """A timeout around a slow tool fires in the replay as it did."""
+    path = tmp_path / "a.replay.yaml"
+    assert asyncio.run(capture(path, tools=["slow"])(impatient)("?")) == "gave up"
+    assert asyncio.run(_replayed_async(path)) == "gave up"
+
+
+async def _replayed_async(path: Path) -> Any:
+    return (await asyncio.to_thread(assert_green, path, impatient)).turns[0].output
+
+
+async def slow() -> str:
+    """A tool."""
+    await asyncio.sleep(30)
+    return "never"
+
+
+async def impatient(question: str) -> str:
+    """An agent."""
+    try:
+        return await asyncio.wait_for(slow(), 0.05)
+    except asyncio.TimeoutError:
+        return "gave up"
+
+
+# -- never the agent's error
+
+
+def test_a_wrong_call_gets_the_functions_own_error(tmp_path: Path) -> None:
+    """Python's own text, as without the capture."""
+    with pytest.raises(TypeError) as before:
+        bots.check()  # type: ignore[call-arg]
+    with capture(tmp_path / "a.replay.yaml", tools=["check"]), pytest.raises(TypeError) as inside:
+        bots.check()  # type: ignore[call-arg]
+    assert str(inside.value) == str(before.value)
+
+
+class Hostile:
+    """Its own code fails whenever it is looked at."""
+
+    def model_dump(self, **options: Any) -> Any:
+        raise RuntimeError("model_dump")
+
+    def __str__(self) -> str:
+        raise RuntimeError("str")
+
+    __repr__ = __str__
+
+
+def hostile(value: Any) -> Any:
+    """A tool."""
+    return value
+
+
+class HostileError(Exception):
+    """An exception with the same habit."""
+
+    @property
+    def status(self) -> int:
+        raise RuntimeError("status")
+
+    def __str__(self) -> str:
+        raise RuntimeError("str")
+
+
+def hostile_failure() -> None:
+    """A tool that raises it."""
+    raise HostileError
+
+
+def test_hostile_values_do_no_harm(tmp_path: Path) -> None:
+    """Objects whose code fails, cycles, surrogates, infinite numbers and very deep values."""
+    path = tmp_path / "a.replay.yaml"
+    cycle: list[Any] = []
+    cycle.append(cycle)
+    deep: Any = 1
+    for _ in range(5000):
+        deep = [deep]
+    with capture(path, tools=["hostile", "hostile_failure"]) as session:
+        session.input = Hostile()
+        for value in (Hostile(), cycle, deep, "\ud83d", float("inf"), {1: {2: Hostile()}}, b"\xff", {"a": {1, 2}}):
+            assert hostile(value) is value
+        with pytest.raises(HostileError):
+            hostile_failure()
+        session.output = Hostile()
+    assert len(loaded(path).tool_responses) == 9
+    assert loaded(path).tool_responses[3].response == "?"
+
+
+def test_what_fails_in_the_capture_is_logged_once_and_goes_no_further(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The agent has its results; the file says what it lacks."""
+    path = tmp_path / "a.replay.yaml"
+    monkeypatch.setattr("pytest_agent_replay.capturing.session.recorded", lambda value: 1 / 0)
+    with caplog.at_level(logging.WARNING), capture(path, tools=["check"]) as session:
+        assert bots.check("A-1") == bots.check("A-1")
+        session.input = "?"
+    [record] = [r for r in caplog.records if "not captured" in r.getMessage()]
+    assert "the agent is not affected" in record.getMessage()
+    assert loaded(path).import_ is not None
+    assert "what failed to be captured (ZeroDivisionError) (3)" in loaded(path).import_["lost"]  # type: ignore[index]
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The agent runs, and the log says that there is no file."""
+    (tmp_path / "file").write_text("", "utf-8")
+    captured = capture(tmp_path / "file" / "a.replay.yaml", tools=["check"])
+    with captured as session:
+        session.input = "?"
+        assert bots.check("A-1")["total"] == 12
+    assert captured.captured.path is None
+    assert captured.captured.error is not None
+    assert "no replay file was written" in caplog.text
+
+
+def test_a_wrong_binding_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """And the rest is captured."""
+    path = tmp_path / "a.replay.yaml"
+    with capture(path, tools={"check": "tests.capture.bots:chek"}) as session:
+        session.input = "?"
+        assert bots.check("A-1")["total"] == 12
+    assert "did you mean 'check'?" in caplog.text
+    assert loaded(path).input == "?"
+
+
+def test_a_captured_tool_may_be_bound(tmp_path: Path) -> None:
+    """To a function or a route; the file says so too."""
+    path = tmp_path / "a.replay.yaml"
+    with served(lambda method, path, body: (200, {}, b"fine")) as bots.base_url:
+        tools = {"status": "tests.capture.bots:check", "orders": f"GET {bots.base_url}/{{kind}}"}
+        with capture(path, tools=tools) as session:
+            session.input = "?"
+            bots.check("A-1")
+            fetch("new")
+    assert [(r.tool, r.args) for r in loaded(path).tool_responses] == [
+        ("status", {"order": "A-1"}),
+        ("orders", {"kind": "new"}),
+    ]
+    assert loaded(path).tools == tools
