@@ -21,6 +21,11 @@ FRAMEWORKS: Mapping[str, tuple[str, ...]] = {
         "anthropic.lib.tools._toolsets._runnable",
         "anthropic.lib.tools._beta_runner",
     ),
+    "anthropic": (
+        "anthropic.lib.tools._beta_functions",
+        "anthropic.lib.tools._toolsets._runnable",
+        "anthropic.lib.tools._beta_runner",
+    ),
     "google_adk": (
         "google.adk.tools.base_tool",
         "google.adk.tools.function_tool",
