@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_agent_replay.agents.adapters import AgentAdapter
 from pytest_agent_replay.agents.answers import read_answer
+from pytest_agent_replay.agents.frameworks import adapter_of
 from pytest_agent_replay.agents.load import load_agent
 from pytest_agent_replay.agents.loop import end_tasks
 from pytest_agent_replay.agents.model import Agent, TurnInput
@@ -119,6 +120,7 @@ class _Run:
                 label=case.id,
                 bind=lambda session, names: self.binder.bind_offered(session, names),
                 in_url=lambda name: self.binder.in_url(name),
+                reaches=lambda *args, **kwargs: self.binder.reaches(*args, **kwargs),
                 hooks=hooks.steps,
             )
             with install([*built_in_interceptors(), *hooks.interceptors]), self.session:
@@ -131,6 +133,7 @@ class _Run:
                     self.agent.module_names,
                     entry=getattr(self.agent, "entry", None),
                     allow_modules=case.settings.allow_modules,
+                    is_agent=lambda obj: adapter_of(obj) is not None,
                 )
                 with self.binder.active(self.session):
                     yield

@@ -38,7 +38,13 @@ class Binder:
     """Binds the tool names of one session, now and as the agent imports more modules."""
 
     def __init__(
-        self, root: str, agent_modules: Iterable[str] = (), *, entry: Any = None, allow_modules: Iterable[str] = ()
+        self,
+        root: str,
+        agent_modules: Iterable[str] = (),
+        *,
+        entry: Any = None,
+        allow_modules: Iterable[str] = (),
+        is_agent: Callable[[Any], bool] = lambda obj: False,
     ) -> None:
         own = _own_modules.get(root)
         self._own = own if own is not None else _own_modules.setdefault(root, OwnModules(root))
@@ -46,6 +52,7 @@ class Binder:
         self._own.include(self.agent_modules)
         self._entry = _functions_behind(entry)
         self._allow_modules = tuple(allow_modules)
+        self._is_agent = is_agent
         self._names: list[str] | None = None
         """Names of the file and the settings that are no routes."""
         self._open: list[str] = []
@@ -110,6 +117,17 @@ class Binder:
     def in_url(self, name: str) -> bool:
         """Whether the agent's code shows that a recorded name is a request: it stands in a URL."""
         return self._own.in_url(name, self.agent_modules)
+
+    def reaches(self, tool: str, code: Iterable[Any], name: str, *, is_function: bool) -> bool:
+        """Whether the code of a tool leads to what is recorded by another name; see `reach.reaches`.
+
+        `code` is what is known of the tool where it is called; functions of its name are looked at as well, as of a
+        server in this process.
+        """
+        from pytest_agent_replay.intercept.reach import reaches
+
+        roots = [*code, *(each.function for each in self._own.find(tool, self.agent_modules))]
+        return reaches(roots, name, self._own.globals_of_all(), is_function=is_function, is_agent=self._is_agent)
 
     def _bind(self, session: Session, name: str, *, named: bool) -> bool:
         """Binds one name. True when nothing further can be found for it until a module is imported."""

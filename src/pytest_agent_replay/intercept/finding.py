@@ -139,6 +139,10 @@ class OwnModules:
         )
         return list(dict.fromkeys(names))
 
+    def globals_of_all(self) -> set[int]:
+        """The `id`s of the globals of all own modules."""
+        return {id(vars(module)) for module in self.modules()}
+
     def in_url(self, name: str, agent: Iterable[str] = ()) -> bool:
         """Whether a name stands in the source of the agent's modules as a segment or the host of a URL."""
         pattern = re.compile(rf"/{re.escape(name)}(?![\w-])")

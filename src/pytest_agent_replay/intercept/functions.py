@@ -24,7 +24,7 @@ from pytest_agent_replay.player.revive import tool_exception
 from pytest_agent_replay.player.session import Served, Session
 from pytest_agent_replay.player.values import OPAQUE, to_json
 
-__all__ = ["bind_function", "bind_nested", "is_swapped", "release"]
+__all__ = ["bind_function", "bind_nested", "is_swapped", "original_of", "release"]
 
 _EMPTY = inspect.Parameter.empty
 
@@ -104,7 +104,9 @@ class _Binding:
         given.update(kwargs)
         if self.swap.is_method and names:
             given.pop(names[0], None)
-        return self.session.call_tool(self.tool, given, channel="function", defaults=signature.defaults)
+        return self.session.call_tool(
+            self.tool, given, channel="function", defaults=signature.defaults, code=(self.swap.original,)
+        )
 
     def inside(self, served: Served) -> AbstractContextManager[None]:
         """Around the real function, which may run."""
@@ -160,6 +162,12 @@ _lock = threading.RLock()
 def is_swapped(function: Any) -> bool:
     """Whether the code of this function is exchanged at this moment."""
     return id(function) in _swaps
+
+
+def original_of(function: FunctionType) -> Any:
+    """The function with its own code, while that is exchanged; else the function itself."""
+    swap = _swaps.get(id(function))
+    return function if swap is None or swap.function is not function else swap.original
 
 
 def bind_function(

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import partial
 
 __all__ = ["Layers", "place", "placed"]
 
@@ -56,16 +55,15 @@ class Layers:
         """A server that the agent is connected to has these tools."""
         self._remote.update(names)
 
-    def lets_through(self, tool: str, is_function: Callable[[str], bool], *, is_agent: bool = False) -> bool:
+    def lets_through(self, tool: str, leads_to: Callable[[str], bool], *, is_agent: bool = False) -> bool:
         """Whether a call of a tool without recordings may run, to be answered inside.
 
-        That is where the tool is an agent itself, and where a recorded name that is none of the agent's tools is known
-        to be a request or (unless the tool is that itself) a server's tool, or (`is_function`) was found as a function.
-        A name of which nothing is known lets nothing through: it may be what the tool was called when the file was
-        recorded.
+        That is where the tool is an agent itself, and where its code leads to a recorded call (`leads_to`) that is none
+        of the agent's tools, or to the tool of a server. A name of which nothing is known lets nothing through: it may
+        be what the tool was called when the file was recorded.
         """
         if tool not in self._open and (
-            is_agent or any(map(partial(self._is_inner, tool, is_function), self._recorded))
+            is_agent or any(self._is_inner(tool, name, leads_to) for name in self._recorded)
         ):
             self._open.add(tool)
         return tool in self._open
@@ -75,13 +73,10 @@ class Layers:
         self._recorded = ()
         self.is_request = bool
 
-    def _is_inner(self, tool: str, is_function: Callable[[str], bool], name: str) -> bool:
+    def _is_inner(self, tool: str, name: str, leads_to: Callable[[str], bool]) -> bool:
         if name in self._tools and name not in self._inner:
             return False
-        if name in self._remote and tool not in self._remote:
-            return True
-        # until the agent's tools are known, a function of its code is as likely one of them
-        return self.is_request(name) or (bool(self._tools) and is_function(name))
+        return (name in self._remote and tool not in self._remote) or leads_to(name)
 
     @contextmanager
     def inside(self, tool: str) -> Iterator[None]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -113,6 +113,7 @@ class Session(AbstractContextManager["Session"]):
         label: str,
         bind: Callable[[Session, Iterable[str]], None] | None = None,
         in_url: Callable[[str], bool] | None = None,
+        reaches: Callable[..., bool] | None = None,
         hooks: StepHooks | None = None,
     ) -> None:
         self.replay = replay
@@ -140,6 +141,7 @@ class Session(AbstractContextManager["Session"]):
         """Threads and futures that were started in this session."""
         self.targets: dict[str, Any] = {**settings.tools, **replay.tools}
         self._bind = bind
+        self._reaches = reaches
         self._hooks = hooks
         self._lock = threading.RLock()
         self.rules = ToolRules(settings.matching, replay.matching, golden=replay.golden)
@@ -175,7 +177,7 @@ class Session(AbstractContextManager["Session"]):
 
             leave(self)
         # whoever binds holds the session: together they would wait for the garbage collector
-        self._bind = None
+        self._bind = self._reaches = None
         self._layers.end()
         self.staleness = None
         self._exit.close()
@@ -317,16 +319,17 @@ class Session(AbstractContextManager["Session"]):
         defaults: dict[str, Any] | None = None,
         call_id: str | None = None,
         is_agent: bool = False,
+        code: Sequence[Any] = (),
     ) -> Served:
         """Answers a call of a tool. Raises `StopReplay` when the session was ended or calls too much.
 
         `args` are what the agent gave (values without a JSON form are left out: they are injected state), `defaults`
         the JSON values that the signature gives to the rest. A tool that `is_agent` runs where it is not recorded
-        itself: what it calls is.
+        itself: what it calls is. So does one whose `code` leads to a call that is recorded.
         """
         given = arguments_to_json(args)
         with self._lock:
-            if not self._book.knows(tool) and self._is_let_through(tool, is_agent):
+            if not self._book.knows(tool) and self._is_let_through(tool, code, is_agent):
                 self.passes(tool, args, call_id=call_id)
                 return Served(inside=True)
             call = self._begin(tool, given, channel, call_id, defaults)
@@ -348,10 +351,16 @@ class Session(AbstractContextManager["Session"]):
         with self._lock:
             self._passed.append(view)
 
-    def _is_let_through(self, tool: str, is_agent: bool) -> bool:
+    def _is_let_through(self, tool: str, code: Sequence[Any], is_agent: bool) -> bool:
         if self.turn == 0 or tool in self.targets or self._stop is not None:
             return False
-        return self._layers.lets_through(tool, self._is_function, is_agent=is_agent)
+
+        def leads_to(name: str) -> bool:
+            if self._http.has_route(name):
+                return True
+            return self._reaches is not None and self._reaches(tool, code, name, is_function=self._is_function(name))
+
+        return self._layers.lets_through(tool, leads_to, is_agent=is_agent)
 
     def _is_function(self, name: str) -> bool:
         return name in self.targets or self.bindings.get(name, "").startswith("function")
