@@ -80,6 +80,9 @@ def _message_text(value: Any) -> Json:
     """The text that the assistant said, or `_MISSING` when the value is no message and holds none."""
     if hasattr(value, "token_usage") and hasattr(value, "steps"):  # the `RunResult` of smolagents
         return _read(value.output)
+    if hasattr(value, "raw") and hasattr(value, "pydantic"):  # the output of CrewAI
+        structured = value.pydantic if value.pydantic is not None else getattr(value, "json_dict", None)
+        return _read(value.raw if structured is None else structured)
     choices = _get(value, "choices")
     if _is_list(choices) and choices and _role(_get(choices[0], "message")) in _ASSISTANT:
         return _content(_get(choices[0], "message"))
@@ -159,7 +162,7 @@ def _usage(value: Any) -> dict[str, int] | None:
             "input_tokens": sum(usage.prompt_tokens for usage in spent),
             "output_tokens": sum(usage.completion_tokens for usage in spent),
         }
-    for name in ("usage", "usage_metadata", "token_usage", "usage_details"):
+    for name in ("usage", "usage_metadata", "token_usage", "usage_metrics", "usage_details"):
         usage = _get(value, name)
         if usage is _MISSING:
             usage = _get(_get(value, "context_wrapper"), name)  # of the OpenAI Agents SDK

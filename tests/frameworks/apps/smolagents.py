@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 from smolagents import ChatMessage, CodeAgent, OpenAIServerModel, Tool, ToolCallingAgent, tool
@@ -63,14 +64,18 @@ class Model(OpenAIServerModel):
         return message
 
 
+def _line(call: Any) -> str:
+    given = json.loads(call.arguments) if isinstance(call.arguments, str) else call.arguments
+    return f"print({call.name}({', '.join(f'{name}={value!r}' for name, value in given.items())}))"
+
+
 class CodingModel(OpenAIServerModel):
     """A model that writes its calls as code."""
 
     def generate(self, messages: Any, *args: Any, **kwargs: Any) -> ChatMessage:
         """Asks the model, and writes what it calls as code."""
         message = super().generate(messages, *args, **kwargs)
-        calls = message.tool_calls or []
-        lines = [f"print({each.function.name}(**{each.function.arguments}))" for each in calls]
+        lines = [_line(each.function) for each in message.tool_calls or []]
         message.content = f"<code>\n{chr(10).join(lines) or f'final_answer({message.content!r})'}\n</code>"
         return message
 

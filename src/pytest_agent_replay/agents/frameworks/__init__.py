@@ -19,6 +19,7 @@ __all__ = ["FrameworkAgent", "adapter_of", "opening"]
 _FILES: Mapping[str, str] = {
     "agent_framework": "agent_framework",
     "autogen_agentchat": "autogen",
+    "crewai": "crewai",
     "google": "google_adk",
     "langchain_core": "langchain",
     "langgraph": "langgraph",

@@ -30,16 +30,15 @@ class _Adapter:
 
 
 def _conversation(workflow: Any) -> Callable[[TurnInput], Awaitable[Any]]:
-    """All turns share one `Context`, which is where agents keep their memory."""
+    """All turns share one `Context`, which is where agents keep their memory. It may be made on a loop only."""
     module = sys.modules.get("llama_index.core.workflow") or sys.modules["workflows"]
-    context = module.Context(workflow)
-    is_agent = hasattr(workflow, "get_tools")
-    turns: list[TurnInput] = []
+    is_agent = any(hasattr(workflow, name) for name in ("get_tools", "tools"))
+    contexts: list[Any] = []
 
     async def ask(turn: TurnInput) -> Any:
-        turns.append(turn)
-        given = _message(turn, is_first=len(turns) == 1) if is_agent else _start(workflow, turn)
-        return await workflow.run(**given, ctx=context)
+        given = _message(turn, is_first=not contexts) if is_agent else _start(workflow, turn)
+        contexts[:] = contexts or [module.Context(workflow)]
+        return await workflow.run(**given, ctx=contexts[0])
 
     return ask
 

@@ -26,6 +26,12 @@ FRAMEWORKS: Mapping[str, tuple[str, ...]] = {
         "anthropic.lib.tools._toolsets._runnable",
         "anthropic.lib.tools._beta_runner",
     ),
+    "crewai": (
+        "crewai.tools.base_tool",
+        "crewai.tools.structured_tool",
+        "crewai.agents.cache.cache_handler",
+        "crewai.llms.base_llm",
+    ),
     "google_adk": (
         "google.adk.tools.base_tool",
         "google.adk.tools.function_tool",

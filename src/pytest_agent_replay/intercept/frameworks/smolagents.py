@@ -24,7 +24,7 @@ _NAME = "smolagents"
 
 
 def _patch_tools(module: ModuleType, patcher: Patcher) -> None:
-    patcher.tree(module.BaseTool, "__call__", _answering)
+    patcher.tree(getattr(module, "BaseTool", module.Tool), "__call__", _answering)
 
 
 def _answering(original: Callable[..., Any]) -> Callable[..., Any]:
