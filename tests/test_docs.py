@@ -35,7 +35,7 @@ def run(command: str, folder: Path) -> str:
         "pytest": "import pytest, sys; sys.path.pop(0); sys.exit(pytest.main())",  # as the command: without the folder
         "agent-replay": "import sys; from pytest_agent_replay.cli import main; sys.exit(main())",
     }[program]
-    plain = ["-p", "no:randomly", "-p", "no:cacheprovider"] if program == "pytest" else []
+    plain = ["-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:langsmith_plugin"] if program == "pytest" else []
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
     environment.update(COLUMNS="80")
     done = subprocess.run(

@@ -27,7 +27,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def apart(*words: str) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own."""
-    environment = {**os.environ, "PYTEST_ADDOPTS": "-p no:randomly -p no:cacheprovider -p no:hypothesispytest"}
+    without = ("randomly", "cacheprovider", "hypothesispytest", "langsmith_plugin")
+    environment = {**os.environ, "PYTEST_ADDOPTS": " ".join(f"-p no:{name}" for name in without)}
     command = [sys.executable, "-c", "import sys; from pytest_agent_replay.cli import main; sys.exit(main())", *words]
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
 

@@ -65,7 +65,7 @@ contract: Order Contract
 """
 
 
-QUIET = ("-p", "no:randomly", "-p", "no:hypothesispytest")
+QUIET = ("-p", "no:randomly", "-p", "no:hypothesispytest", "-p", "no:langsmith_plugin")
 
 
 class Project:

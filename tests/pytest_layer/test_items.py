@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.pytest_layer.project import Project
+from tests.pytest_layer.project import QUIET, Project
 
 pytest_plugins = ["pytester"]
 
@@ -171,7 +171,8 @@ def test_pdb_stops_in_a_failing_replay(pytester: pytest.Pytester, project: Proje
     project.replay("one")
     result = pytester.run(
         sys.executable, "-c",
-        "import sys, pytest; sys.exit(pytest.main(['--pdb', '--replay-agent=shop_agent:bad']))",
+        "import sys, pytest; sys.exit(pytest.main(sys.argv[1:]))",
+        *QUIET, "--pdb", "--replay-agent=shop_agent:bad",
         stdin=b"print('IN', type(__exception__).__name__ if '__exception__' in globals() else 'PDB')\nq\n",
     )  # fmt: skip
     result.stdout.fnmatch_lines(["*one: invariant invents-nothing failed*", "*entering PDB*", "*IN *"])

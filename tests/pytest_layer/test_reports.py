@@ -9,7 +9,7 @@ import pytest
 
 from pytest_agent_replay import Trace
 from tests.pytest_layer.junit import read_valid
-from tests.pytest_layer.project import Project
+from tests.pytest_layer.project import QUIET, Project
 
 pytest_plugins = ["pytester"]
 
@@ -272,9 +272,7 @@ def test_random_order_gives_the_same_verdicts(some: Project) -> None:
     """Whatever the seed."""
     outcomes, orders = [], set()
     for seed in (1, 2, 3):
-        some.pytester.runpytest_inprocess(
-            "-p", "no:hypothesispytest", f"--randomly-seed={seed}", "--replay-json=out.json"
-        )
+        some.pytester.runpytest_inprocess(*QUIET[2:], f"--randomly-seed={seed}", "--replay-json=out.json")
         rows = some.results()["replays"]
         orders.add(tuple(row["id"] for row in rows))
         outcomes.append({row["id"]: row["outcome"] for row in rows})
