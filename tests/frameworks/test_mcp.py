@@ -330,7 +330,7 @@ def test_what_a_real_server_says_is_recorded_as_a_plain_value() -> None:
     lookup, boom = sorted(result.trace.tool_calls, key=lambda call: call.tool, reverse=True)
     assert lookup.result == {"order": 2, "total": 10}
     assert boom.error is not None
-    assert boom.error["message"] == "broken: x"
+    assert boom.error["message"] == "Error executing tool boom: broken: x"
 
 
 def test_structured_results_fit_the_schema_that_the_server_has() -> None:

@@ -7,7 +7,6 @@ import json
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from mcp import types
 from openai import AsyncOpenAI
 
 from tests.frameworks import bodies
@@ -15,13 +14,15 @@ from tests.frameworks import bodies
 try:
     from mcp import Client
     from mcp.server.mcpserver import MCPServer
+    from mcp.server.mcpserver.exceptions import ToolError
 except ImportError:  # version 1
     from mcp.server.fastmcp import FastMCP as MCPServer
+    from mcp.server.fastmcp.exceptions import ToolError
     from mcp.shared.memory import create_connected_server_and_client_session
 
 PACKAGES = ("mcp", "openai")
 VARIANTS = ("sync", "async")
-OLDEST = {"mcp": "1.10.0"}
+OLDEST = {"mcp": "1.10.0", "pydantic": "2.11.10"}
 CANNOT = {
     "test_arguments_are_validated_by_the_framework": "the server validates arguments: what it says of wrong ones is "
     "known where it was recorded",
@@ -43,13 +44,12 @@ def lookup(order: int, verbose: bool = False) -> dict[str, Any]:
 
 
 @server.tool()
-def boom(text: str) -> types.CallToolResult:
-    """Fails, and says so itself."""
+def boom(text: str) -> str:
+    """Fails, and lets the client know why."""
     try:
         return bodies.boom(text)
     except ValueError as error:
-        content = [{"type": "text", "text": str(error)}]
-        return types.CallToolResult.model_validate({"content": content, "isError": True})
+        raise ToolError(str(error)) from error
 
 
 @server.tool()
@@ -94,7 +94,9 @@ async def called(session: Any, call: Any) -> dict[str, Any]:
     result = await session.call_tool(call.function.name, json.loads(call.function.arguments))
     said = result.model_dump(by_alias=True)
     text = "".join(block["text"] for block in said["content"])
-    return {"role": "tool", "tool_call_id": call.id, "content": f"failed: {text}" if said["isError"] else text}
+    if said["isError"]:
+        text = f"failed: {text.removeprefix(f'Error executing tool {call.function.name}: ')}"
+    return {"role": "tool", "tool_call_id": call.id, "content": text}
 
 
 def described(tool: dict[str, Any]) -> Any:
