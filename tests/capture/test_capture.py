@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from pytest_agent_replay import ReplayError, capture
+from pytest_agent_replay.capturing.values import error_of
 from tests.capture import bots
 from tests.capture.harness import Model, assert_green, loaded, replayed, served
 
@@ -493,3 +494,9 @@ def test_a_captured_tool_may_be_bound(tmp_path: Path) -> None:
         ("orders", {"kind": "new"}),
     ]
     assert loaded(path).tools == tools
+
+
+def test_errors_of_the_script_are_named_without_its_module() -> None:
+    """`__main__` is another module in a replay: such a name is looked up where the tool is."""
+    kind = type("OwnError", (Exception,), {"__module__": "__main__"})
+    assert error_of(kind("x")) == {"type": "OwnError", "message": "x"}

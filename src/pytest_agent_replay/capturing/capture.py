@@ -56,10 +56,10 @@ class capture:
     never replaced: the next free number is added to the name. Each task or thread that enters has a capture of its own.
 
     `tools` are names of functions that are tools although no model is offered them, or a mapping that binds names to
-    functions, `pkg.mod:function` or routes, as `tools:` in a replay file does. `agent`, `contract`, `tags`, `golden`,
-    and the keys of a replay file in `about`, are written as they are; without a contract the file asks that the agent
-    does what it did. `force` replaces a file that exists. `root` is the folder of the agent's own modules (default:
-    the working directory).
+    functions, `pkg.mod:function` or routes, as `tools:` in a replay file does (None: found by its name). `agent`,
+    `contract`, `tags`, `golden`, and the keys of a replay file in `about`, are written as they are; without a contract
+    the file asks that the agent does what it did. `force` replaces a file that exists. `root` is the folder of the
+    agent's own modules (default: the working directory).
 
     Nothing of this ever reaches the agent: what fails in the capture itself is logged (`pytest_agent_replay.capture`),
     and `captured.error` says why there is no file. The attribute `captured` tells what came of the last capture.
@@ -79,8 +79,9 @@ class capture:
         root: str | os.PathLike[str] | None = None,
     ) -> None:
         self._path = Path(path)
-        self._tools = dict(tools) if isinstance(tools, Mapping) else {}
-        self.names: tuple[str, ...] = () if isinstance(tools, Mapping) else tuple(tools)
+        bound = dict(tools) if isinstance(tools, Mapping) else dict.fromkeys(tools)
+        self._tools = {name: target for name, target in bound.items() if target is not None}
+        self.names = tuple(name for name, target in bound.items() if target is None)
         """Functions of these names are tools."""
         given = {"agent": agent, "contract": contract, "tags": list(tags), "golden": golden}
         self._settings: dict[str, Any] = {**(about or {}), **{key: value for key, value in given.items() if value}}

@@ -36,10 +36,11 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--golden", action="store_true", help="good behaviour to keep, not an incident")
     parser.add_argument(
         "--tool",
-        metavar="NAME=TARGET",
+        metavar="NAME[=TARGET]",
         action="append",
         default=[],
-        help="bind a tool to `pkg.mod:function` or a route",
+        help="a function that is a tool although no model is offered it, by its name, or bound to `pkg.mod:name` or a "
+        "route; repeatable",
     )
     parser.add_argument(
         "--recover",
@@ -109,11 +110,16 @@ def _recover(paths: list[Path]) -> int:
     return 1 if failed else 0
 
 
-def _binding(text: str) -> tuple[str, str]:
+def _binding(text: str) -> tuple[str, str | None]:
     name, equals, target = text.partition("=")
-    if not equals or not name.strip() or not target.strip():
-        raise ReplayError(f"--tool {text!r} is not NAME=TARGET, such as `search=my_app.tools:search`")
-    return name.strip(), target.strip()
+    if not name.strip() or (equals and not target.strip()):
+        raise ReplayError(f"--tool {text!r} is not NAME or NAME=TARGET, such as `search=my_app.tools:search`")
+    if target.strip().startswith("__main__"):
+        raise ReplayError(
+            f"--tool {text!r}: functions of the script itself are tools where a model is offered them; for others, "
+            "move them into a module of their own"
+        )
+    return name.strip(), target.strip() or None
 
 
 # -- the command
