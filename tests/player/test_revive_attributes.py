@@ -205,6 +205,24 @@ def test_a_new_of_its_own_is_passed_by() -> None:
     assert (str(error), error.code) == ("m", 7)
 
 
+class Said(Exception):
+    """Keeps its text."""
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+        super().__init__(message)
+
+
+def test_a_message_that_is_all_a_constructor_needs_is_the_text() -> None:
+    """Nothing is assumed: what else could it have been made with."""
+    session = Session(ReplayFile(input=None), Settings(), label="incident")
+    with session:
+        error = revive(ErrorSpec(type=f"{__name__}.Said", message="no such order"))
+    assert vars(error)["message"] == "no such order"
+    assert str(error) == "no such order"
+    assert session.findings.notes == []
+
+
 def test_what_the_constructor_would_have_set_is_assumed_and_noted() -> None:
     """The parameter's default, or None; neither recorded nor private attributes are mentioned."""
     session = Session(ReplayFile.model_validate({"input": "x"}), Settings(), label="test")

@@ -97,7 +97,7 @@ def _filled(
     """An instance, the attributes that cannot be read from it, and the names of those that are assumed."""
     error = _bare(kind)
     hidden = {name: value for name, value in given.items() if name != "args" and not _put(error, name, value)}
-    assumed = _assume(error)
+    assumed = _assume(error, message)
     _put_args(error, message, given)
     if isinstance(error, UnicodeDecodeError) and isinstance(given.get("object"), str):
         hidden.pop("object", None)
@@ -202,8 +202,14 @@ def _put_bytes(error: UnicodeDecodeError, message: str, given: Mapping[str, Any]
     return False
 
 
-def _assume(error: Exception) -> list[str]:
-    """Sets what the constructor sets and the recording does not have; the names of it."""
+def _assume(error: Exception, message: str) -> list[str]:
+    """Sets what the constructor sets and the recording does not have; the names of it.
+
+    An attribute `message` is the text where the constructor needs nothing else: that is not assumed but known.
+    """
+    init = next(_constructors(type(error)), None)
+    if init is not None and _required(init) == ["message"] and "message" in _stored(init.__code__):
+        error.__dict__.setdefault("message", message)
     assumed = []
     for name, value in _constructed(type(error)):
         found = _static(type(error), name)
@@ -317,17 +323,19 @@ def _passed(error: Exception, message: str, given: Mapping[str, Any]) -> Iterato
     init = next(_constructors(type(error)), None)
     if init is None:
         return
-    required = [
-        p.name
-        for p in list(inspect.signature(init).parameters.values())[1:]
-        if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-    ]
+    required = _required(init)
     if not required or not given.keys() >= set(required):
         return
     _set_args(error, ())
     is_made_of_them = _text(error) != message
     if is_made_of_them or not {"__init__", "args"} & set(init.__code__.co_names):
         yield tuple(given[name] for name in required)
+
+
+def _required(init: FunctionType) -> list[str]:
+    parameters = list(inspect.signature(init).parameters.values())[1:]
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [p.name for p in parameters if p.default is p.empty and p.kind in positional]
 
 
 def _quoted(error: Exception, message: str) -> Iterator[tuple[Any, ...]]:
