@@ -15,11 +15,14 @@ EXAMPLES = Path(__file__).parent.parent / "conftest_examples"
 
 CASES = {
     "agent_framework": ("hotel_broken:agent", 2, ["room-promised-twice"]),
+    "anthropic": ("museum_broken:answer", 2, ["too-many-for-the-room"]),
     "autogen": ("parcels_broken:agent", 2, ["door-code-sent"]),
     "function_agent": ("expenses_broken:answer", 2, ["allowance-in-the-wrong-currency"]),
     "asgi_endpoint": ("endpoints:that_day", 2, ["late-return-accepted"]),
     "requests_client": ("invoices_broken:InvoiceAgent", 3, ["unpaid-invoice-called-paid", "slow-billing-called-paid"]),
     "httpx_client": ("departures_broken:answer", 2, ["invented-gate"]),
+    "google_adk": ("vineyard_broken:agent", 2, ["watered-for-six-hours"]),
+    "google_genai": ("canteen_broken:answer", 2, ["nuts-not-looked-up"]),
     "langchain": ("loans_broken:desk", 2, ["reserved-book-renewed"]),
     "openai_agents": ("appointments_broken:agent", 2, ["confirmed-but-not-booked"]),
     "openai_sdk": ("payouts_broken:answer", 2, ["ten-times-too-much"]),
@@ -36,7 +39,10 @@ CASES = {
 }
 LIBRARIES = {
     "agent_framework": "agent_framework",
+    "anthropic": "anthropic",
     "autogen": "autogen_agentchat",
+    "google_adk": "google.adk",
+    "google_genai": "google.genai",
     "asgi_endpoint": "starlette",
     "requests_client": "requests",
     "httpx_client": "httpx",
