@@ -17,12 +17,15 @@ if TYPE_CHECKING:
 __all__ = ["FrameworkAgent", "adapter_of", "opening"]
 
 _FILES: Mapping[str, str] = {
+    "agno": "agno",
     "agent_framework": "agent_framework",
     "autogen_agentchat": "autogen",
     "crewai": "crewai",
     "google": "google_adk",
+    "dspy": "dspy",
     "langchain_core": "langchain",
     "langgraph": "langgraph",
+    "semantic_kernel": "semantic_kernel",
     "llama_index": "llama_index",
     "workflows": "llama_index",
     "smolagents": "smolagents",

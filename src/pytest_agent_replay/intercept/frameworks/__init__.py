@@ -14,23 +14,30 @@ from pytest_agent_replay.intercept.registry import Interceptor, Patcher
 __all__ = ["FRAMEWORKS", "framework_interceptors"]
 
 FRAMEWORKS: Mapping[str, tuple[str, ...]] = {
-    "agent_framework": ("agent_framework._tools", "agent_framework_orchestrations._handoff"),
-    "autogen": ("autogen_core.tools._base", "autogen_core.tools._workbench"),
+    "agent_framework": (
+        "agent_framework._tools",
+        "agent_framework_orchestrations._handoff",
+    ),
+    "agno": ("agno.tools.function",),
     "anthropic": (
         "anthropic.lib.tools._beta_functions",
         "anthropic.lib.tools._toolsets._runnable",
         "anthropic.lib.tools._beta_runner",
     ),
-    "anthropic": (
-        "anthropic.lib.tools._beta_functions",
-        "anthropic.lib.tools._toolsets._runnable",
-        "anthropic.lib.tools._beta_runner",
+    "autogen": (
+        "autogen_core.tools._base",
+        "autogen_core.tools._workbench",
     ),
     "crewai": (
         "crewai.tools.base_tool",
         "crewai.tools.structured_tool",
         "crewai.agents.cache.cache_handler",
         "crewai.llms.base_llm",
+    ),
+    "dspy": (
+        "dspy.adapters.types.tool",
+        "dspy.predict.react",
+        "dspy.clients.cache",
     ),
     "google_adk": (
         "google.adk.tools.base_tool",
@@ -49,7 +56,6 @@ FRAMEWORKS: Mapping[str, tuple[str, ...]] = {
         "llama_index.core.agent.workflow.base_agent",
         "llama_index.core.agent.workflow.multi_agent_workflow",
     ),
-    "smolagents": ("smolagents.tools", "smolagents.agents"),
     "mcp": (
         "mcp.client.session",
         "mcp.client.stdio",
@@ -57,8 +63,21 @@ FRAMEWORKS: Mapping[str, tuple[str, ...]] = {
         "mcp.client.streamable_http",
         "mcp.client.websocket",
     ),
+    "openai_agents": (
+        "agents.tool",
+        "agents.agent",
+        "agents.handoffs",
+        "agents.tracing.processors",
+    ),
     "pydantic_ai": ("pydantic_ai.toolsets.combined",),
-    "openai_agents": ("agents.tool", "agents.agent", "agents.handoffs", "agents.tracing.processors"),
+    "semantic_kernel": (
+        "semantic_kernel.functions.kernel_function",
+        "semantic_kernel.kernel",
+    ),
+    "smolagents": (
+        "smolagents.tools",
+        "smolagents.agents",
+    ),
 }
 """Our file of each framework → the modules of the framework that it waits for."""
 
