@@ -78,6 +78,8 @@ def _read(value: Any) -> Json:
 
 def _message_text(value: Any) -> Json:
     """The text that the assistant said, or `_MISSING` when the value is no message and holds none."""
+    if _is_semantic_kernel_item(value):
+        return _read(value.message)
     if hasattr(value, "token_usage") and hasattr(value, "steps"):  # the `RunResult` of smolagents
         return _read(value.output)
     if hasattr(value, "raw") and hasattr(value, "pydantic"):  # the output of CrewAI
@@ -150,6 +152,11 @@ def _is_list(value: Any) -> bool:
     )
 
 
+def _is_semantic_kernel_item(value: Any) -> bool:
+    """Whether it is the response of an agent of Semantic Kernel, which has all attributes of its message too."""
+    return "message" in getattr(type(value), "model_fields", ()) and "thread" in type(value).model_fields
+
+
 def _is_autogen_result(value: Any) -> bool:
     """Whether it is what `run` of an AutoGen agent or team returns."""
     return hasattr(value, "stop_reason") and _is_list(_get(value, "messages"))
@@ -164,8 +171,9 @@ def _usage(value: Any) -> dict[str, int] | None:
         }
     for name in ("usage", "usage_metadata", "token_usage", "usage_metrics", "usage_details"):
         usage = _get(value, name)
-        if usage is _MISSING:
-            usage = _get(_get(value, "context_wrapper"), name)  # of the OpenAI Agents SDK
+        for place in ("context_wrapper", "metadata"):  # of the OpenAI Agents SDK, of Semantic Kernel
+            if usage is _MISSING:
+                usage = _get(_get(value, place), name)
         if inspect.ismethod(usage):  # of Pydantic AI 1
             usage = usage()
         given = _count(usage, "input_tokens", "prompt_tokens", "input_token_count")

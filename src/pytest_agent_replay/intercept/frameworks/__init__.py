@@ -95,17 +95,19 @@ def _interceptor(framework: str, waited: str) -> Interceptor:
         try:
             patches[waited](module, patcher)
         except (AttributeError, ImportError) as error:
-            version = _version_of(waited)
             raise BindingError(
-                f"tools of {waited.partition('.')[0]} {version} cannot be intercepted: {error}. No replay can run with "
-                "this version; the documentation lists the versions that were tried"
+                f"tools of {_package_of(waited)} cannot be intercepted: {error}. No replay can run with this version; "
+                "the documentation lists the versions that were tried"
             ) from error
 
     return Interceptor(f"{framework}: {waited}", waited, apply)
 
 
-def _version_of(module: str) -> str:
+def _package_of(module: str) -> str:
+    """The installed package with its version. Several may share the first part of their modules' names."""
     from importlib.metadata import packages_distributions, version
 
-    names = packages_distributions().get(module.partition(".")[0], [])
-    return version(names[0]) if names else "(of unknown version)"
+    top = module.partition(".")[0]
+    names = packages_distributions().get(top, [])
+    own = [name for name in names if module.replace(".", "-").startswith(name.lower().replace("_", "-"))] or names
+    return f"{own[0]} {version(own[0])}" if own else f"{top} (of unknown version)"

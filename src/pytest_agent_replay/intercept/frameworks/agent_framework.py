@@ -90,11 +90,15 @@ def _noting(original: Callable[..., Any], *, is_own_code: bool) -> Callable[...,
                 return await original(self, **kwargs)
             given, _, call_id = _given(self, {})
             real = functools.partial(original, self, **kwargs)
-            return await call.answer_async(given, real, call_id=call_id, shape=self.parse_result)
+            return await call.answer_async(given, real, call_id=call_id, shape=self.parse_result, value=_text)
         finally:
             _running.reset(token)
 
     return invoke
+
+
+def _text(contents: Any) -> Any:
+    return "".join(part.text or "" for part in contents) if isinstance(contents, list) else contents
 
 
 class _Function:

@@ -86,8 +86,9 @@ def _answering_stream(original: Callable[..., Any]) -> Callable[..., Any]:
                 yield item
             return
         asked = _asked_of(self, args)
-        shape = asked.pop("shape")
-        for item in await call.answer_async(real=real, shape=lambda value: [shape(value)], **asked):
+        shape, value = asked.pop("shape"), asked.pop("value")
+        both = {"shape": lambda given: [shape(given)], "value": lambda items: value(items[-1])}
+        for item in await call.answer_async(real=real, **both, **asked):
             yield item
 
     return run_stream
@@ -121,7 +122,8 @@ async def _tool_result(workbench: Any, name: str, call: Call, arguments: Any, ca
         return tools.ToolResult(name=name, result=[tools.TextResultContent(content=text)], is_error=is_error)
 
     try:
-        return await call.answer_async(arguments or {}, real, call_id=call_id, shape=result)
+        value = lambda answered: answered.to_text()  # noqa: E731
+        return await call.answer_async(arguments or {}, real, call_id=call_id, shape=result, value=value)
     except Exception as error:
         if not hasattr(workbench, "_format_errors"):
             raise
@@ -147,6 +149,7 @@ def _asked_of(tool: Any, args: Any) -> dict[str, Any]:
         "call_id": _call_id(tool),
         "function": None if is_agent else getattr(tool, "_func", None) or inspect.unwrap(type(tool).run),
         "shape": functools.partial(_shaped, tool),
+        "value": tool.return_value_as_string if is_agent else lambda result: result,
         "is_agent": is_agent,
     }
 
