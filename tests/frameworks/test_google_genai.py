@@ -1,12 +1,15 @@
 """What only google-genai has: functions with types of their own, chats, what the SDK refuses."""
 
-from __future__ import annotations
-
+from importlib.metadata import version
+from types import ModuleType
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
+from pytest_agent_replay.errors import BindingError
+from pytest_agent_replay.intercept.frameworks import framework_interceptors
+from pytest_agent_replay.intercept.registry import Patcher
 from tests.frameworks.harness import calls, play, play_for_real, told
 
 pytest.importorskip("google.genai")
@@ -118,3 +121,10 @@ def test_a_chat_remembers_its_turns() -> None:
     result = play(ask, turns=turns)
     assert "'knots': 12" in str(told(result)["requests"][-1])
     assert [turn.output for turn in result.turns] == ["That is all.", "That is all."]
+
+
+def test_a_version_that_is_not_understood_is_named() -> None:
+    """The package that is meant, of the several whose modules begin with `google`."""
+    interceptor = next(each for each in framework_interceptors() if each.name.startswith("google_genai"))
+    with pytest.raises(BindingError, match=rf"tools of google-genai {version('google-genai')} cannot be intercepted"):
+        interceptor.apply(ModuleType(interceptor.module), Patcher())

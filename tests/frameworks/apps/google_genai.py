@@ -1,7 +1,5 @@
 """google-genai: functions that the SDK itself calls for Gemini (automatic function calling)."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from google import genai
@@ -11,11 +9,12 @@ from tests.frameworks import bodies
 
 PACKAGES = ("google-genai",)
 VARIANTS = ("sync", "sync_chat", "async", "async_chat", "stream", "sync_stream")
-OLDEST = {"google-genai": "1.0.0"}
+OLDEST = {"google-genai": "1.75.0"}
 NOTES = {
     "intercepted": "the function that `google.genai._extra_utils.invoke_function_from_dict_args[_async]` calls",
     "errors": "the model is told `{'error': 'Failed to invoke function … because of error …'}`",
-    "limits": "calls have no ids: parallel calls with equal arguments are answered in their order",
+    "limits": "calls have no ids: parallel calls with equal arguments are answered in their order; 1.x itself takes no "
+    "functions whose annotations are text (`from __future__ import annotations`)",
 }
 
 

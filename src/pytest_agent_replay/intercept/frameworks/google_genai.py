@@ -17,13 +17,13 @@ from pytest_agent_replay.intercept.registry import Patcher
 
 __all__ = ["PATCHES"]
 
+_INVOKE = "invoke_function_from_dict_args"
+
 
 def _patch(module: ModuleType, patcher: Patcher) -> None:
-    for name, in_place_of in (
-        ("invoke_function_from_dict_args", _in_place_of),
-        ("invoke_function_from_dict_args_async", _in_place_of_async),
-    ):
-        patcher.set(module, name, _passing(getattr(module, name), in_place_of))
+    patcher.set(module, _INVOKE, _passing(getattr(module, _INVOKE), _in_place_of))
+    if hasattr(module, f"{_INVOKE}_async"):  # early versions call no async functions
+        patcher.set(module, f"{_INVOKE}_async", _passing(getattr(module, f"{_INVOKE}_async"), _in_place_of_async))
 
 
 def _passing(original: Callable[..., Any], in_place_of: Callable[..., Any]) -> Callable[..., Any]:
