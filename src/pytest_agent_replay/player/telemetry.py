@@ -27,6 +27,7 @@ TELEMETRY_ENV = {
     "AGNO_TELEMETRY": ("agno", "false"),
     "HAYSTACK_TELEMETRY_ENABLED": ("haystack", "False"),
     "DD_TRACE_ENABLED": ("ddtrace", "false"),
+    "LITELLM_LOCAL_MODEL_COST_MAP": ("litellm", "true"),
     "DO_NOT_TRACK": ("", "1"),
 }
 """Variable → the package that heeds it ("": several do) and the value that switches its telemetry off, as each project

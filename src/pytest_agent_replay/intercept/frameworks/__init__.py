@@ -39,6 +39,13 @@ FRAMEWORKS: Mapping[str, tuple[str, ...]] = {
         "dspy.predict.react",
         "dspy.clients.cache",
     ),
+    "dspy": (
+        "dspy.adapters.types.tool",
+        "dspy.predict.react",
+        "dspy.clients.cache",
+        "dspy._vendor.lm15.transports._sync",
+        "dspy._vendor.lm15.transports._async",
+    ),
     "google_adk": (
         "google.adk.tools.base_tool",
         "google.adk.tools.function_tool",
