@@ -14,12 +14,13 @@ from typing import Any
 
 from pytest_agent_replay.errors import ReplayError
 
-__all__ = ["SUFFIX", "Journal", "journals_of", "read_journal"]
+__all__ = ["SUFFIX", "Journal", "journal_line", "journals_of", "read_journal"]
 
 SUFFIX = ".journal"
 _FORMAT = "agent-replay capture 1"
 
 _numbers = itertools.count(1)
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Journal:
@@ -30,18 +31,22 @@ class Journal:
         target.parent.mkdir(parents=True, exist_ok=True)
         self.path = target.with_name(f"{target.name}.{os.getpid()}-{next(_numbers)}{SUFFIX}")
         self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-        self.add({"format": _FORMAT, "target": str(target), **header})
+        self.add(journal_line({"format": _FORMAT, "target": str(target), **header}))
 
-    def add(self, event: dict[str, Any]) -> None:
-        """Writes one event. Keys that begin with `_` are for the memory alone."""
-        line = {key: value for key, value in event.items() if not key.startswith("_")}
-        os.write(self._file, json.dumps(line, ensure_ascii=True, separators=(",", ":")).encode() + b"\n")
+    def add(self, line: str) -> None:
+        """Writes the line of an event."""
+        os.write(self._file, f"{line}\n".encode())
 
     def close(self, *, remove: bool) -> None:
         """Ends it; `remove` when the replay file is there."""
         os.close(self._file)
         if remove:
             self.path.unlink(missing_ok=True)
+
+
+def journal_line(event: dict[str, Any]) -> str:
+    """An event as one line of text. Keys that begin with `_` are for the memory alone."""
+    return _encode({key: value for key, value in event.items() if not key.startswith("_")})
 
 
 def journals_of(path: Path) -> list[Path]:

@@ -78,6 +78,8 @@ class Scrubber:
         env = os.environ if environment is None else environment
         self.in_use = {name: value for name, value in env.items() if _is_key(name, value)}
         """Variables of the environment that hold a key, with their values."""
+        self._written = [(name, {value, json.dumps(value)[1:-1]}) for name, value in self.in_use.items()]
+        """How they look in a file."""
         self._taken: set[str] = set()
         """Secrets that were met in what was cleaned."""
         self._cache: dict[str, str] = {}
@@ -128,8 +130,7 @@ class Scrubber:
 
     def leaks(self, text: str) -> list[str]:
         """The variables of the environment whose value stands in a text that is about to be written."""
-        escaped = {name: json.dumps(value)[1:-1] for name, value in self.in_use.items()}
-        return [name for name, value in self.in_use.items() if value in text or escaped[name] in text]
+        return [name for name, forms in self._written if any(form in text for form in forms)]
 
     # -- finding
 

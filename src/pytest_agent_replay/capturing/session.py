@@ -22,7 +22,7 @@ from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 from weakref import WeakSet
 
-from pytest_agent_replay.capturing.journal import Journal
+from pytest_agent_replay.capturing.journal import Journal, journal_line
 from pytest_agent_replay.capturing.secrets import Scrubber
 from pytest_agent_replay.capturing.values import arguments, error_of, http_outcome, recorded
 from pytest_agent_replay.formats.replay import LlmResponse, ReplayFile
@@ -259,8 +259,8 @@ class CaptureSession:
 
     def _keep(self, journal: Journal, event: dict[str, Any]) -> None:
         try:
-            line = cleaned(self.scrubber, event)
-            if any(self.scrubber.leaks(text) for text in _texts(line)):
+            line = journal_line(cleaned(self.scrubber, event))
+            if self.scrubber.leaks(line):
                 self.close_journal(remove=True)  # the file itself will not be written either
             else:
                 journal.add(line)
@@ -513,19 +513,6 @@ def cleaned(scrubber: Scrubber, event: dict[str, Any]) -> dict[str, Any]:
 
 
 _STRUCTURE = frozenset(("event", "n", "kind", "turn", "at", "parent", "request", "latency_ms", "limit_ms", "_tools"))
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield str(key)
-            if not str(key).startswith("_"):
-                yield from _texts(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
 
 
 def _told(message: Mapping[str, Any]) -> dict[str, Any]:

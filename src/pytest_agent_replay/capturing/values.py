@@ -63,6 +63,8 @@ def _json(value: Any, depth: int, lost: list[Any]) -> Any:
 
 def _text(text: str) -> str:
     """Without halves of surrogate pairs, which no file can hold."""
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:
