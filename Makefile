@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint frameworks bench clean
 
 demo: .venv/installed
 	$(BIN)/python -m pytest replays/
@@ -16,6 +16,10 @@ lint: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Every framework in an environment of its own, into the tables of docs/frameworks.md; `make frameworks NAMES=crewai`
+frameworks: .venv/installed
+	$(BIN)/python -m tests.frameworks.matrix --oldest --write $(NAMES)
+
 bench: .venv/installed
 	for script in benchmarks/*_cost.py; do $(BIN)/python $$script || exit 1; done
 
@@ -26,4 +30,4 @@ bench: .venv/installed
 	touch $@
 
 clean:
-	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .frameworks build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

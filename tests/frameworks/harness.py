@@ -23,6 +23,9 @@ from tests.frameworks import bodies
 ROOT = Path(__file__).parents[2]
 APPS = Path(__file__).parent / "apps"
 
+_LITERALS = ("PACKAGES", "VARIANTS", "CANNOT", "ORDERED", "REQUIREMENTS", "OLDEST", "NOTES")
+"""Names in an app's file that are read without running it."""
+
 
 @dataclass(frozen=True)
 class App:
@@ -35,6 +38,12 @@ class App:
     """Tests that are not possible with this framework, and why."""
     is_ordered: bool
     """The model is told the results of parallel calls in the order of its calls, not as they come."""
+    requirements: tuple[str, ...]
+    """More that its environment needs, as pip takes it."""
+    oldest: Mapping[str, str]
+    """The oldest versions that it is run with."""
+    notes: Mapping[str, str]
+    """A line each of what is `intercepted`, how `errors` arrive, and the `limits`."""
 
     @property
     def is_installed(self) -> bool:
@@ -63,10 +72,20 @@ def apps() -> list[App]:
             for node in ast.parse(path.read_text("utf-8")).body
             if isinstance(node, ast.Assign)
             and isinstance(node.targets[0], ast.Name)
-            and node.targets[0].id in ("PACKAGES", "VARIANTS", "CANNOT", "ORDERED")
+            and node.targets[0].id in _LITERALS
         }
-        cannot, is_ordered = said.get("CANNOT", {}), said.get("ORDERED", True)
-        found.append(App(path.stem, said["PACKAGES"], said["VARIANTS"], cannot, is_ordered))
+        found.append(
+            App(
+                name=path.stem,
+                packages=said["PACKAGES"],
+                variants=said["VARIANTS"],
+                cannot=said.get("CANNOT", {}),
+                is_ordered=said.get("ORDERED", True),
+                requirements=said.get("REQUIREMENTS", ()),
+                oldest=said.get("OLDEST", {}),
+                notes=said.get("NOTES", {}),
+            )
+        )
     return found
 
 
