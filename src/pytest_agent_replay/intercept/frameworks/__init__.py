@@ -38,11 +38,6 @@ FRAMEWORKS: Mapping[str, tuple[str, ...]] = {
         "dspy.adapters.types.tool",
         "dspy.predict.react",
         "dspy.clients.cache",
-    ),
-    "dspy": (
-        "dspy.adapters.types.tool",
-        "dspy.predict.react",
-        "dspy.clients.cache",
         "dspy._vendor.lm15.transports._sync",
         "dspy._vendor.lm15.transports._async",
     ),
