@@ -18,6 +18,7 @@ from tests.frameworks.harness import calls, case, play, play_for_real, told
 pydantic_ai = pytest.importorskip("pydantic_ai")
 pytest.importorskip("openai")
 
+IS_2 = hasattr(pydantic_ai.Agent, "system_prompt_parts")
 LOOKUP = {"tool": "lookup", "args": {"order": 1}, "response": {"order": 1, "total": 5}}
 FINAL = {"model": "gpt-4o", "content": "Done."}
 
@@ -60,7 +61,8 @@ def test_turns_are_one_conversation() -> None:
     asked = told(result)["requests"][1]
     assert [m["content"] for m in asked] == ["My name is Ada.", "Done.", "What is my name?"]
     assert result.trace is not None
-    assert result.trace.of_type("run_completed")[0].payload["usage"] == {"input_tokens": 7, "output_tokens": 3}
+    if IS_2:  # version 1 reads no tokens with the prices of today
+        assert result.trace.of_type("run_completed")[0].payload["usage"] == {"input_tokens": 7, "output_tokens": 3}
 
 
 def case_of(agent: Any, **replay: Any) -> Any:
@@ -79,7 +81,7 @@ def test_a_context_is_one_more_instruction() -> None:
 
 def test_a_conversation_that_the_agent_began_has_its_system_prompt() -> None:
     """Pydantic AI writes it into an empty history only."""
-    if not hasattr(pydantic_ai.Agent, "system_prompt_parts"):
+    if not IS_2:
         pytest.skip("Pydantic AI 2")
     turns = [{"output": "How can I help?"}, {"input": "Hello", "llm_responses": [FINAL]}]
     result = run_replay(case_of(agent_with(system_prompt="Be kind."), turns=turns))
@@ -95,11 +97,19 @@ def test_structured_output_is_the_answer() -> None:
 
         approved: bool
 
-    answers = calls([("final_result", {"approved": True})])
-    result = play(agent_with(output_type=Verdict), llm_responses=answers)
-    assert result.turns[0].output == {"approved": True}
+    first, second = (
+        calls([("final_result", {"approved": True})])[:1],
+        calls([("final_result", {"approved": False})])[:1],
+    )
+    turns = [{"input": "One", "llm_responses": first}, {"input": "Two", "llm_responses": second}]
+    result = run_replay(case_of(agent_with(output_type=Verdict), turns=turns))
+    assert [turn.output for turn in result.turns] == [{"approved": True}, {"approved": False}]
     assert result.tool_calls == []
     assert problems(result) == []
+    recorded = {"tool": "final_result", "args": {"approved": True}, "response": "Final result processed."}
+    result = play(agent_with(output_type=Verdict), llm_responses=first, tool_responses=[recorded])
+    assert result.turns[0].output == {"approved": True}
+    assert result.unused == []
 
 
 def test_dependencies_are_an_override() -> None:
@@ -328,7 +338,8 @@ def test_instrumented_agents_keep_their_spans() -> None:
     agent = agent_with(bodies.lookup)
     agent.instrument = pydantic_ai.models.instrumented.InstrumentationSettings(tracer_provider=provider)
     play(agent, llm_responses=calls([("lookup", {"order": 1})]), tool_responses=[LOOKUP])
-    assert any("lookup" in span.name for span in exporter.get_finished_spans())
+    spans = [dict(span.attributes) for span in exporter.get_finished_spans()]
+    assert "lookup" in [attributes.get("gen_ai.tool.name") for attributes in spans]
 
 
 # -- MCP

@@ -71,7 +71,7 @@ FRAMEWORKS: Mapping[str, tuple[str, ...]] = {
         "agents.handoffs",
         "agents.tracing.processors",
     ),
-    "pydantic_ai": ("pydantic_ai.toolsets.combined",),
+    "pydantic_ai": ("pydantic_ai.toolsets.combined", "pydantic_ai.tool_manager"),
     "semantic_kernel": (
         "semantic_kernel.functions.kernel_function",
         "semantic_kernel.kernel",
