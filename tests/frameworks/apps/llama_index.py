@@ -14,6 +14,7 @@ from tests.frameworks import bodies
 PACKAGES = ("llama-index-core", "llama-index-llms-openai")
 VARIANTS = ("native", "workflow", "sync", "async", "stream")
 ORDERED = False
+OLDEST = {"llama-index-core": "0.13.0", "llama-index-llms-openai": "0.5.0", "openai": "1.109.1"}
 NOTES = {
     "intercepted": "the function of a `FunctionTool`, the engine of a `QueryEngineTool`, else `BaseTool.call`, `acall`",
     "errors": "the text of the exception is the tool's result; the run goes on",

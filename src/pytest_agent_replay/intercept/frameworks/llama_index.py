@@ -187,9 +187,8 @@ def _patch_agent(name: str) -> Callable[[ModuleType, Patcher], None]:
 
     def patch(module: ModuleType, patcher: Patcher) -> None:
         cls = getattr(module, name)
-        for method, wrap in (("get_tools", _announcing), ("call_tool", _noting)):
-            if method in cls.__dict__:  # before 0.13 an agent was run by an `AgentWorkflow` only
-                patcher.set(cls, method, wrap(cls.__dict__[method]))
+        patcher.set(cls, "get_tools", _announcing(cls.get_tools))
+        patcher.set(cls, "call_tool", _noting(cls.call_tool))
 
     return patch
 
