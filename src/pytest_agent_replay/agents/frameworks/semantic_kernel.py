@@ -61,7 +61,7 @@ def _orchestrated(orchestration: Any) -> Callable[[TurnInput], Awaitable[Any]]:
             result = await orchestration.invoke(_messages(opening(replace(turn, history=said)), turn), runtime)
             return await result.get()
         finally:
-            await runtime.stop()
+            await runtime.stop_when_idle()
 
     return ask
 

@@ -87,7 +87,7 @@ def _answering_stream(original: Callable[..., Any]) -> Callable[..., Any]:
             return
         asked = _asked_of(self, args)
         shape, value = asked.pop("shape"), asked.pop("value")
-        both = {"shape": lambda given: [shape(given)], "value": lambda items: value(items[-1])}
+        both: dict[str, Any] = {"shape": lambda given: [shape(given)], "value": lambda items: value(items[-1])}
         for item in await call.answer_async(real=real, **both, **asked):
             yield item
 
