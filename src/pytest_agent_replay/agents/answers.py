@@ -80,6 +80,8 @@ def _message_text(value: Any) -> Json:
     """The text that the assistant said, or `_MISSING` when the value is no message and holds none."""
     if _is_semantic_kernel_item(value):
         return _read(value.message)
+    if hasattr(value, "content_type") and hasattr(value, "session_id"):  # the output of a run of Agno
+        return _read(value.content)
     if hasattr(value, "token_usage") and hasattr(value, "steps"):  # the `RunResult` of smolagents
         return _read(value.output)
     if hasattr(value, "raw") and hasattr(value, "pydantic"):  # the output of CrewAI
@@ -169,7 +171,7 @@ def _usage(value: Any) -> dict[str, int] | None:
             "input_tokens": sum(usage.prompt_tokens for usage in spent),
             "output_tokens": sum(usage.completion_tokens for usage in spent),
         }
-    for name in ("usage", "usage_metadata", "token_usage", "usage_metrics", "usage_details"):
+    for name in ("usage", "usage_metadata", "token_usage", "usage_metrics", "usage_details", "metrics"):
         usage = _get(value, name)
         for place in ("context_wrapper", "metadata"):  # of the OpenAI Agents SDK, of Semantic Kernel
             if usage is _MISSING:

@@ -100,23 +100,17 @@ def _entrypoint(call: Call, asked: Any, code: Callable[..., Any]) -> Callable[..
         "call_id": asked.call_id,
         "defaults": {k: v for k, v in defaults_of(code).items() if k not in given and k not in _INJECTED},
     }
+    yielding = inspect.unwrap(code)  # Agno's decorator hides it
+    yields, yields_async = inspect.isgeneratorfunction(yielding), inspect.isasyncgenfunction(yielding)
+    if not (yields or yields_async):
+        how["function"] = code
     if inspect.isasyncgenfunction(code):
 
         @functools.wraps(code)
-        async def items_async(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-            async def collected() -> list[Any]:
-                return [item async for item in code(*args, **kwargs)]
-
-            for item in _items(await call.answer_async(given, collected, **how)):
+        async def items(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+            value = await call.answer_async(given, lambda: _collected(code(*args, **kwargs)), **how)
+            async for item in _each_async(value):
                 yield item
-
-        return items_async
-
-    if inspect.isgeneratorfunction(code):
-
-        @functools.wraps(code)
-        def items(*args: Any, **kwargs: Any) -> Iterator[Any]:
-            yield from _items(call.answer(given, lambda: list(code(*args, **kwargs)), **how))
 
         return items
 
@@ -124,20 +118,35 @@ def _entrypoint(call: Call, asked: Any, code: Callable[..., Any]) -> Callable[..
 
         @functools.wraps(code)
         async def value_async(*args: Any, **kwargs: Any) -> Any:
-            return await call.answer_async(given, lambda: code(*args, **kwargs), function=code, **how)
+            async def real() -> Any:
+                result = await code(*args, **kwargs)
+                return await _collected(result) if yields_async else result
+
+            value = await call.answer_async(given, real, **how)
+            return _each_async(value) if yields_async else value
 
         return value_async
 
     @functools.wraps(code)
     def value(*args: Any, **kwargs: Any) -> Any:
-        return call.answer(given, lambda: code(*args, **kwargs), function=code, **how)
+        value = call.answer(given, lambda: list(code(*args, **kwargs)) if yields else code(*args, **kwargs), **how)
+        return _each(value) if yields else value
 
     return value
 
 
-def _items(value: Any) -> list[Any]:
+async def _collected(items: AsyncIterator[Any]) -> list[Any]:
+    return [item async for item in items]
+
+
+def _each(value: Any) -> Iterator[Any]:
     """What a tool yields: the items of a recorded list, else the value as a whole."""
-    return value if isinstance(value, list) else [value]
+    yield from value if isinstance(value, list) else [value]
+
+
+async def _each_async(value: Any) -> AsyncIterator[Any]:
+    for item in _each(value):
+        yield item
 
 
 PATCHES = {"agno.tools.function": _patch}
