@@ -100,9 +100,9 @@ def test_alias_bombs_are_refused_before_they_are_built() -> None:
 @pytest.mark.parametrize("opening", ["[", "- ", "{a: ", "[{a: ", "? ", "&a [", "[\n"])
 def test_deep_nesting_is_refused(opening: str, depth: int) -> None:
     """Deeper than 100 levels is refused at once, however it is written."""
-    started = time.perf_counter()
+    started = time.process_time()
     assert "nested more than 100 levels deep" in problem(opening * depth)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_a_hundred_levels_are_fine() -> None:

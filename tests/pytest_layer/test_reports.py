@@ -219,11 +219,11 @@ def test_junit_is_valid_and_its_message_stands_alone(some: Project) -> None:
 def test_a_timeout_ends_a_hanging_replay(project: Project, method: str) -> None:
     """By signal, the others run on; by thread, the process ends as pytest-timeout documents."""
     project.write(
-        "slow_agent.py", "import time\ndef answer(question):\n    try: time.sleep(20)\n    except Exception: pass\n"
+        "slow_agent.py", "import time\ndef answer(question):\n    try: time.sleep(60)\n    except Exception: pass\n"
     )
     project.replay("one", extra="agent: slow_agent:answer\n")
     project.replay("two", extra="agent: shop_agent:good\n")
-    result = project.run_apart("--timeout=1.5", f"--timeout-method={method}", "--replay-json=out.json", agent=None)
+    result = project.run_apart("--timeout=4", f"--timeout-method={method}", "--replay-json=out.json", agent=None)
     assert result.ret == 1
     if method == "signal":
         result.assert_outcomes(failed=1, passed=1)

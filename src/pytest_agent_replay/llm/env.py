@@ -2,19 +2,18 @@
 
 An SDK refuses to build a client without a key, although a replay with recorded answers never uses it. A variable is
 set only when nothing else gives the SDK that key, so that a choice between providers by the variables that exist is
-not changed for people who have keys. The process has one environment: it is counted how many replays need the
-placeholders, and the last one takes them away.
+not changed for people who have keys.
 """
 
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-__all__ = ["PLACEHOLDER", "placeholder_keys", "remove_placeholder_keys", "set_placeholder_keys"]
+from pytest_agent_replay.player.environment import SharedVariables
+
+__all__ = ["PLACEHOLDER", "placeholder_keys"]
 
 PLACEHOLDER = "placeholder-set-by-pytest-agent-replay"
 """The value of a key that was set here; a provider that is asked for real refuses it by this name."""
@@ -44,41 +43,10 @@ _AWS = (
     "AWS_BEARER_TOKEN_BEDROCK",
 )
 
-_lock = threading.Lock()
-_users = 0
-_set: dict[str, str] = {}
 
-
-@contextmanager
-def placeholder_keys() -> Iterator[None]:
-    """Placeholders inside of the block. Not for runs whose model is live."""
-    set_placeholder_keys()
-    try:
-        yield
-    finally:
-        remove_placeholder_keys()
-
-
-def set_placeholder_keys() -> None:
-    """Sets what is missing. Each call is to be paired with one of `remove_placeholder_keys`."""
-    global _users
-    with _lock:
-        _users += 1
-        for name, value in _missing().items():
-            os.environ[name] = _set[name] = value
-
-
-def remove_placeholder_keys() -> None:
-    """Removes the placeholders when nobody needs them any more; a value that was changed meanwhile stays."""
-    global _users
-    with _lock:
-        _users -= 1
-        if _users > 0:
-            return
-        for name, value in _set.items():
-            if os.environ.get(name) == value:
-                del os.environ[name]
-        _set.clear()
+def placeholder_keys() -> AbstractContextManager[None]:
+    """Inside, the placeholders are set. Not for runs whose model is live."""
+    return _shared.set()
 
 
 def _missing() -> dict[str, str]:
@@ -102,3 +70,6 @@ def _missing_aws() -> dict[str, str]:
     if any(os.environ.get(name) for name in _AWS) or credentials.exists():
         return {}
     return {"AWS_ACCESS_KEY_ID": PLACEHOLDER, "AWS_SECRET_ACCESS_KEY": PLACEHOLDER}
+
+
+_shared = SharedVariables(_missing)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import cache
 from importlib.util import find_spec
 from urllib.parse import urlsplit
 
+from pytest_agent_replay.player.environment import SharedVariables
 from pytest_agent_replay.player.http import HttpRequest
 
 __all__ = ["TELEMETRY_ENV", "is_telemetry", "is_telemetry_host", "telemetry_switched_off"]
@@ -120,32 +119,13 @@ def _switches() -> tuple[tuple[str, str], ...]:
     return tuple((name, value) for name, (package, value) in TELEMETRY_ENV.items() if not package or find_spec(package))
 
 
-_lock = threading.Lock()
-_users = 0
-_before: dict[str, str | None] = {}
+def _to_be_set() -> dict[str, str]:
+    return {name: value for name, value in _switches() if os.environ.get(name) != value}
 
 
-@contextmanager
-def telemetry_switched_off() -> Iterator[None]:
-    """Inside, the variables of `TELEMETRY_ENV` are set. The process has one environment: the last user puts it back."""
-    global _users
-    with _lock:
-        _users += 1
-        if _users == 1:
-            for name, value in _switches():
-                before = os.environ.get(name)
-                if before != value:
-                    _before[name] = before
-                    os.environ[name] = value
-    try:
-        yield
-    finally:
-        with _lock:
-            _users -= 1
-            if not _users:
-                for name, before in _before.items():
-                    if before is None:
-                        os.environ.pop(name, None)
-                    else:
-                        os.environ[name] = before
-                _before.clear()
+_shared = SharedVariables(_to_be_set)
+
+
+def telemetry_switched_off() -> AbstractContextManager[None]:
+    """Inside, the variables of `TELEMETRY_ENV` are set."""
+    return _shared.set()

@@ -1,0 +1,49 @@
+"""Environment variables that are set while anybody needs them: a process has one environment for all its sessions."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+__all__ = ["SharedVariables"]
+
+
+class SharedVariables:
+    """Set with the first user, put back with the last. What somebody else changes meanwhile stays as they made it."""
+
+    def __init__(self, wanted: Callable[[], Mapping[str, str]]) -> None:
+        """`wanted` says which variables are to be set now, asked again for every user."""
+        self._wanted = wanted
+        self._lock = threading.RLock()
+        self._users: set[object] = set()
+        self._set: dict[str, tuple[str | None, str]] = {}
+        """What stood there, and what was set."""
+
+    @contextmanager
+    def set(self) -> Iterator[None]:
+        """Inside, they are set."""
+        user = object()
+        try:  # from the first step on: whatever interrupts, this user is gone afterwards
+            with self._lock:
+                self._users.add(user)
+                for name, value in self._wanted().items():
+                    self._set.setdefault(name, (os.environ.get(name), value))
+                    os.environ[name] = value
+            yield
+        finally:
+            with self._lock:
+                self._users.discard(user)
+                if not self._users:
+                    self._put_back()
+
+    def _put_back(self) -> None:
+        while self._set:
+            name, (before, value) = self._set.popitem()
+            if os.environ.get(name) != value:
+                continue
+            if before is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = before
