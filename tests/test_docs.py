@@ -1,8 +1,8 @@
 """The documentation does what it says: its files are written as they stand, its commands are run and compared.
 
 A fenced block whose info string names a file (```` ```yaml replays/a.replay.yaml ````) is written there. In a `console`
-block a line `$ pytest …` is run in that folder, and every line below it must occur in what it prints, in that order;
-`…` stands for any text within a line.
+block a line `$ pytest …` (or `agent-replay`, `python`) is run in that folder, and every line below it must occur in
+what it prints, in that order; `…` stands for any text within a line.
 """
 
 from __future__ import annotations
@@ -31,15 +31,16 @@ def commands(text: str) -> Iterator[tuple[str, list[str]]]:
 
 def run(command: str, folder: Path) -> str:
     program, *arguments = shlex.split(command)
-    start = {
+    starts = {
         "pytest": "import pytest, sys; sys.path.pop(0); sys.exit(pytest.main())",  # as the command: without the folder
         "agent-replay": "import sys; from pytest_agent_replay.cli import main; sys.exit(main())",
-    }[program]
+    }
+    start = ["-c", starts[program]] if program != "python" else []
     plain = ["-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:langsmith_plugin"] if program == "pytest" else []
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
     environment.update(COLUMNS="80")
     done = subprocess.run(
-        [sys.executable, "-c", start, *arguments, *plain],
+        [sys.executable, *start, *arguments, *plain],
         cwd=folder,
         env=environment,
         capture_output=True,
