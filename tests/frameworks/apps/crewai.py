@@ -11,6 +11,7 @@ from tests.frameworks import bodies
 
 PACKAGES = ("crewai", "openai")
 VARIANTS = ("native", "agent", "sync", "async")
+OLDEST = {"crewai": "1.10.1", "openai": "1.83.0"}
 NOTES = {
     "intercepted": "`BaseTool._run`, `_arun`; the function (`func`) of a `Tool` and a `CrewStructuredTool`",
     "errors": "`Error executing tool: …`, without function calling `I encountered an error …`; the run goes on",

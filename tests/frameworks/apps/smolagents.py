@@ -13,6 +13,7 @@ from tests.frameworks import bodies
 
 PACKAGES = ("smolagents", "openai")
 VARIANTS = ("native", "code", "sync", "async", "stream")
+OLDEST = {"smolagents": "1.21.0"}
 NOTES = {
     "intercepted": "`smolagents.tools.Tool.forward` (within `__call__`), `MultiStepAgent.__call__` of managed agents",
     "errors": "`Error executing tool … Please try again`, or `Code execution failed …`; the run goes on",
