@@ -133,6 +133,41 @@ def test_an_agent_that_is_not_recorded_runs_with_recorded_tools() -> None:
     assert real == []
 
 
+@pytest.mark.parametrize("mode", ["single_turn", "task"])
+def test_an_agent_below_another_is_a_tool_of_it(mode: str) -> None:
+    """It runs with recorded tools, or is answered itself."""
+    if "mode" not in LlmAgent.model_fields:
+        pytest.skip("this version has agents below others for transfers only")
+
+    def desk() -> Any:
+        clerk = LlmAgent(name="clerk", model=MODEL, tools=[stock], description="Counts.", mode=mode)
+        return shop(sub_agents=[clerk])
+
+    asked = [("clerk", {"request": "lamps?"})]
+    finished = [[("finish_task", {"result": "3"})]] if mode == "task" else []
+    answers = calls(asked, [("stock", {"item": "lamp"})], *finished)
+    inside = play(desk(), llm_responses=[*answers, {"content": "Done."}], tool_responses=[STOCK])
+    assert [c["tool"] for c in inside.tool_calls] == ["stock"]
+    assert inside.outcome == "inconclusive", inside.reasons
+    result = play(desk(), llm_responses=calls(asked), tool_responses=[{"tool": "clerk", "response": "There are 3."}])
+    assert [c["tool"] for c in result.tool_calls] == ["clerk"]
+    assert "There are 3." in last_request(result)
+    assert real == []
+
+
+def test_a_workflow_is_an_agent() -> None:
+    """Its nodes run, and the tools of its agents are answered."""
+    adk = pytest.importorskip("google.adk")
+    if not hasattr(adk, "Workflow"):
+        pytest.skip("this version has no workflows")
+    clerk = LlmAgent(name="clerk", model=MODEL, tools=[stock])
+    flow = adk.Workflow(name="flow", edges=[("START", clerk)])
+    result = play(flow, llm_responses=calls([("stock", {"item": "lamp"})]), tool_responses=[STOCK])
+    assert result.turns[0].output == "That is all."
+    assert [c["tool"] for c in result.tool_calls] == ["stock"]
+    assert real == []
+
+
 def test_a_transfer_needs_no_recording() -> None:
     """The other agent goes on, and its tools are answered."""
     clerk = LlmAgent(name="clerk", model=MODEL, tools=[stock], description="Counts.")
@@ -245,6 +280,17 @@ def test_a_tool_of_an_mcp_server_needs_no_server() -> None:
     failure = {"tool": "find", "error": {"type": "TimeoutError", "message": "too slow"}}
     failed = play(shop(tool), llm_responses=answers, tool_responses=[failure])
     assert "too slow" in str(told(failed))
+
+
+def test_a_toolset_of_an_mcp_server_needs_no_server() -> None:
+    """The agent is told of the tools that are recorded."""
+    toolsets = pytest.importorskip("google.adk.tools.mcp_tool.mcp_toolset")
+    stdio = pytest.importorskip("mcp").StdioServerParameters(command="no-such-server", args=[])
+    recorded = [{"tool": "find", "args": {"item": "lamp"}, "response": "aisle 4"}]
+    agent = shop(toolsets.McpToolset(connection_params=stdio))
+    result = play(agent, llm_responses=calls([("find", {"item": "lamp"})]), tool_responses=recorded)
+    assert "aisle 4" in last_request(result)
+    assert [(c["tool"], c["channel"]) for c in result.tool_calls] == [("find", "google_adk")]
 
 
 class Watching(BasePlugin):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 from google.adk.agents import LlmAgent
 from google.adk.agents.run_config import RunConfig, StreamingMode
 from google.adk.models.google_llm import Gemini
 from google.adk.runners import InMemoryRunner
+from google.adk.tools import FunctionTool
 from google.genai import types
 
 from tests.frameworks import bodies
@@ -22,7 +24,8 @@ NOTES = {
     "errors": "an exception ends the run, unless an `on_tool_error` callback or plugin answers it; missing arguments "
     "are told to the model as `{'error': …}`",
     "limits": "tools of live sessions (`run_live`) that stream, and tools that run at the provider (`google_search`, "
-    "code execution), are not caught; `GoogleTool` asks for its credentials before it is caught",
+    "code execution), are not caught; `GoogleTool` asks for its credentials before it is caught; what a recorded tool "
+    "wrote to its `ToolContext` (state, actions) is not written",
 }
 
 
@@ -90,3 +93,8 @@ AGENTS = {
     "async": ask_async,
     "stream": ask_streamed,
 }
+
+
+async def call_lookup() -> Any:
+    """As the agent's flow calls it."""
+    return await FunctionTool(lookup).run_async(args={"order": 1}, tool_context=SimpleNamespace(function_call_id="one"))

@@ -45,6 +45,7 @@ FRAMEWORKS: Mapping[str, tuple[str, ...]] = {
         "google.adk.tools.base_tool",
         "google.adk.tools.function_tool",
         "google.adk.tools._node_tool",
+        "google.adk.workflow._llm_agent_wrapper",
     ),
     "google_genai": ("google.genai._extra_utils",),
     "langchain": (

@@ -78,6 +78,21 @@ def _patch_nodes(module: ModuleType, patcher: Patcher) -> None:
     patcher.set(module, "_run_node_in_tool_context", _run_node_in_tool_context)
 
 
+def _patch_tasks(module: ModuleType, patcher: Patcher) -> None:
+    """An agent that is given a task is called like a tool, but by the node that its caller runs as."""
+    original = module._dispatch_task_fc
+
+    @functools.wraps(original)
+    async def _dispatch_task_fc(parent_agent: Any, fc: Any, ctx: Any) -> Any:
+        call = catch("google_adk", fc.name)
+        if call is None:
+            return await original(parent_agent, fc, ctx)
+        given = fc.args or {}
+        return await call.answer_async(given, lambda: original(parent_agent, fc, ctx), call_id=fc.id, is_agent=True)
+
+    patcher.set(module, "_dispatch_task_fc", _dispatch_task_fc)
+
+
 def _answering(original: Callable[..., Any]) -> Callable[..., Any]:
     """Of every class that has a `run_async`: it goes on to what is caught further inside, or is the tool's own code."""
     goes_on = _calls_inherited(original)
@@ -142,4 +157,5 @@ PATCHES = {
     "google.adk.tools.base_tool": _patch_tools,
     "google.adk.tools.function_tool": _patch_functions,
     "google.adk.tools._node_tool": _patch_nodes,
+    "google.adk.workflow._llm_agent_wrapper": _patch_tasks,
 }
