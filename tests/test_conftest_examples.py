@@ -25,8 +25,10 @@ CASES = {
     "google_adk": ("vineyard_broken:agent", 2, ["watered-for-six-hours"]),
     "google_genai": ("canteen_broken:answer", 2, ["nuts-not-looked-up"]),
     "langchain": ("loans_broken:desk", 2, ["reserved-book-renewed"]),
+    "mcp": ("tours_broken:answer", 2, ["tour-without-a-tide"]),
     "openai_agents": ("appointments_broken:agent", 2, ["confirmed-but-not-booked"]),
     "openai_sdk": ("payouts_broken:answer", 2, ["ten-times-too-much"]),
+    "pydantic_ai": ("workshop_broken:agent", 2, ["sum-made-up"]),
     "existing_suite": (
         "disputes_broken:DisputeAgent",
         5,
@@ -49,8 +51,10 @@ LIBRARIES = {
     "requests_client": "requests",
     "httpx_client": "httpx",
     "langchain": "langchain_openai",
+    "mcp": "mcp",
     "openai_agents": "agents",
     "openai_sdk": "openai",
+    "pydantic_ai": "pydantic_ai",
 }
 
 
