@@ -37,6 +37,8 @@ _FILES: Mapping[str, str] = {
 
 def adapter_of(obj: Any) -> AgentAdapter | None:
     """The adapter of the framework that an object is of, if it knows the object."""
+    if isinstance(obj, type):  # what it makes is known when it is made
+        return None
     for cls in type(obj).__mro__:
         name = _FILES.get(cls.__module__) or _FILES.get(cls.__module__.partition(".")[0])
         if name is not None:
