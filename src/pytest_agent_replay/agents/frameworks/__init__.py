@@ -23,6 +23,7 @@ _FILES: Mapping[str, str] = {
     "crewai": "crewai",
     "google": "google_adk",
     "dspy": "dspy",
+    "haystack": "haystack",
     "langchain_core": "langchain",
     "langgraph": "langgraph",
     "semantic_kernel": "semantic_kernel",

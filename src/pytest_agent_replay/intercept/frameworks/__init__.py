@@ -48,6 +48,7 @@ FRAMEWORKS: Mapping[str, tuple[str, ...]] = {
         "google.adk.workflow._llm_agent_wrapper",
     ),
     "google_genai": ("google.genai._extra_utils",),
+    "haystack": ("haystack.tools.tool", "haystack.components.agents.tool_calling"),
     "langchain": (
         "langchain_core.tools.base",
         "langgraph.prebuilt.tool_node",
