@@ -50,7 +50,7 @@ class Direct(BetaFunctionTool[Any]):
 
     def call(self, input: object) -> Any:
         """Not as the inherited one does."""
-        return self.func(**input)  # type: ignore[arg-type]
+        return self.func(**input)
 
 
 class Memory(BetaBuiltinFunctionTool):
@@ -232,3 +232,36 @@ def test_tokens_are_read() -> None:
     result = play(agent(book), llm_responses=answers)
     assert result.trace is not None
     assert result.trace.of_type("run_completed")[0].payload["usage"] == {"input_tokens": 12, "output_tokens": 3}
+
+
+def test_members_of_a_toolset_are_tools() -> None:
+    """By the names that the model knows them by, whoever asks the toolset."""
+    toolsets = pytest.importorskip("anthropic.lib.tools._toolsets._runnable")
+    from anthropic.types.beta import BetaToolUseBlock
+
+    class Browser(toolsets.BetaRunnableToolset):
+        toolset_name = "browser"
+
+        def to_dict(self) -> Any:
+            return {"type": "browser_toolset_20260801"}
+
+        def call(self, context: Any, name: str, input: Any) -> Any:
+            real.append(name)
+            return "nothing"
+
+    def ask(input: str) -> Any:
+        asked = {
+            "type": "tool_use",
+            "id": "toolu_1",
+            "name": "navigate",
+            "toolset_name": "browser",
+            "input": {"url": "x"},
+        }
+        return Browser().tool_result(BetaToolUseBlock.model_validate(asked))["content"]
+
+    result = play(ask, tool_responses=[{"tool": "navigate", "args": {"url": "x"}, "response": "the page of x"}])
+    assert "the page of x" in str(result.turns[0].output)
+    assert [(c["tool"], c["call_id"], c["channel"]) for c in result.tool_calls] == [
+        ("navigate", "toolu_1", "anthropic")
+    ]
+    assert real == []

@@ -369,3 +369,17 @@ def test_other_models_than_geminis_are_answered() -> None:
     result = play(agent, llm_responses=calls([("stock", {"item": "lamp"})]), tool_responses=[STOCK])
     assert '"left": 3' in last_request(result)
     assert result.turns[0].output == "That is all."
+
+
+def test_spans_of_tools_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ADK traces of a tool, it traces of a recorded one."""
+    tracing = pytest.importorskip("google.adk.telemetry.tracing")
+    trace = pytest.importorskip("opentelemetry.sdk.trace")
+    export = pytest.importorskip("opentelemetry.sdk.trace.export")
+    memory = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter").InMemorySpanExporter()
+    provider = trace.TracerProvider()
+    provider.add_span_processor(export.SimpleSpanProcessor(memory))
+    monkeypatch.setattr(tracing, "tracer", provider.get_tracer("test"))
+    play(shop(stock), llm_responses=calls([("stock", {"item": "lamp"})]), tool_responses=[STOCK])
+    spans = {span.name: dict(span.attributes) for span in memory.get_finished_spans()}
+    assert spans["execute_tool stock"]["gen_ai.tool.call.id"] == "call_1"
