@@ -35,7 +35,7 @@ from pytest_agent_replay.intercept.registry import install  # noqa: E402
 from pytest_agent_replay.player.session import Session  # noqa: E402
 from pytest_agent_replay.settings import Settings  # noqa: E402
 
-ROUNDS, CALLS, LIMIT_US = 7, 100, 500
+ROUNDS, CALLS, LIMIT_US = 7, 100, 2000
 
 LOADED = """
 import sys
