@@ -117,6 +117,6 @@ def assert_green(path: Path, agent: Any) -> ReplayResult:
     """It passes, with every recording asked for."""
     result = replayed(path, agent)
     assert result.outcome == "passed", result.reasons
-    assert result.unused == []
+    assert result.unused == [], (result.unused, result.tool_calls, result.notes)
     assert not [note for note in result.notes if "for real" in note]
     return result

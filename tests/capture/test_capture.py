@@ -267,8 +267,10 @@ def test_the_outermost_call_is_the_recording(tmp_path: Path) -> None:
 
 
 def research(topic: str) -> str:
-    """A tool that asks a model, and calls another tool."""
-    return f"{bots.chat(topic)} {bots.check(topic)['total']}"
+    """A tool that asks a model, and calls another tool, here and in a thread of a pool."""
+    with ThreadPoolExecutor(1) as pool:
+        price = pool.submit(bots.check, topic).result()["total"]
+    return f"{bots.chat(topic)} {bots.check(topic)['total']} {price}"
 
 
 def outer(question: str) -> str:

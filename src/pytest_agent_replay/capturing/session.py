@@ -16,7 +16,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
@@ -30,6 +29,7 @@ from pytest_agent_replay.llm.neutral import ModelRequest
 from pytest_agent_replay.player.bypass import is_outside_replay
 from pytest_agent_replay.player.http import HttpReply, HttpRequest, PassThrough
 from pytest_agent_replay.player.http_tools import HttpTools, arguments_of
+from pytest_agent_replay.player.layers import place, placed
 from pytest_agent_replay.player.session import Served
 from pytest_agent_replay.player.telemetry import is_telemetry
 
@@ -69,10 +69,6 @@ class _Open:
     session: CaptureSession
     number: int
     tool: str
-    outer: _Open | None
-
-
-_within: ContextVar[_Open | None] = ContextVar("agent_replay_captured_call", default=None)
 
 
 @dataclass(slots=True)
@@ -351,11 +347,8 @@ class CaptureSession:
         if not span_id:
             yield
             return
-        token = _within.set(_Open(self, int(span_id), tool, _within.get()))
-        try:
+        with placed((*place(), _Open(self, int(span_id), tool))):
             yield
-        finally:
-            _within.reset(token)
 
     def is_inside(self, tool: str) -> bool:
         """Whether the running code is inside of this tool."""
@@ -528,10 +521,7 @@ def _told(message: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _opened() -> Iterator[_Open]:
-    opened = _within.get()
-    while opened is not None:
-        yield opened
-        opened = opened.outer
+    return (each for each in reversed(place()) if isinstance(each, _Open))
 
 
 def _innermost(session: CaptureSession) -> _Open | None:
