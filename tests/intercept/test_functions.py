@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import inspect
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 
 from pytest_agent_replay.errors import BindingError, RecordedToolError, SessionError, StopReplay, UnrecordedCallError
+from pytest_agent_replay.intercept.finding import OwnModules
 from pytest_agent_replay.settings import Settings
 from tests.intercept.conftest import MakeModule, Play
 
@@ -510,3 +513,25 @@ def test_a_registry_by_tool_names_is_looked_at(make_module: MakeModule, play: Pl
         assert m.TOOLS["anonymous"]("q") == "too"
     assert m.REAL == []
     assert session.bindings["find_order"] == f"function {m.__name__}.TOOLS['find_order']"
+
+
+def test_what_an_installed_package_imports_is_not_searched(
+    make_module: MakeModule, play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A framework that imports hundreds of modules when it is first used costs no search for each; own modules do."""
+    agent = make_module(TOOLS)
+    own = make_module("def later(): return 'real'", load=False)
+    searched: list[str] = []
+    find = OwnModules.find
+
+    def counted(self: OwnModules, tool: str, *args: Any) -> Any:
+        searched.append(tool)
+        return find(self, tool, *args)
+
+    with play([{"tool": "later", "response": "recorded"}], agent=agent.__name__):
+        monkeypatch.setattr(OwnModules, "find", counted)
+        monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+        importlib.import_module("colorsys")
+        assert searched == []
+        assert importlib.import_module(str(own)).later() == "recorded"
+        assert searched == ["later"]

@@ -15,7 +15,7 @@ _interceptors: list[Interceptor] = []
 def built_in_interceptors() -> list[Interceptor]:
     """The interceptors that this package ships. Loading them imports no client library."""
     if not _interceptors:
-        from pytest_agent_replay.intercept import aiohttp_, backoff, background, http_client, httpx_, sockets, urllib3_
+        from pytest_agent_replay.intercept import aiohttp_, background, backoff, http_client, httpx_, sockets, urllib3_
         from pytest_agent_replay.intercept.frameworks import framework_interceptors
 
         for module in (sockets, background, http_client, urllib3_, httpx_, aiohttp_, backoff):

@@ -67,6 +67,8 @@ class Binder:
         """Binds what the file names, follows imports, and puts every function back at the end."""
 
         def imported(module: ModuleType) -> None:
+            if not self._own.is_own(module) and not _is_target(module, session.targets.values()):
+                return  # what an installed package imports when it is first used changes nothing of the agent's code
             # a module that is reloaded has new functions, also of names that were found before
             self._names = self._state = None
             with _noted(session):
@@ -214,6 +216,11 @@ class Binder:
             near = get_close_matches(module, [own.__name__ for own in self._own.modules()], 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise BindingError(f"the target {target!r} of tool {name!r}: there is no module {module!r}{hint}")
+
+
+def _is_target(module: ModuleType, targets: Iterable[Any]) -> bool:
+    """Whether a target stands in the module, or in one below it."""
+    return any(isinstance(target, str) and target.startswith(module.__name__) for target in targets)
 
 
 @contextmanager

@@ -89,6 +89,10 @@ class OwnModules:
             except RuntimeError:  # another thread imports
                 continue
 
+    def is_own(self, module: ModuleType) -> bool:
+        """Whether a module is the agent's own code."""
+        return self._is_own(module.__name__, module)
+
     def _is_own(self, name: str, module: ModuleType) -> bool:
         if name.partition(".")[0] == _OURS:
             return False
