@@ -166,7 +166,7 @@ def _is_autogen_result(value: Any) -> bool:
 
 def _usage(value: Any) -> dict[str, int] | None:
     if _is_autogen_result(value):
-        spent = [usage for usage in (_get(message, "models_usage") for message in value.messages) if usage]
+        spent = [message.models_usage for message in value.messages if getattr(message, "models_usage", None)]
         return {
             "input_tokens": sum(usage.prompt_tokens for usage in spent),
             "output_tokens": sum(usage.completion_tokens for usage in spent),
