@@ -99,6 +99,13 @@ def test_data_stays_data(value: Any, expected: Any) -> None:
     assert json.loads(json.dumps(answer)) == expected
 
 
+class Item(pydantic.BaseModel):
+    """A response of an agent of Semantic Kernel."""
+
+    message: Any
+    thread: Any
+
+
 USER = {"role": "user", "content": "Hi"}
 SAID = {"role": "assistant", "content": "It is 3."}
 
@@ -117,6 +124,11 @@ SAID = {"role": "assistant", "content": "It is 3."}
         {"role": "assistant", "content": ["It is", {"type": "text", "text": " 3."}, {"type": "image", "url": "x"}]},
         of(messages=[of(type="human", content="Hi"), of(type="ai", content="It is 3.")]),
         of(final_output="It is 3."),
+        of(user_input_requests=[], value=None, text="It is 3."),
+        of(user_input_requests=[], value="It is 3.", text='"It is 3."'),
+        of(stop_reason=None, messages=[of(source="user", content="Hi"), of(source="desk", content="It is 3.")]),
+        of(chat_message=of(source="desk", content="It is 3."), inner_messages=[]),
+        Item(message=of(role="assistant", content="It is 3."), thread=None),
         of(output="It is 3."),
         of(output_text="It is 3.", output=[1]),
         of(text="It is 3.", content=b"ignored"),
@@ -170,6 +182,17 @@ def test_token_counts_are_read_by_both_names() -> None:
     assert read_answer(message).usage == {"input_tokens": 1, "output_tokens": 2}
     assert read_answer(of(content="x", usage=lambda: 1)).usage is None
     assert read_answer("x").usage is None
+
+
+def test_usage_is_read_where_frameworks_have_it() -> None:
+    """Of the Agent Framework's responses, Semantic Kernel's messages, and all messages of AutoGen's results."""
+    counts = {"input_tokens": 4, "output_tokens": 3}
+    details = {"input_token_count": 4, "output_token_count": 3}
+    assert read_answer(of(user_input_requests=[], value=None, text="x", usage_details=details)).usage == counts
+    spent = of(prompt_tokens=4, completion_tokens=3)
+    assert read_answer(of(role="assistant", content="x", metadata={"usage": spent})).usage == counts
+    said = [of(content="?", models_usage=None), *[of(content="x", models_usage=spent)] * 2]
+    assert read_answer(of(stop_reason=None, messages=said)).usage == {"input_tokens": 8, "output_tokens": 6}
 
 
 class Opaque:

@@ -243,6 +243,32 @@ def test_a_workbench_without_tools_is_answered_itself() -> None:
     assert [(c["tool"], c["call_id"], c["channel"]) for c in result.tool_calls] == [("lookup", "call_1", "autogen")]
 
 
+@pytest.mark.parametrize("is_workbench", [True, False])
+@pytest.mark.parametrize("is_failed", [True, False])
+def test_tools_of_an_mcp_server_are_answered_without_it(is_workbench: bool, is_failed: bool) -> None:
+    """By the name and the id that the model knows; a failure is told by its text."""
+    mcp = pytest.importorskip("autogen_ext.tools.mcp", exc_type=ImportError)
+    server = mcp.StdioServerParams(command="no-such-server", args=[])
+
+    async def ask(input: str) -> Any:
+        if is_workbench:
+            async with mcp.McpWorkbench(server) as bench:
+                return await make(tools=None, workbench=bench).run(task=input)
+        return await make(tools=await mcp.mcp_server_tools(server)).run(task=input)
+
+    result = play(
+        ask,
+        agent_config={"tools": [{"name": "find", "inputSchema": {"properties": {"query": {"type": "string"}}}}]},
+        llm_responses=calls([("find", {"query": "x"})]),
+        tool_responses=[{"tool": "find", "args": {"query": "x"}, "error" if is_failed else "response": "gone"}],
+    )
+    assert problems(result) == []
+    assert [(c["tool"], c["call_id"], c["failed"]) for c in result.tool_calls] == [("find", "call_1", is_failed)]
+    role, content = spoken(result)[-1]
+    assert role == "tool"
+    assert "gone" in content
+
+
 def test_spans_of_tools_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     """An instrumented agent makes them for recorded calls too."""
     export = pytest.importorskip("opentelemetry.sdk.trace.export")

@@ -127,7 +127,7 @@ async def _tool_result(workbench: Any, name: str, call: Call, arguments: Any, ca
     except Exception as error:
         if not hasattr(workbench, "_format_errors"):
             raise
-        return result(workbench._format_errors(error), is_error=True)
+        return result(workbench._format_errors(error).strip(), is_error=True)
 
 
 def _catch(own_name: str) -> Call | None:
@@ -164,7 +164,14 @@ def _is_handoff(tool: Any) -> bool:
 
 
 def _shaped(tool: Any, value: Any) -> Any:
-    """What an agent or a team that is a tool said, as its result: AutoGen writes `name: text` of it for the model."""
+    """The tool's result of what is recorded of it.
+
+    What an agent or a team said that is a tool: AutoGen writes `name: text` of that for the model. Tools of MCP servers
+    return blocks.
+    """
+    if hasattr(tool, "_server_params"):
+        text = value if isinstance(value, str) else json.dumps(value)
+        return [sys.modules["mcp.types"].TextContent(type="text", text=text)]
     if not hasattr(tool, "_task_runner") or not isinstance(value, str):
         return value
     source, _, text = ("", "", value) if tool._return_value_as_last_message else value.partition(": ")
