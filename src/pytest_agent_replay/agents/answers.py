@@ -37,6 +37,15 @@ Json = Any
 _ASSISTANT = frozenset({"assistant", "ai", "model", "aimessage", "aimessagechunk"})
 _ROLES = _ASSISTANT | {"user", "human", "system", "developer", "tool", "function", "toolmessage", "humanmessage"}
 _RESULT_ATTRIBUTES = ("final_output", "output_text", "output", "text", "content")
+_USAGE = (
+    "usage",
+    "usage_metadata",
+    "token_usage",
+    "usage_metrics",
+    "usage_details",
+    "metrics",
+    "accumulated_usage",
+)
 _MAX_DEPTH = 100
 _MISSING: Any = object()
 
@@ -80,6 +89,9 @@ def _message_text(value: Any) -> Json:
     """The text that the assistant said, or `_MISSING` when the value is no message and holds none."""
     if _is_semantic_kernel_item(value):
         return _read(value.message)
+    if hasattr(value, "stop_reason") and hasattr(value, "metrics"):  # the result of an agent of Strands
+        structured = getattr(value, "structured_output", None)
+        return _read(value.message if structured is None else structured)
     if hasattr(value, "content_type") and hasattr(value, "session_id"):  # the output of a run of Agno
         return _read(value.content)
     if hasattr(value, "token_usage") and hasattr(value, "steps"):  # the `RunResult` of smolagents
@@ -171,15 +183,23 @@ def _usage(value: Any) -> dict[str, int] | None:
             "input_tokens": sum(usage.prompt_tokens for usage in spent),
             "output_tokens": sum(usage.completion_tokens for usage in spent),
         }
-    for name in ("usage", "usage_metadata", "token_usage", "usage_metrics", "usage_details", "metrics"):
+    for name in (
+        "usage",
+        "usage_metadata",
+        "token_usage",
+        "usage_metrics",
+        "usage_details",
+        "metrics",
+        "accumulated_usage",
+    ):
         usage = _get(value, name)
-        for place in ("context_wrapper", "metadata"):  # of the OpenAI Agents SDK, of Semantic Kernel
+        for place in ("context_wrapper", "metadata", "metrics"):  # of OpenAI Agents, Semantic Kernel, Strands
             if usage is _MISSING:
                 usage = _get(_get(value, place), name)
         if inspect.ismethod(usage):  # of Pydantic AI 1
             usage = usage()
-        given = _count(usage, "input_tokens", "prompt_tokens", "input_token_count")
-        made = _count(usage, "output_tokens", "completion_tokens", "output_token_count")
+        given = _count(usage, "input_tokens", "prompt_tokens", "input_token_count", "inputTokens")
+        made = _count(usage, "output_tokens", "completion_tokens", "output_token_count", "outputTokens")
         if given is not None and made is not None:
             return {"input_tokens": given, "output_tokens": made}
     return None

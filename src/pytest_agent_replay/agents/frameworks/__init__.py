@@ -32,6 +32,7 @@ _FILES: Mapping[str, str] = {
     "smolagents": "smolagents",
     "pydantic_ai": "pydantic_ai",
     "agents": "openai_agents",
+    "strands": "strands",
 }
 """The package that an object's class comes from → our file."""
 

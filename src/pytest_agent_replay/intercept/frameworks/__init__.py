@@ -28,6 +28,7 @@ FRAMEWORKS: Mapping[str, tuple[str, ...]] = {
         "autogen_core.tools._base",
         "autogen_core.tools._workbench",
     ),
+    "claude_agent_sdk": ("claude_agent_sdk", "claude_agent_sdk._internal.query"),
     "crewai": (
         "crewai.tools.base_tool",
         "crewai.tools.structured_tool",
@@ -82,6 +83,7 @@ FRAMEWORKS: Mapping[str, tuple[str, ...]] = {
         "smolagents.tools",
         "smolagents.agents",
     ),
+    "strands": ("strands.types.tools",),
 }
 """Our file of each framework → the modules of the framework that it waits for."""
 
