@@ -172,8 +172,8 @@ def test_methods_are_answered() -> None:
 
 def test_tools_of_an_mcp_server_need_no_server() -> None:
     """They are functions that ask it."""
-    helpers = pytest.importorskip("anthropic.lib.tools.mcp")
     mcp = pytest.importorskip("mcp.types")
+    helpers = pytest.importorskip("anthropic.lib.tools.mcp")
     schema = {"type": "object", "properties": {"room": {"type": "integer"}}}
     described = mcp.Tool.model_validate({"name": "clean", "description": "Cleans.", "inputSchema": schema})
     tool = helpers.async_mcp_tool(described, None)
