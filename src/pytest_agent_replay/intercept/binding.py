@@ -50,6 +50,9 @@ class Binder:
         self._own = own if own is not None else _own_modules.setdefault(root, OwnModules(root))
         self.agent_modules = tuple(agent_modules)
         self._own.include(self.agent_modules)
+        if entry is not None and not {module.__name__ for module in self._own.modules()}.intersection(agent_modules):
+            # the object of a framework, which was handed in as it is: its code is where it was made
+            self.agent_modules += tuple(self._own.holders_of(entry))
         self._entry = _functions_behind(entry)
         self._allow_modules = tuple(allow_modules)
         self._is_agent = is_agent

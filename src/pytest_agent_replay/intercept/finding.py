@@ -143,6 +143,16 @@ class OwnModules:
         )
         return list(dict.fromkeys(names))
 
+    def holders_of(self, obj: Any) -> list[str]:
+        """The own modules in which an object has a name, or is in a mapping or list that has one."""
+        found = []
+        for module in self.modules():
+            values = list(vars(module).values())
+            inside = (each for v in values if type(v) in (dict, list, tuple) for each in _members(v))
+            if any(value is obj for value in values) or any(each is obj for each in inside):
+                found.append(module.__name__)
+        return found
+
     def globals_of_all(self) -> set[int]:
         """The `id`s of the globals of all own modules."""
         return {id(vars(module)) for module in self.modules()}
@@ -215,6 +225,10 @@ class OwnModules:
         if known is None or not known.is_of(module):
             known = self._contents[module.__name__] = _Contents(module)
         return known
+
+
+def _members(value: Any) -> list[Any]:
+    return list(value.values()) if isinstance(value, dict) else list(value)
 
 
 def _is_installed(path: str) -> bool:

@@ -127,6 +127,7 @@ class RecordingBook:
         self.globs = [tool for tool in tools if _is_glob(tool)]
         self._rules = rules
         self._candidates: list[Entry] = []
+        self._known: dict[str, bool] = {}
         self._by_tool: dict[str, list[Entry]] = {}
         self._answered: dict[tuple[str, Any], Entry] = {}
 
@@ -142,7 +143,10 @@ class RecordingBook:
 
     def knows(self, tool: str) -> bool:
         """Whether any recording of the session, of whichever turn, is of this tool."""
-        return any(_names(entry.response.tool, tool) for entry in self.entries)
+        found = self._known.get(tool)
+        if found is None:
+            found = self._known[tool] = any(_names(entry.response.tool, tool) for entry in self.entries)
+        return found
 
     def of_tool(self, tool: str) -> Iterator[tuple[RecordingRef, ToolResponse]]:
         """The recordings of a tool that have its very name, of every turn."""
