@@ -25,7 +25,7 @@ from pytest_agent_replay.intercept.frameworks.calls import Call, catch, id_of_ca
 from pytest_agent_replay.intercept.frameworks.mcp_servers import patch_transport
 from pytest_agent_replay.intercept.registry import Patcher
 
-__all__ = ["PATCHES"]
+__all__ = ["PATCHES", "blocks", "is_result"]
 
 Json = Any
 
@@ -86,11 +86,11 @@ async def _answer(call: Call, client: Any, params: Any, real: Callable[[], Any])
             return results[0]
         if isinstance(error, _error_class()):
             raise _protocol_error(call, error) from None
-        return {"content": _blocks(str(error)), "isError": True}
+        return {"content": blocks(str(error)), "isError": True}
     if results:
         return results[0]
     if call.response is not None and call.response.failed:
-        return {"content": _blocks(value), "isError": True}
+        return {"content": blocks(value), "isError": True}
     result = await _result(client, params.name, value)
     _check(call, result, client._tool_output_schemas.get(params.name))
     return result
@@ -151,7 +151,7 @@ def _typed(raw: dict[str, Json], result_type: Any) -> Any:
 
 async def _result(client: Any, tool: str, value: Json) -> dict[str, Json]:
     """A recorded value as the result of a server: that itself, its content, or what it returned."""
-    if _is_result(value):
+    if is_result(value):
         return dict(value)
     if tool not in client._tool_output_schemas:
         await client.list_tools()  # as the client does to check the result
@@ -160,7 +160,7 @@ async def _result(client: Any, tool: str, value: Json) -> dict[str, Json]:
 
 def _as_result(value: Json, output_schema: Mapping[str, Any] | None) -> dict[str, Json]:
     """As the servers of the SDK write what a tool returns: JSON as text, and structured where a schema promises it."""
-    result: dict[str, Json] = {"content": _blocks(value), "isError": False}
+    result: dict[str, Json] = {"content": blocks(value), "isError": False}
     if output_schema is not None:
         result["structuredContent"] = _structured(value, output_schema)
     return result
@@ -199,7 +199,8 @@ def _check(call: Call, result: Mapping[str, Json], schema: Mapping[str, Any] | N
         call.session.fail(f"the recording of `{call.tool}` does not fit the output schema that its server has today")
 
 
-def _is_result(value: Json) -> bool:
+def is_result(value: Json) -> bool:
+    """Whether a recorded value is the result of a call as MCP writes it."""
     return isinstance(value, dict) and value.keys() <= _RESULT and _is_content(value.get("content"))
 
 
@@ -209,11 +210,12 @@ def _is_content(value: Json) -> bool:
     )
 
 
-def _blocks(value: Json) -> list[dict[str, Json]]:
+def blocks(value: Json) -> list[dict[str, Json]]:
+    """A recorded value as content: that itself, or text, of each item of a list."""
     if value is None:
         return []
     if isinstance(value, list):
-        return value if value and _is_content(value) else [block for item in value for block in _blocks(item)]
+        return value if value and _is_content(value) else [block for item in value for block in blocks(item)]
     return [
         {"type": "text", "text": value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)}
     ]
