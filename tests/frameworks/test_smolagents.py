@@ -108,7 +108,11 @@ def test_a_managed_agent_runs_where_it_is_not_recorded(manager: Any, sub: Any) -
     helper = sub(weather, name="helper", description="Knows the weather.")
     result = play(
         manager(managed_agents=[helper]),
-        llm_responses=[*calls([("helper", {"task": "Oslo"})])[:1], *ONE_CALL, {"content": "Done."}],
+        llm_responses=[
+            *calls([("helper", {"task": "Oslo", "additional_args": {}})])[:1],
+            *ONE_CALL,
+            {"content": "Done."},
+        ],
         tool_responses=[RAIN],
     )
     assert problems(result) == []
@@ -123,8 +127,8 @@ def test_a_recorded_managed_agent_does_not_run() -> None:
     helper = agent_with(weather, name="helper", description="Knows the weather.")
     result = play(
         agent_with(managed_agents=[helper]),
-        llm_responses=calls([("helper", {"task": "Oslo"})]),
-        tool_responses=[{"tool": "helper", "args": {"task": "Oslo"}, "response": "It rains."}],
+        llm_responses=calls([("helper", {"task": "Oslo", "additional_args": {}})]),
+        tool_responses=[{"tool": "helper", "args": {"task": "Oslo", "additional_args": {}}, "response": "It rains."}],
     )
     assert problems(result) == []
     assert len(told(result)["requests"]) == 2

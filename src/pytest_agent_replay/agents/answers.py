@@ -94,7 +94,7 @@ def _message_text(value: Any) -> Json:
         return _read(value.message if structured is None else structured)
     if hasattr(value, "content_type") and hasattr(value, "session_id"):  # the output of a run of Agno
         return _read(value.content)
-    if hasattr(value, "token_usage") and hasattr(value, "steps"):  # the `RunResult` of smolagents
+    if hasattr(value, "token_usage") and hasattr(value, "timing"):  # the `RunResult` of smolagents
         return _read(value.output)
     if hasattr(value, "raw") and hasattr(value, "pydantic"):  # the output of CrewAI
         structured = value.pydantic if value.pydantic is not None else getattr(value, "json_dict", None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -35,7 +34,7 @@ def _conversation(agent: Any, first: TurnInput) -> Callable[[TurnInput], Any]:
     """Later turns go on with the memory of the first (`reset=False`)."""
     own = _copied(agent)
     _note_what_has_no_place(first)
-    options = {"return_full_result": True} if "return_full_result" in inspect.signature(agent.run).parameters else {}
+    own.return_full_result = True  # with the tokens
     turns: list[TurnInput] = []
 
     def ask(turn: TurnInput) -> Any:
@@ -43,7 +42,7 @@ def _conversation(agent: Any, first: TurnInput) -> Callable[[TurnInput], Any]:
         given = dict(turn.input) if isinstance(turn.input, Mapping) else {"task": turn.input}
         if isinstance(turn.context, Mapping):
             given.setdefault("additional_args", dict(turn.context))
-        return own.run(**{"reset": len(turns) == 1, **options, **given})
+        return own.run(**{"reset": len(turns) == 1, **given})
 
     return ask
 
