@@ -69,7 +69,7 @@ def test_agents_of_the_openai_sdk(agent: Any, tmp_path: Path) -> None:
         answer = asked(capture(path)(agent))
     file = loaded(path)
     assert file.input == "How much is A-1?"
-    assert [r.tool for r in file.tool_responses] == ["check", "refund"]
+    assert sorted(r.tool for r in file.tool_responses) == ["check", "refund"]
     assert [a.usage.total_tokens if a.usage else None for a in file.llm_responses or ()] == [15, 15]
     assert file.agent == f"tests.capture.bots:{agent.__name__}"
     ran = list(bots.ran)
@@ -106,7 +106,8 @@ def test_a_graph_of_langgraph(tmp_path: Path) -> None:
             graph.use(url)
             asked(capture(path)(agent))
         graph.use("http://127.0.0.1:9")
-        assert [(r.tool, r.is_failure) for r in loaded(path).tool_responses] == [("lookup", False), ("boom", True)]
+        recorded = {(r.tool, r.is_failure) for r in loaded(path).tool_responses}
+        assert recorded == {("lookup", False), ("boom", True)}
         graph.ran.clear()
         assert_green(path, agent)
         assert graph.ran == []

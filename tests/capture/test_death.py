@@ -86,7 +86,11 @@ def test_a_half_written_line_is_left_out(journal: Path) -> None:
 
 
 def test_the_command_recovers(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A folder, or the file that should have been; nothing to recover is no error."""
+    """A folder, or the file that should have been; nothing to recover is no error, a running process is left alone."""
+    with capture(journal.parent / "running.replay.yaml") as session:
+        session.input = "?"
+        assert main(["record", "--recover", str(journal.parent / "running.replay.yaml")]) == 0
+        assert "its process is running" in capsys.readouterr().out
     assert main(["record", "--recover", str(journal.parent / "a.replay.yaml")]) == 0
     assert "1 turn, 1 tool call (0 failed), 2 model answers" in capsys.readouterr().err
     assert main(["record", "--recover", str(journal.parent)]) == 0
@@ -94,11 +98,15 @@ def test_the_command_recovers(journal: Path, capsys: pytest.CaptureFixture[str])
 
 
 def test_a_journal_that_was_left_is_mentioned(journal: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """By the next capture to the same file, which leaves it alone."""
+    """By the next capture to the same file, which leaves it alone. Those of running processes are not."""
     with caplog.at_level(logging.WARNING), capture(journal.parent / "a.replay.yaml") as session:
         session.input = "?"
     assert "agent-replay record --recover" in caplog.text
     assert journals_of(journal.parent) == [journal]
+    caplog.clear()
+    with capture(journal.parent / "b.replay.yaml"), capture(journal.parent / "b.replay.yaml"):
+        pass
+    assert caplog.text == ""
 
 
 def test_the_journal_grows_with_each_event(tmp_path: Path) -> None:
@@ -118,6 +126,7 @@ def test_the_journal_grows_with_each_event(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.replay.yaml"]
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_forked_process_writes_nothing(tmp_path: Path) -> None:
     """Two processes in one journal would spoil it."""
     path = tmp_path / "a.replay.yaml"

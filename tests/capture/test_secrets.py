@@ -49,6 +49,7 @@ def test_forms_of_secrets(text: str) -> None:
         {"next_page_token": "c2Vjb25kIHBhZ2U1", "token": "word"},
         {"max_tokens": 100, "api_key": None, "secret": True, "password": ""},
         "sk-none",
+        {"thought_signature": "CiQBjz1rX0a1b2c3d4e5f6"},
         "task-force-1234567890 and risk-assessment-of-the-year",
         "order 4242424242424242, sha256:" + "a" * 64,
         "https://example.com/reset-password?step=2",

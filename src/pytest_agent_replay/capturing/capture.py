@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, cast
 
 from pytest_agent_replay.capturing.building import Built, build
-from pytest_agent_replay.capturing.journal import SUFFIX, Journal, read_journal
+from pytest_agent_replay.capturing.journal import Journal, is_in_use, journals_of, read_journal
 from pytest_agent_replay.capturing.session import CaptureSession
 from pytest_agent_replay.capturing.wrapping import Turn, wrapped
 from pytest_agent_replay.errors import ReplayError
@@ -290,10 +290,10 @@ def _put(target: Path, text: str, *, force: bool = False) -> Path:
 
 
 def _mention_leftovers(target: Path) -> None:
-    if any(target.parent.glob(f"{target.name}.*{SUFFIX}")):
+    if any(not is_in_use(journal) for journal in journals_of(target)):
         logger.warning(
-            "%s: there is a journal of another capture beside it. If its process has died, "
-            "`agent-replay record --recover %s` makes the replay file of it",
+            "%s: a process died while it captured to this file; `agent-replay record --recover %s` makes the replay "
+            "file of what it had seen",
             target,
             target,
         )

@@ -14,7 +14,7 @@ from typing import Any
 
 from pytest_agent_replay.errors import ReplayError
 
-__all__ = ["SUFFIX", "Journal", "journal_line", "journals_of", "read_journal"]
+__all__ = ["SUFFIX", "Journal", "is_in_use", "journal_line", "journals_of", "read_journal"]
 
 SUFFIX = ".journal"
 _FORMAT = "agent-replay capture 1"
@@ -56,6 +56,20 @@ def journals_of(path: Path) -> list[Path]:
     if path.is_dir():
         return sorted(path.glob(f"*{SUFFIX}"))
     return sorted(each for each in path.parent.glob(f"*{SUFFIX}") if each.name.startswith(f"{path.name}."))
+
+
+def is_in_use(journal: Path) -> bool:
+    """Whether a process of the number that wrote it is running, as far as this system tells."""
+    number = journal.name.removesuffix(SUFFIX).rpartition(".")[2].partition("-")[0]
+    if os.name != "posix" or not number.isdecimal():
+        return False
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's process
+        pass
+    return True
 
 
 def read_journal(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:

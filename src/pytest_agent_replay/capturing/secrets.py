@@ -27,7 +27,7 @@ _NAME = (
     r"|authorization|proxy-authorization|set-cookie|credentials"
 )
 _FIELD = re.compile(rf"(?:[a-z0-9]+[_-])*(?:{_NAME})", re.IGNORECASE)
-_TOKEN = re.compile(r"(?:[a-z0-9]+[_-])*(?:token|jwt|sig|signature)", re.IGNORECASE)
+_TOKEN = re.compile(r"(?:[a-z0-9]+[_-])*(?:token|jwt)", re.IGNORECASE)
 """Also the name of what is no secret: it counts where the value looks like one."""
 _RANDOM = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w.~+/=-]{12,}")
 _NO_SECRET = re.compile(r"(?i)(?:next|prev|previous|page|continuation|sync|cursor|pagination)[_-]?(?:page[_-]?)?token")

@@ -94,7 +94,7 @@ def _record(command: list[str], settings: dict[str, Any], target: Path) -> int:
 
 def _recover(paths: list[Path]) -> int:
     from pytest_agent_replay.capturing.capture import recover
-    from pytest_agent_replay.capturing.journal import journals_of
+    from pytest_agent_replay.capturing.journal import is_in_use, journals_of
     from pytest_agent_replay.capturing.script import summary
 
     journals = [journal for path in paths for journal in journals_of(path)]
@@ -102,6 +102,9 @@ def _recover(paths: list[Path]) -> int:
         print("agent-replay: there is nothing to recover", file=sys.stderr)
     failed = False
     for journal in journals:
+        if journal not in paths and is_in_use(journal):
+            print(f"agent-replay: {journal}: its process is running; name this file to recover it all the same")
+            continue
         try:
             print(f"agent-replay: {summary(*recover(journal))}", file=sys.stderr)
         except ReplayError as error:
