@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import date
 from functools import cached_property
-from itertools import chain, combinations, permutations
+from itertools import chain, combinations, pairwise, permutations
 from math import inf
 
 from pytest_agent_replay.contracts.figures import Clock, Date, Figure, Number, Reading, Span, read_figures, word_numbers
@@ -17,17 +17,16 @@ from pytest_agent_replay.contracts.wording import PLAIN, Wording, wording_of
 
 __all__ = ["Answers"]
 
-_COMPUTES = re.compile(
-    r"\b(?:totals?|totall?ing|sum|altogether|combined|overall|in all|difference|remain\w*|left|average|mean)\b|[=+×]",
-    re.IGNORECASE,
-)
+_TOTALS = r"totals?|totall?ing|sum|altogether|together|combined|overall|in all|comes? to|came to|average|mean"
+_COMPUTES = re.compile(rf"\b(?:{_TOTALS}|difference|remain\w*|left)\b|[=+×]", re.IGNORECASE)
 _COMPUTES_MONEY = re.compile(
-    r"\b(?:totals?|totall?ing|sum|altogether|combined|overall|difference|remain\w*|left|balance|owed?|due|refund\w*|sav\w+"
+    rf"\b(?:{_TOTALS}|difference|remain\w*|left|balance|owed?|due|refund\w*|sav\w+"
     r"|discount\w*|additional|extra|more|less|increase\w*|decrease\w*|rise|rose|fell|drop\w*|grew|growth|each|per|both|times"
-    r"|plus|minus|average|mean|amount\w*|cost\w*|charge\w*|pay\w*|fees?|change|split|covers?|up|down|off|tax"
+    r"|plus|minus|amount\w*|cost\w*|charge\w*|pay\w*|fees?|change|split|covers?|up|down|off|tax"
     r"|out of|cheaper|pricier|dearer|expensive|higher|lower|warmer|colder|longer|shorter)\b|[=+×*/]",
     re.IGNORECASE,
 )
+_CONJOINED = re.compile(r"[*_]*(?:,? (?:and|or|plus)|,| &| \+) [*_]*")
 _LIST_ITEM = re.compile(r"^[ \t]*(?:\d{1,3}[.)]|[-*•–])[ \t]", re.MULTILINE)
 _COUNTED = re.compile(r"[*_]*(?:[ -][*_]*[A-Za-z]+){1,3}")
 _BRACKETED = re.compile(r"([A-Za-z]+)[*_]*\s?\($")
@@ -175,6 +174,7 @@ class _Derivation:
         self._computing_lines: dict[tuple[int, bool], bool] = {}
         for figure in given:
             self._add(figure.start, figure.options[0])
+        self._share_currency(given)
         self._add_factors(map(float, word_numbers(text)))
 
     def _add(self, start: int, readings: Sequence[Reading]) -> None:
@@ -188,6 +188,19 @@ class _Derivation:
                 insort(placed, (start, reading.value))
                 if placed is self._counts:
                     self._add_factors([reading.value])
+
+    def _share_currency(self, given: list[Figure]) -> None:
+        """`85 and 90 dollars` are two amounts."""
+        is_amount = False
+        for figure, following in reversed(list(pairwise(given))):
+            first, second = figure.options[0][0], following.options[0][0]
+            is_amount = isinstance(second, Number) and (second.money or is_amount)
+            is_bare = isinstance(first, Number) and not (first.money or first.percent)
+            is_amount = (
+                is_amount and is_bare and _CONJOINED.fullmatch(self._text, figure.end, following.start) is not None
+            )
+            if is_amount and isinstance(first, Number):
+                insort(self._amounts, (figure.start, first.value))
 
     def _add_factors(self, values: Iterable[float]) -> None:
         self._factors.update(value for value in values if 2 <= value <= _MAX_FACTOR and value == int(value))
@@ -262,9 +275,7 @@ class _Derivation:
 
     def _operands(self, wanted: Number, line_start: int, line_end: int) -> list[float]:
         """The numbers of the same sort before the line, and in it."""
-        sorts = [self._amounts] if wanted.money else [self._counts]
-        if wanted.percent:
-            sorts = [self._amounts, self._counts]
+        sorts = [self._amounts] if wanted.money else [self._amounts, self._counts]
         before = sorted(chain.from_iterable(_part(placed, 0, line_start, last=True) for placed in sorts))
         beside = sorted(chain.from_iterable(_part(placed, line_start, line_end) for placed in sorts))
         return [value for _, value in (*before[-_REACH:], *beside[:_REACH])]
