@@ -14,6 +14,8 @@ import pytest
 EXAMPLES = Path(__file__).parent.parent / "conftest_examples"
 
 CASES = {
+    "agno": ("irrigation_broken:agent", 2, ["measured-by-nobody"]),
+    "strands": ("lighting_broken:agent", 2, ["said-to-be-lit"]),
     "agent_framework": ("hotel_broken:agent", 2, ["room-promised-twice"]),
     "anthropic": ("museum_broken:answer", 2, ["too-many-for-the-room"]),
     "autogen": ("parcels_broken:agent", 2, ["door-code-sent"]),
@@ -44,6 +46,8 @@ CASES = {
     ),
 }
 LIBRARIES = {
+    "agno": "agno",
+    "strands": "strands",
     "agent_framework": "agent_framework",
     "anthropic": "anthropic",
     "autogen": "autogen_agentchat",
