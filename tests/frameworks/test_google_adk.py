@@ -264,6 +264,18 @@ def test_a_generator_is_answered_as_one_call() -> None:
     assert real == []
 
 
+def test_a_node_that_is_a_tool_is_caught() -> None:
+    """That of a function is its function: unrecorded, it does not run."""
+    nodes = pytest.importorskip("google.adk.tools._node_tool")
+    functions = pytest.importorskip("google.adk.workflow._function_node")
+    tool = nodes.NodeTool(functions.FunctionNode(func=stock, name="count"), name="count", description="Counts.")
+    answers = calls([("count", {"item": "lamp"})])
+    recorded = play(shop(tool), llm_responses=answers, tool_responses=[{"tool": "count", "response": {"left": 3}}])
+    assert "'left': 3" in last_request(recorded)
+    assert [each.tool for each in play(shop(tool), llm_responses=answers).unrecorded] == ["count"]
+    assert real == []
+
+
 def test_a_tool_of_an_mcp_server_needs_no_server() -> None:
     """Nor the credentials that it would be asked with; a failure is what ADK makes of one."""
     mcp = pytest.importorskip("mcp.types")

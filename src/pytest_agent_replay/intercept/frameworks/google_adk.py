@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["PATCHES"]
 
 _OWN = "google.adk."
+_RUN_NODE = "_run_node_in_tool_context"
 _STEERING = ("transfer_to_agent", "exit_loop", "get_user_choice", "adk_request_input", "set_model_response")
 """Tools of ADK itself that change nothing but the course of its own run."""
 
@@ -59,7 +61,9 @@ def _patch_functions(module: ModuleType, patcher: Patcher) -> None:
 
 
 def _patch_nodes(module: ModuleType, patcher: Patcher) -> None:
-    original = module._run_node_in_tool_context
+    original = getattr(module, _RUN_NODE, None)
+    if original is None:  # before 2.10 only a `NodeTool` is one, which is caught as a whole
+        return
 
     @functools.wraps(original)
     async def _run_node_in_tool_context(node: Any, *, tool_name: str, node_input: Any, tool_context: Any) -> Any:
@@ -72,10 +76,9 @@ def _patch_nodes(module: ModuleType, patcher: Patcher) -> None:
             return await real()
         tool, given, call_id = running
         function = getattr(tool, "func", None)
-        is_agent = function is None and type(node).__name__ != "FunctionNode"
-        return await call.answer_async(given, real, call_id=call_id, is_agent=is_agent)
+        return await call.answer_async(given, real, call_id=call_id, function=function, is_agent=_runs_agents(tool))
 
-    patcher.set(module, "_run_node_in_tool_context", _run_node_in_tool_context)
+    patcher.set(module, _RUN_NODE, _run_node_in_tool_context)
 
 
 def _patch_tasks(module: ModuleType, patcher: Patcher) -> None:
@@ -113,7 +116,7 @@ def _answering(original: Callable[..., Any]) -> Callable[..., Any]:
         call = catch("google_adk", self.name)
         if call is None:
             return await real()
-        return await call.answer_async(args, real, call_id=call_id, is_agent=_is(self, "AgentTool"))
+        return await call.answer_async(args, real, call_id=call_id, is_agent=_runs_agents(self))
 
     return run_async
 
@@ -138,7 +141,15 @@ def _calls_inherited(original: Any) -> bool:
 
 
 def _is_caught_inside(tool: Any) -> bool:
-    return _is(tool, "FunctionTool") or _is(tool, "NodeTool")
+    if _is(tool, "NodeTool"):
+        return hasattr(sys.modules["google.adk.tools._node_tool"], _RUN_NODE)
+    return _is(tool, "FunctionTool")
+
+
+def _runs_agents(tool: Any) -> bool:
+    """A node may be a workflow, of which the agents call recorded tools; one of a function is that function."""
+    is_node = _is(tool, "NodeTool") and type(tool.node).__name__ != "FunctionNode"
+    return is_node or _is(tool, "AgentTool")
 
 
 def _is(tool: Any, name: str) -> bool:
