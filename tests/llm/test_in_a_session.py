@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 from pytest_agent_replay.errors import StopReplay
-from tests.llm.parity import playing
+from pytest_agent_replay.llm.digest import request_digests
+from tests.llm.parity import Sent, live, playing
 
 NOWHERE = "http://127.0.0.1:9/v1"
 ASK: Any = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}
@@ -102,3 +104,28 @@ def test_a_tool_that_ran_for_real_fails_the_item() -> None:
     [problem] = session.findings.problems
     assert "get_user" in problem
     assert "a real user" in problem
+
+
+def test_prefix_asks_the_real_model_from_the_first_difference_on() -> None:
+    """What came before is from the recording; the result says where it went live."""
+    first, second = (request_digests(ask["messages"]).messages for ask in (ASK, {"messages": []}))
+    answers = [
+        {"content": "Hello.", "request": {"messages": first}},
+        {"content": "Old.", "request": {"messages": second}},
+    ]
+    other: Any = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Something else"}]}
+
+    def ask(base_url: str) -> tuple[str | None, str | None]:
+        client = OpenAI(api_key="sk-none", base_url=f"{base_url}/v1", max_retries=0)
+        replies = [client.chat.completions.create(**each) for each in (ASK, other)]
+        return tuple(reply.choices[0].message.content for reply in replies)
+
+    message = {"role": "assistant", "content": "From the real one."}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    body = {"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
+    with playing(*answers, llm="prefix") as session:
+        got, request = live(ask, Sent(json.dumps(body).encode()))
+    assert got == ("Hello.", "From the real one.")
+    assert b"Something else" in request.body
+    assert [call.recorded for call in session.trace.llm_calls] == [True, False]
+    assert any(note.startswith("the model was asked from step 2 on: ") for note in session.findings.notes)
