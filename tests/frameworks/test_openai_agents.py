@@ -364,6 +364,55 @@ def test_a_tool_is_what_it_was_outside_of_a_replay() -> None:
     assert boom.on_invoke_tool is own
 
 
+# -- MCP
+
+
+def _of_server(model: Any = None, **config: Any) -> Any:
+    """An agent that connects to a server, which a replay does not start."""
+    from agents.mcp import MCPServerStdio
+
+    async def agent(input: str) -> Any:
+        async with MCPServerStdio(params={"command": "shop-server", "args": []}, name="shop") as server:
+            agent: Any = Agent(name="assistant", model=MODEL, mcp_servers=[server], **config)
+            return await Runner.run(agent, input)
+
+    return agent
+
+
+SHOP = {"mcp_servers": {"shop": ["lookup"]}}
+
+
+def test_a_tool_of_a_server_is_answered() -> None:
+    """The result is converted as that of a server; the call has the id that the model gave it."""
+    two = [{**LOOKUP, "call_id": "call_2", "response": "second"}, {**LOOKUP, "call_id": "call_1", "response": "first"}]
+    answers = calls([("lookup", {"order": 1}), ("lookup", {"order": 1})])
+    result = play(_of_server(), agent_config=SHOP, llm_responses=answers, tool_responses=two)
+    assert problems(result) == []
+    assert ["first" in said for role, said in spoken(result) if role == "tool"] == [True, False]
+    assert {c["channel"] for c in result.tool_calls} == {"mcp"}
+
+
+def test_a_failing_tool_of_a_server_is_a_result() -> None:
+    """The model is told of it."""
+    failed = {"tool": "lookup", "error": {"message": "no such order"}}
+    result = play(_of_server(), agent_config=SHOP, llm_responses=ONE_CALL, tool_responses=[failed])
+    assert "no such order" in spoken(result)[-1][1]
+    assert [turn.output for turn in result.turns] == ["That is all."]
+
+
+@pytest.mark.skipif(
+    "in_tool_names" not in inspect.getsource(agents.agent), reason="the names of servers are not in those of tools"
+)
+@pytest.mark.parametrize("recorded_as", ["lookup", "mcp_shop__lookup"])
+def test_the_name_with_the_server_and_without(recorded_as: str) -> None:
+    """Either may be recorded."""
+    agent = _of_server(mcp_config={"include_server_in_tool_names": True})
+    answers = calls([("mcp_shop__lookup", {"order": 1})])
+    result = play(agent, agent_config=SHOP, llm_responses=answers, tool_responses=[{**LOOKUP, "tool": recorded_as}])
+    assert problems(result) == []
+    assert [c["tool"] for c in result.tool_calls] == [recorded_as]
+
+
 # -- traces
 
 

@@ -190,3 +190,26 @@ def test_a_handoff_in_a_swarm_is_made() -> None:
     assert result.turns[0].output == "triage, clerk"
     assert [c["tool"] for c in result.tool_calls] == ["lookup"]
     assert problems(result) == []
+
+
+# -- MCP
+
+
+def test_a_tool_of_a_server_is_answered() -> None:
+    """The client runs in a thread of its own; the call has the id that the model gave it."""
+    from mcp import StdioServerParameters, stdio_client
+    from strands.tools.mcp import MCPClient
+
+    def ask(input: str) -> Any:
+        with MCPClient(lambda: stdio_client(StdioServerParameters(command="shop-server"))) as shop:
+            return an_agent(*shop.list_tools_sync())(input)
+
+    two = [{**LOOKUP, "call_id": "call_2", "response": "second"}, {**LOOKUP, "call_id": "call_1", "response": "first"}]
+    answers = calls([("lookup", {"order": 1}), ("lookup", {"order": 1})])
+    shop = {"mcp_servers": {"shop": ["lookup"]}}
+    result = play(ask, agent_config=shop, llm_responses=answers, tool_responses=two)
+    assert problems(result) == []
+    assert {c["channel"] for c in result.tool_calls} == {"mcp"}
+    told_of = {m["tool_call_id"]: str(m["content"]) for m in told(result)["requests"][-1] if m["role"] == "tool"}
+    assert "first" in told_of["call_1"]
+    assert "second" in told_of["call_2"]
