@@ -108,14 +108,14 @@ def test_a_tool_that_ran_for_real_fails_the_item() -> None:
 
 def test_prefix_asks_the_real_model_from_the_first_difference_on() -> None:
     """What came before is from the recording; the result says where it went live."""
-    first, second = (request_digests(ask["messages"]).messages for ask in (ASK, {"messages": []}))
+    first, second = request_digests(ASK["messages"]).messages, request_digests([]).messages
     answers = [
         {"content": "Hello.", "request": {"messages": first}},
         {"content": "Old.", "request": {"messages": second}},
     ]
     other: Any = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Something else"}]}
 
-    def ask(base_url: str) -> tuple[str | None, str | None]:
+    def ask(base_url: str) -> tuple[str | None, ...]:
         client = OpenAI(api_key="sk-none", base_url=f"{base_url}/v1", max_retries=0)
         replies = [client.chat.completions.create(**each) for each in (ASK, other)]
         return tuple(reply.choices[0].message.content for reply in replies)
