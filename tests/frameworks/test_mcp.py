@@ -16,6 +16,7 @@ import pytest
 
 from pytest_agent_replay.report.results import ReplayResult
 from pytest_agent_replay.runner import run_replay
+from tests.frameworks import bodies
 from tests.frameworks.harness import calls, case, play, play_for_real, told
 
 pytest.importorskip("mcp")
@@ -122,6 +123,19 @@ def test_a_call_that_is_not_recorded_fails() -> None:
     answers = calls([("search_orders", {"text": "early"})])
     result = play(agent_of(http, "https://o.example.com"), llm_responses=answers, tool_responses=[SEARCH])
     assert result.unrecorded[0].tool == "search_orders"
+
+
+def test_a_tool_that_is_not_recorded_does_not_run() -> None:
+    """Although another one of its server is recorded, and no model was seen that it is offered to."""
+
+    async def agent(input: str) -> Any:
+        async with app().connected() as session:
+            await session.list_tools()
+            await session.call_tool("boom", {"text": "x"})
+
+    result = play(agent, tool_responses=[{"tool": "lookup", "response": {}}])
+    assert [call.tool for call in result.unrecorded] == ["boom"]
+    assert bodies.ran == []
 
 
 def test_tools_are_told_as_the_file_defines_them() -> None:

@@ -22,8 +22,7 @@ from tests.frameworks import bodies
 
 PACKAGES = ("claude-agent-sdk", "openai")
 VARIANTS = ("sync", "query", "client")
-OLDEST = {"claude-agent-sdk": "0.2.187"}
-CANNOT: dict[str, str] = {}
+OLDEST = {"claude-agent-sdk": "0.2.100", "mcp": "1.30.0"}
 NOTES = {
     "intercepted": "`SdkMcpTool.handler`",
     "errors": "the message is the text of a result with `isError`",
@@ -161,6 +160,11 @@ async def ask_client(input: str) -> Any:
 def ask(input: str) -> Any:
     """Synchronously."""
     return asyncio.run(ask_query(input))
+
+
+async def call_lookup() -> Any:
+    """Once, without a model."""
+    return await lookup.handler({"order": 1})
 
 
 AGENTS = {"sync": ask, "query": ask_query, "client": ask_client}

@@ -110,4 +110,10 @@ def ask(input: str) -> Any:
     return asyncio.run(ask_async(input))
 
 
+async def call_lookup() -> Any:
+    """Once, without a model, with a connection of its own."""
+    async with connected() as session:
+        return await session.call_tool("lookup", {"order": 1})
+
+
 AGENTS = {"sync": ask, "async": ask_async}

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from openai import AsyncOpenAI
-from pydantic_ai import Agent
+from pydantic_ai import Agent, RunContext
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from pydantic_ai.providers.openai import OpenAIProvider
+from pydantic_ai.toolsets import CombinedToolset
+from pydantic_ai.usage import RunUsage
 
 from tests.frameworks import bodies
 
@@ -61,6 +63,14 @@ async def ask_streamed(input: str) -> Any:
     """With a stream of texts."""
     async with agent.run_stream(input) as stream:
         return [text async for text in stream.stream_text()][-1]
+
+
+async def call_lookup() -> Any:
+    """Once, without a model."""
+    toolset = CombinedToolset(agent.toolsets)
+    context = RunContext(deps=None, model=agent.model, usage=RunUsage(), tool_call_id="call_1")
+    tools = await toolset.get_tools(context)
+    return await toolset.call_tool("lookup", {"order": 1}, context, tools["lookup"])
 
 
 AGENTS = {"native": agent, "sync": ask, "async": ask_async, "stream": ask_streamed, "responses": responses}
