@@ -210,3 +210,24 @@ def test_a_workflow_is_played() -> None:
     result = play(workflow, llm_responses=ONE_CALL, tool_responses=[LOOKUP])
     assert problems(result) == []
     assert result.turns[0].output == "That is all."
+
+
+# -- MCP
+
+
+def test_a_tool_of_a_server_is_answered() -> None:
+    """By the name that the model knows, with the id that the model gave to the call."""
+    pytest.importorskip("mcp")
+    from agno.tools.mcp import MCPTools
+
+    async def ask(input: str) -> Any:
+        async with MCPTools(command="npx shop-server", transport="stdio") as shop:
+            return await an_agent(shop).arun(input)
+
+    two = [{**LOOKUP, "call_id": "call_2", "response": "second"}, {**LOOKUP, "call_id": "call_1", "response": "first"}]
+    answers = calls([("lookup", {"order": 1}), ("lookup", {"order": 1})])
+    shop = {"mcp_servers": {"shop": ["lookup"]}}
+    result = play(ask, agent_config=shop, llm_responses=answers, tool_responses=two)
+    assert problems(result) == []
+    assert {c["channel"] for c in result.tool_calls} == {"mcp"}
+    assert [said for role, said in spoken(result) if role == "tool"] == ["first", "second"]
