@@ -84,6 +84,14 @@ def test_a_structured_answer_is_data() -> None:
     assert result.turns[0].output == {"total": 7}
 
 
+def test_defaults_of_the_tool_are_recorded_or_not() -> None:
+    """An argument that the model left out is what the function takes it for."""
+    recorded = {**LOOKUP, "args": {"order": 1, "verbose": False}}
+    result = play(make(), llm_responses=ONE_CALL, tool_responses=[recorded])
+    assert problems(result) == []
+    assert result.unused == []
+
+
 def test_usage_is_read() -> None:
     """The tokens of all messages are those of the turn."""
     first, last = calls([("lookup", {"order": 1})])

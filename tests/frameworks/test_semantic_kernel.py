@@ -49,6 +49,14 @@ def test_turns_are_one_conversation_and_sessions_are_not() -> None:
         ]
 
 
+def test_defaults_of_the_tool_are_recorded_or_not() -> None:
+    """An argument that the model left out is what the function takes it for."""
+    recorded = {**LOOKUP, "args": {"order": 1, "verbose": False}}
+    result = play(agent, llm_responses=ONE_CALL, tool_responses=[recorded])
+    assert problems(result) == []
+    assert result.unused == []
+
+
 def test_usage_is_read() -> None:
     """Token counts of the response are those of the turn."""
     result = play(agent, llm_responses=text("Hi.", usage={"input_tokens": 11, "output_tokens": 3}))

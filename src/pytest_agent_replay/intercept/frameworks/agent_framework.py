@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from pytest_agent_replay.intercept.frameworks.calls import catch, control_flow, offered
+from pytest_agent_replay.intercept.frameworks.signatures import defaults_of
 from pytest_agent_replay.intercept.registry import Patcher
 
 __all__ = ["PATCHES"]
@@ -122,7 +123,8 @@ class _Function:
 
 def _answering(tool: Any, func: Callable[..., Any], inner: Callable[..., Any]) -> Callable[..., Any]:
     def call_of(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        given, defaults, call_id = _given(tool, _named(tool, inner, args, kwargs))
+        given, added, call_id = _given(tool, _named(tool, inner, args, kwargs))
+        defaults = {name: value for name, value in {**defaults_of(inner), **added}.items() if name not in given}
         return {
             "args": given,
             "defaults": defaults,

@@ -28,6 +28,7 @@ from pytest_agent_replay.player.bypass import is_outside_replay
 from pytest_agent_replay.player.current import current_session
 from pytest_agent_replay.player.revive import tool_exception
 from pytest_agent_replay.player.session import Served, Session
+from pytest_agent_replay.player.values import arguments_to_json
 
 __all__ = ["Call", "called_as", "catch", "control_flow", "id_of_call", "listed", "name_of_call", "offered"]
 
@@ -187,7 +188,7 @@ class Call:
             self.tool,
             args,
             channel=self.framework,
-            defaults=dict(defaults) if defaults else None,
+            defaults=arguments_to_json(defaults) if defaults else None,
             call_id=call_id,
             is_agent=is_agent,
             code=code,
