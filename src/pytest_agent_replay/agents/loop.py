@@ -70,11 +70,11 @@ class SessionLoop:
 
 
 async def _follow() -> None:
-    session = known_session()
-    if session is not None:
+    session = cast("Session | None", known_session())
+    if session is not None and not session.observes:
         from pytest_agent_replay.player.virtual_loop import follow
 
-        follow(cast("Session", session))
+        follow(session)
 
 
 async def end_tasks(tasks: Collection[asyncio.Task[Any]]) -> None:
