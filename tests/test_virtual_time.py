@@ -262,3 +262,16 @@ def test_on_uvloop_no_time_passes_and_the_result_says_so() -> None:
         result = runner.run(run_replay_async(case(impatient, recorded(30))))
     assert answer(result) == "0"
     assert "timeouts around recorded calls do not fire there" in " ".join(result.notes)
+
+
+def test_a_loop_that_the_agent_starts_itself() -> None:
+    """In a synchronous agent, in each turn another one."""
+
+    def agent(input: str) -> str:
+        return asyncio.run(impatient(input))
+
+    turns = [{"input": "a", "tool_responses": recorded(30)}, {"input": "b", "tool_responses": recorded(3)}]
+    replay = ReplayFile.model_validate({"turns": turns})
+    result = run_replay(Case(replay, "slow", ROOT / "slow.replay.yaml", ROOT, agent))
+    assert [turn.output for turn in result.turns] == ["gave up", "0"]
+    assert not any("event loop" in note for note in result.notes)

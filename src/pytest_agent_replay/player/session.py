@@ -129,8 +129,8 @@ class Session(AbstractContextManager["Session"]):
         self._bound: set[str] = set()
         self.functions: dict[int, Any] = {}
         """`id` of a function to its bindings; see `intercept.functions`."""
-        self.loop: Any = None
-        """The asyncio loop that the agent runs on, where its clock can follow this session's."""
+        self.loops: list[Any] = []
+        """The asyncio loops that the agent ran on, whose clocks follow this session's."""
         self.has_gone_live = False
         """Something was asked for real: from then on, time is real where it matters to what was asked."""
         self.in_flight = 0
@@ -172,7 +172,7 @@ class Session(AbstractContextManager["Session"]):
 
     def __exit__(self, *exc: object) -> None:
         self.is_over = True
-        if self.loop is not None:
+        if self.loops:
             from pytest_agent_replay.player.virtual_loop import leave
 
             leave(self)

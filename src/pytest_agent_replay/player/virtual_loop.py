@@ -30,67 +30,79 @@ __all__ = ["follow", "leave", "pass_time", "pass_time_in_thread"]
 _SLICE_S = 0.005
 _GRACE_S = 0.05
 _PATIENCE_S = 1.0
+_MOMENT_S = 0.1
 
 _loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _VirtualLoop] = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
 
 
-def follow(session: Session) -> None:
-    """The session's agent runs on this loop: timeouts around its calls can fire. Undone with `leave`."""
+def follow(session: Session) -> _VirtualLoop | None:
+    """Code of the session runs on this loop: timeouts around its calls can fire. Undone with `leave`.
+
+    None for a loop whose clock cannot jump.
+    """
     loop = asyncio.get_running_loop()
-    if _can_jump(loop):
-        with _lock:
-            virtual = _loops.get(loop)
-            if virtual is None:
-                virtual = _loops[loop] = _VirtualLoop(loop)
-            virtual.sessions.add(session)
-            session.loop = loop
+    if not _can_jump(loop):
+        return None
+    with _lock:
+        virtual = _loops.get(loop)
+        if virtual is None:
+            virtual = _loops[loop] = _VirtualLoop(loop)
+        virtual.sessions.add(session)
+        if loop not in session.loops:
+            session.loops.append(loop)
+        return virtual
 
 
 def leave(session: Session) -> None:
-    """The session is over: the last one puts the loop's own clock back."""
-    loop, session.loop = session.loop, None
+    """The session is over: the last one puts the clock of each loop back."""
     with _lock:
-        virtual = _loops.get(loop) if loop is not None else None
-        if virtual is None or loop is None:
-            return
-        virtual.sessions.discard(session)
-        if not virtual.sessions:
-            del _loops[loop]
-            virtual.undo()
+        while session.loops:
+            loop = session.loops.pop()
+            virtual = _loops.get(loop)
+            if virtual is None:
+                continue
+            virtual.sessions.discard(session)
+            if not virtual.sessions:
+                del _loops[loop]
+                virtual.undo()
 
 
 async def pass_time(session: Session, seconds: float) -> None:
     """Lets virtual seconds pass for the session, as `asyncio.sleep` does."""
-    virtual = _loops.get(asyncio.get_running_loop())
-    if virtual is None or session not in virtual.sessions:
-        if session.loop is None:
-            session.note(
-                "a recorded latency did not pass on the agent's event loop, which is none of asyncio's own: timeouts "
-                "around recorded calls do not fire there"
-            )
+    virtual = follow(session)
+    if virtual is None:
+        session.note(
+            "a recorded latency did not pass on the agent's event loop, which is none of asyncio's own: timeouts "
+            "around recorded calls do not fire there"
+        )
         return
     with virtual.waiting(session):
         await asyncio.sleep(seconds)
 
 
 def pass_time_in_thread(session: Session, seconds: float) -> None:
-    """The same for a thread that the session's loop waits for. Nothing passes where it is known that none does."""
-    loop = session.loop
+    """The same for a thread that a loop of the session waits for. Nothing passes where it is known that none does."""
+    loop = next((each for each in reversed(session.loops) if each.is_running()), None)
     virtual = _loops.get(loop) if loop is not None else None
     if virtual is None or loop is None or virtual.thread == threading.get_ident() or not virtual.is_idle():
         return
+    passed = asyncio.run_coroutine_threadsafe(_pass(virtual, session, seconds), loop)
+    end = time.monotonic() + _PATIENCE_S
+    while not passed.done() and loop.is_running() and time.monotonic() < end:
+        try:
+            passed.result(0.02)
+        except (TimeoutError, asyncio.TimeoutError):
+            continue
+        except BaseException:
+            break
+    passed.cancel()
+
+
+async def _pass(virtual: _VirtualLoop, session: Session, seconds: float) -> None:
+    # on the loop: its clock may jump only once there is the timer to which
     with virtual.waiting(session, in_thread=True):
-        passed = asyncio.run_coroutine_threadsafe(asyncio.sleep(seconds), loop)
-        end = time.monotonic() + _PATIENCE_S
-        while not passed.done() and loop.is_running() and time.monotonic() < end:
-            try:
-                passed.result(0.02)
-            except (TimeoutError, asyncio.TimeoutError):
-                continue
-            except BaseException:
-                break
-        passed.cancel()
+        await asyncio.sleep(seconds)
 
 
 def _can_jump(loop: Any) -> bool:
@@ -108,6 +120,7 @@ class _VirtualLoop:
         self._threads: dict[Session, int] = {}
         self._working_since: weakref.WeakKeyDictionary[Session, float] = weakref.WeakKeyDictionary()
         self._offset = 0.0
+        self._moment = _MOMENT_S
         self._is_selecting = False
         self._time = type(loop).time.__get__(loop)
         self._select = loop._selector.select
@@ -138,12 +151,18 @@ class _VirtualLoop:
                     del self._waiting[session], self._threads[session]
 
     def is_idle(self) -> bool:
-        """Whether the loop waits for something, and not for the thread that asks (a moment is given to get there)."""
-        for _ in range(10):
-            if self._is_selecting:
-                return True
+        """Whether the loop waits for something, and is not blocked by the thread that asks.
+
+        It gets a moment to come there, a shorter one each time that it did not.
+        """
+        end = time.monotonic() + self._moment
+        while not self._is_selecting:
+            if time.monotonic() > end:
+                self._moment /= 2
+                return False
             time.sleep(0.0005)
-        return False
+        self._moment = _MOMENT_S
+        return True
 
     def _now(self) -> float:
         now: float = self._time() + self._offset
