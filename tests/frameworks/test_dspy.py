@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,8 +20,10 @@ ran: list[str] = []
 
 
 @pytest.fixture(autouse=True)
-def _nothing_ran() -> None:
+def _nothing_ran() -> Iterator[None]:
     ran.clear()
+    with dspy.context(adapter=dspy.ChatAdapter()):  # whatever the process has as its own
+        yield
 
 
 def price(item: str, count: int = 1) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import pytest
 
@@ -48,7 +48,7 @@ def said(text: str, tokens: int = 0) -> dict[str, Any]:
 
 
 @tool
-def price(item: Annotated[str, "What"]) -> str:
+def price(item: str) -> str:
     """The price of an item."""
     ran.append("price")
     return "real"
@@ -96,7 +96,8 @@ def test_a_failure_ends_the_run_where_the_agent_says_so() -> None:
         result = play(agent, llm_responses=ONE, tool_responses=[{"tool": "price", "error": error}])
         found = result.turns[0].error
         assert found is not None
-        assert (found["type"].rpartition(".")[2], found["message"], ran) == ("ToolInvocationError", text, [])
+        assert found["type"].rpartition(".")[2] in ("ToolInvocationError", "PipelineRuntimeError")  # before Haystack 3
+        assert (found["message"].endswith(text), found["message"].count("Failed to invoke"), ran) == (True, 1, [])
 
 
 class Own(Tool):

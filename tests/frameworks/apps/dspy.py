@@ -10,13 +10,14 @@ from tests.frameworks import bodies
 
 PACKAGES = ("dspy",)
 VARIANTS = ("native", "sync", "async")
-OLDEST: dict[str, str] = {}
+OLDEST = {"dspy": "3.3.1", "litellm": "1.106.2", "mcp": "2.3.0"}
 REQUIREMENTS = ()
 NOTES = {
     "intercepted": "`dspy.Tool.__call__` and `acall`, whose function is replaced",
     "errors": "as text with a traceback in the trajectory (`ReAct`) or the tool's message (`ReActV2`)",
     "limits": "the traceback of a recorded failure has the plugin's lines where production's had the tool's; `CodeAct` "
-    "runs the tools' source in a sandbox; a model that is cached by DSPy is asked in a replay",
+    "runs the tools' source in a sandbox; DSPy's cache of model answers is left alone; of 3.0.4 `ReAct` was run, not "
+    "`ReActV2`",
 }
 
 
@@ -61,7 +62,8 @@ def ask(input: str) -> Any:
 
 async def ask_async(input: str) -> Any:
     """On the loop."""
-    return (await loop.acall(question=input)).answer
+    call = loop.acall if hasattr(loop, "aforward") else dspy.asyncify(loop)  # the latter before DSPy 3.4
+    return (await call(question=input)).answer
 
 
 AGENTS = {"native": loop, "sync": ask, "async": ask_async}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from haystack.components.agents import Agent
 from haystack.components.generators.chat import OpenAIChatGenerator
@@ -14,7 +14,7 @@ from tests.frameworks import bodies
 
 PACKAGES = ("haystack-ai",)
 VARIANTS = ("native", "sync", "async", "stream")
-OLDEST: dict[str, str] = {}
+OLDEST = {"haystack-ai": "2.19.0", "openai": "2.54.0"}
 REQUIREMENTS = ()
 NOTES = {
     "intercepted": "`haystack.tools.Tool.invoke` and `invoke_async`, also of subclasses, on a copy of the tool",
@@ -31,7 +31,7 @@ def lookup(order: int, verbose: bool = False) -> Any:
 
 
 @tool
-def boom(text: Annotated[str, "What to say"]) -> str:
+def boom(text: str) -> str:
     """Fails."""
     return bodies.boom(text)
 
