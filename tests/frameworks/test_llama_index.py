@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.frameworks.harness import calls, play, problems, told
+from tests.frameworks.harness import calls, play, play_for_real, problems, told
 
 pytest.importorskip("llama_index.llms.openai")
 
@@ -132,6 +132,16 @@ def test_spans_stay_around_a_tool_of_any_kind() -> None:
     spans: list[SimpleSpan] = handler.completed_spans
     assert {"Gauge.acall", "FunctionTool.acall"} <= {span.id_.partition("-")[0] for span in spans}
     assert ran == []
+
+
+def test_what_tools_really_gave_is_their_text() -> None:
+    """Where the settings let them run: not the objects around it."""
+    tools = [QueryEngineTool.from_defaults(Books(), name="books"), Gauge()]
+    answers = calls([("books", {"input": "sea"})], [("gauge", {"input": "m"})])
+    result = play_for_real(agent_with(*tools), llm_responses=answers)
+    assert result.trace is not None
+    assert [call.result for call in result.trace.tool_calls] == ["nothing", "0"]
+    assert ran == ["books", "gauge"]
 
 
 @pytest.mark.parametrize("is_recorded", [False, True])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -33,6 +33,8 @@ class _Adapter:
 
 def _kickoff(obj: Any, *args: Any, **kwargs: Any) -> Any:
     """A crew must not block a running loop: its async tools start one of their own."""
+    import asyncio
+
     if asyncio._get_running_loop() is None:
         return obj.kickoff(*args, **kwargs)
     return obj.kickoff_async(*args, **kwargs)
@@ -66,13 +68,14 @@ def _inputs(placeholders: list[str], turn: TurnInput, name: str) -> dict[str, An
 
 def _agent_conversation(agent: Any, name: str) -> Callable[[TurnInput], Any]:
     """The messages so far are put with every question: an agent remembers nothing either."""
+    own = agent.copy()
     messages: list[dict[str, Any]] = []
 
     def ask(turn: TurnInput) -> Any:
         messages.extend([] if messages else opening(turn))
         messages.append({"role": "user", "content": turn.input})
         answer = _kickoff(own, [*messages])
-        return _remembered(answer) if asyncio.iscoroutine(answer) else _remember(answer)
+        return _remembered(answer) if inspect.iscoroutine(answer) else _remember(answer)
 
     def _remember(answer: Any) -> Any:
         messages.append({"role": "assistant", "content": answer.raw})
@@ -81,7 +84,6 @@ def _agent_conversation(agent: Any, name: str) -> Callable[[TurnInput], Any]:
     async def _remembered(answer: Any) -> Any:
         return _remember(await answer)
 
-    own = agent.copy()
     return ask
 
 

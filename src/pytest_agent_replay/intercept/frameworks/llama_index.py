@@ -52,6 +52,7 @@ def _answering(types: ModuleType) -> Callable[[Any], Any]:
                 lambda: original(self, *args, **kwargs),
                 call_id=_call_id.get(),
                 shape=lambda value: _output(types, self, args, kwargs, value),
+                value=lambda output: output.content,
             )
 
         return call
@@ -74,6 +75,7 @@ def _answering_async(types: ModuleType) -> Callable[[Any], Any]:
                 lambda: original(self, *args, **kwargs),
                 call_id=_call_id.get(),
                 shape=lambda value: _output(types, self, args, kwargs, value),
+                value=lambda output: output.content,
             )
 
         return acall
@@ -159,10 +161,12 @@ class _QueryEngine:
         self._call_id = call_id
 
     def query(self, question: Any) -> Any:
-        return self._call.answer(self._given, lambda: self._engine.query(question), call_id=self._call_id)
+        return self._call.answer(self._given, lambda: self._engine.query(question), call_id=self._call_id, value=str)
 
     async def aquery(self, question: Any) -> Any:
-        return await self._call.answer_async(self._given, lambda: self._engine.aquery(question), call_id=self._call_id)
+        return await self._call.answer_async(
+            self._given, lambda: self._engine.aquery(question), call_id=self._call_id, value=str
+        )
 
 
 def _given(tool: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
