@@ -32,8 +32,11 @@ class _Adapter:
 
 
 def _modules_of_tools(agent: Any) -> list[str]:
-    tools = [tool for toolset in agent.toolsets for tool in getattr(toolset, "tools", {}).values()]
-    return [module for tool in tools if (module := getattr(getattr(tool, "function", None), "__module__", None))]
+    """Where the functions of its tools are, also of those in toolsets within others."""
+    found: list[Any] = []
+    for toolset in agent.toolsets:
+        toolset.apply(lambda leaf: found.extend(getattr(leaf, "tools", {}).values()))
+    return [module for tool in found if (module := getattr(getattr(tool, "function", None), "__module__", None))]
 
 
 def _conversation(agent: Any, first: TurnInput, name: str) -> Callable[[TurnInput], Awaitable[Any]]:
