@@ -381,6 +381,30 @@ async def impatient(question: str) -> str:
         return "gave up"
 
 
+def test_a_replay_of_an_agent_that_captures_itself(tmp_path: Path) -> None:
+    """The replay answers its calls as ever, and no further file is written."""
+    path = tmp_path / "a.replay.yaml"
+    agent = capture(path, tools=bots.NAMES)(bots.plain)
+    agent("?")
+    bots.ran.clear()
+    assert_green(path, agent)
+    assert bots.ran == []
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_captures_in_captures(tmp_path: Path) -> None:
+    """A call belongs to the innermost."""
+    with capture(tmp_path / "outer.replay.yaml", tools=["check"]) as outer_session:
+        outer_session.input = "?"
+        bots.check("outer")
+        with capture(tmp_path / "inner.replay.yaml", tools=["check"]) as session:
+            session.input = "?"
+            bots.check("inner")
+    for name in ("outer", "inner"):
+        [recorded] = loaded(tmp_path / f"{name}.replay.yaml").tool_responses
+        assert recorded.args == {"order": name}
+
+
 # -- never the agent's error
 
 

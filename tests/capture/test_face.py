@@ -29,7 +29,7 @@ def used() -> set[str]:
                 )
                 if name in ("session", "_session"):
                     found.add(node.attr)
-    made = {"functions", "background", "targets", "label", "replay", "loop"}
+    made = {"functions", "background", "targets", "label", "replay"}
     return ((found & set(dir(Session))) - ONLY_OF_REPLAYS) | made
 
 

@@ -166,3 +166,14 @@ def test_green_at_once(tmp_path: Path) -> None:
     from tests.capture import program
 
     assert_green(path, lambda question: program.answer("null"))
+
+
+def test_an_async_agent_is_recorded_in_real_time(project: pytest.Pytester) -> None:
+    """Its loop keeps its own clock: a sleep takes as long as it does."""
+    waiting = AGENT.replace("def ", "async def ").replace("lookup(question)", "(await lookup(question))")
+    body = "import asyncio\n" + waiting.replace("return {", "await asyncio.sleep(0.02)\n    return {")
+    (project.path / "shop.py").write_text(body, "utf-8")
+    project.runpytest_inprocess("old.replay.yaml", "--replay-record").assert_outcomes(skipped=1)
+    file = loaded(project.path / "old.recorded.replay.yaml")
+    assert [turn.output for turn in file.turn_list] == ["Hello!", "1: 5", "3: 5"]
+    assert all((turn.tool_responses[0].latency_ms or 0) >= 15 for turn in file.turn_list[1:])

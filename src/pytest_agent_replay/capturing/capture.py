@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from contextvars import ContextVar
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +24,7 @@ from pytest_agent_replay.intercept import built_in_interceptors, sockets
 from pytest_agent_replay.intercept.binding import Binder
 from pytest_agent_replay.intercept.functions import release
 from pytest_agent_replay.intercept.registry import Interceptor, Patcher, after_imports, install
-from pytest_agent_replay.player.current import activate
+from pytest_agent_replay.player.current import activate, known_session
 from pytest_agent_replay.player.session import Session
 
 __all__ = ["Captured", "capture", "recover", "target_of", "write"]
@@ -158,6 +158,9 @@ class _Running:
         if written and "tools" not in self._settings:
             self._settings["tools"] = written
         self.session = CaptureSession(str(owner._path), tools=self._tools)
+        self._is_replayed = _in_a_replay()
+        if self._is_replayed:
+            return
         try:
             self._target = target_of(owner._path)
             self.session = CaptureSession(str(self._target), tools=self._tools, journal=self._journal(self._target))
@@ -169,7 +172,7 @@ class _Running:
 
     def step(self) -> AbstractContextManager[None]:
         """Code of the agent runs in here."""
-        return activate(self.session, strictly=True)
+        return nullcontext() if self._is_replayed else activate(self.session, strictly=True)
 
     def _journal(self, target: Path) -> Journal | None:
         try:
@@ -326,6 +329,12 @@ def _apply(interceptor: Interceptor, module: Any, patcher: Patcher) -> None:
 
 
 # -- agents
+
+
+def _in_a_replay() -> bool:
+    """An agent that captures itself is being replayed: the replay answers it, and nothing of that is worth a file."""
+    session = known_session()
+    return session is not None and not getattr(session, "observes", False)
 
 
 def _caller() -> str:

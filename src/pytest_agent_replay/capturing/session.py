@@ -113,8 +113,6 @@ class CaptureSession:
         """Tools that servers run for real at this moment: one within the process runs them in tasks of its own."""
         self.background: WeakSet[Any] = WeakSet()
         self.bindings: dict[str, str] = {}
-        self.loop: Any = None
-        self.in_flight = 0
         self.events: list[dict[str, Any]] = []
         self.scrubber = Scrubber()
         self.error: str | None = None
