@@ -14,7 +14,7 @@ from tests.frameworks import bodies
 PACKAGES = ("semantic-kernel", "openai")
 VARIANTS = ("native", "sync", "async", "stream")
 ORDERED = False  # a result is told when its call is done
-OLDEST = {"semantic-kernel": "1.35.0"}
+OLDEST = {"semantic-kernel": "1.35.0", "openai": "1.109.1"}
 NOTES = {
     "intercepted": "`semantic_kernel.functions.KernelFunction._invoke_internal`",
     "errors": "the model is told `An error occurred while invoking the function …: ` and the exception's text",
