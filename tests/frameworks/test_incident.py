@@ -26,7 +26,7 @@ EVERY = [
 def play(app: App, **changes: Any) -> ReplayResult:
     """The file, as the app's first agent answers it."""
     bodies.ran.clear()
-    (loaded,) = load_replays(HERE / "incident.replay.yaml", root=HERE)
+    (loaded,) = load_replays(HERE / "incident.yaml", root=HERE)
     contract = resolve_contract(ContractFinder(HERE), loaded)
     replay = loaded.replay.model_copy(update=changes)
     agent, settings = app.agent(app.variants[0]), Settings(llm="recorded")
@@ -48,7 +48,7 @@ def test_the_same_file_passes(app: App) -> None:
 @pytest.mark.parametrize("app", EVERY)
 def test_what_production_said_fails(app: App) -> None:
     """The model's old answer, given out by the same agent."""
-    (loaded,) = load_replays(HERE / "incident.replay.yaml", root=HERE)
+    (loaded,) = load_replays(HERE / "incident.yaml", root=HERE)
     first, last = loaded.replay.turn_list[0].llm_responses or ()
     old = last.model_copy(update={"content": loaded.replay.turn_list[0].output})
     result = play(app, llm_responses=[first, old])

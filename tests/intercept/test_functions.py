@@ -415,11 +415,16 @@ def test_a_wrong_target_names_the_nearest(make_module: MakeModule, play: Play) -
 
 
 def test_a_name_with_two_meanings_is_an_error(make_module: MakeModule, play: Play) -> None:
-    """Unless one of them is in the agent's own module."""
+    """Once one of them is called, and unless one is in the agent's own module."""
     first: Any = make_module("def lookup(k): return 'real'\n")
-    make_module("def lookup(k): return 'other'\n")
-    with pytest.raises(BindingError, match="could be any of"), play([{"tool": "lookup", "response": 1}]):
-        pass
+    second: Any = make_module("def lookup(k): return 'other'\n")
+    with play([{"tool": "lookup", "response": 1}]) as session:
+        for module in (first, second):
+            with pytest.raises(BindingError, match="could be any of"):
+                module.lookup("k")
+    assert ["could be any of" in problem for problem in session.findings.problems] == [True]
+    assert "lookup" not in session.bindings
+    assert (first.lookup("k"), second.lookup("k")) == ("real", "other")
     with play([{"tool": "lookup", "response": 1}], agent=first.__name__):
         assert first.lookup("k") == 1
 

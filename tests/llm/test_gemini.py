@@ -283,7 +283,7 @@ class Weather(BaseModel):
 
 
 def test_functions_that_the_sdk_calls_itself() -> None:
-    """Automatic function calling runs with recorded answers."""
+    """Automatic function calling runs with recorded answers, and tools."""
     called: list[str] = []
 
     def get_weather(city: str) -> str:
@@ -293,10 +293,12 @@ def test_functions_that_the_sdk_calls_itself() -> None:
 
     get_weather.__annotations__ = {"city": str, "return": str}  # older versions do not look for what a text stands for
     call = {"tool_calls": [{"name": "get_weather", "args": {"city": "Oslo"}}]}
-    with playing(call, {"content": "Rain."}):
+    weather = {"tool": "get_weather", "args": {"city": "Oslo"}, "response": "rain"}
+    with playing(call, {"content": "Rain."}, tool_responses=[weather]) as session:
         client = sdk(NOWHERE)
         got = client.models.generate_content(model="gemini-x", contents="?", config={"tools": [get_weather]})
-    assert (got.text, called) == ("Rain.", ["Oslo"])
+    assert (got.text, called) == ("Rain.", [])
+    assert "rain" in str(session.trace.llm_calls[-1].messages)
 
 
 def test_an_answer_of_another_provider_is_given_out() -> None:

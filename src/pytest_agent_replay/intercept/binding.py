@@ -19,7 +19,7 @@ from typing import Any
 from pytest_agent_replay.errors import BindingError
 from pytest_agent_replay.formats.replay import ToolTarget
 from pytest_agent_replay.intercept.finding import Found, OwnModules, as_function, resolve_target
-from pytest_agent_replay.intercept.functions import bind_function, bind_nested, release
+from pytest_agent_replay.intercept.functions import bind_function, bind_nested, release, trap_function
 from pytest_agent_replay.intercept.registry import after_imports
 from pytest_agent_replay.intercept.returns import misfit
 from pytest_agent_replay.player.http_tools import is_route
@@ -92,7 +92,7 @@ class Binder:
     def bind_recorded(self, session: Session) -> None:
         """Binds the names that the file or the settings know, as far as their functions are loaded by now.
 
-        Raises `BindingError` for a target that is wrong, and a name that could mean several functions.
+        Raises `BindingError` for a target that is wrong.
         """
         if self._names is None:
             # `*` alone would be every helper of the agent: it answers what a model or a request names
@@ -141,7 +141,12 @@ class Binder:
             found = self._explicit(session, name, target)
         else:
             found = [each for each in self._own.find(name, self.agent_modules) if each.function not in self._entry]
-            found = self._settled(name, found, named=named)
+            problem = self._ambiguity(name, found, named=named)
+            if problem is not None:
+                # the tool may be that of a framework, or a request; which function it is matters once one is called
+                for each in found:
+                    trap_function(session, each.function, name, problem)
+                return False
             if not session.observes and all("<locals>" in each.where for each in found):
                 self._bind_nested(session, name)
         is_final = bool(found)
@@ -159,14 +164,14 @@ class Binder:
                 self._caches.append(clear)
         return is_final
 
-    def _settled(self, name: str, found: list[Found], *, named: bool) -> list[Found]:
-        """Several functions far from the agent cannot all be meant."""
+    def _ambiguity(self, name: str, found: list[Found], *, named: bool) -> str | None:
+        """Why it cannot be known which function is meant: several far from the agent cannot all be."""
         if not named or len({id(each.function.__code__) for each in found}) <= 1:
-            return found
+            return None
         if any(self._own.is_near(each.function, self.agent_modules) or "<locals>" in each.where for each in found):
-            return found
+            return None
         places = ", ".join(each.where for each in found)
-        raise BindingError(
+        return (
             f"the tool {name!r} could be any of {places}: say which in `tools:` of the replay file, for example "
             f"`tools: {{{name}: {_reference(found[0])}}}`"
         )

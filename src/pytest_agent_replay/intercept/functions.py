@@ -24,7 +24,7 @@ from pytest_agent_replay.player.revive import tool_exception
 from pytest_agent_replay.player.session import Served, Session
 from pytest_agent_replay.player.values import OPAQUE, to_json
 
-__all__ = ["bind_function", "bind_nested", "is_swapped", "original_of", "release"]
+__all__ = ["bind_function", "bind_nested", "is_swapped", "original_of", "release", "trap_function"]
 
 _EMPTY = inspect.Parameter.empty
 
@@ -89,11 +89,16 @@ class _Binding:
     swap: _Swap
     instance: Any = None
     """Only calls on this object are the tool's (a callable object); None: any."""
+    problem: str | None = None
+    """Why a call cannot be answered."""
 
     def answers(self, args: tuple[Any, ...]) -> bool:
         return self.instance is None or (bool(args) and args[0] is self.instance)
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Served:
+        if self.problem is not None:
+            self.session.fail(self.problem)
+            raise BindingError(self.problem)
         signature = self.swap.signature
         if not self.session.observes:  # else the function itself refuses a wrong call
             signature.check(args, kwargs)
@@ -179,6 +184,7 @@ def bind_function(
         bindings: list[_Binding] = session.functions.setdefault(key, [])
         for binding in bindings:
             if binding.tool == tool and binding.instance is instance:
+                binding.problem = None
                 return
             if binding.tool != tool and (binding.instance is instance or None in (binding.instance, instance)):
                 raise BindingError(
@@ -192,6 +198,14 @@ def bind_function(
             swap = _swaps.get(key) or _swap_in(function, is_method)
             swap.users += 1
         bindings.append(_Binding(session, tool, swap, instance))
+
+
+def trap_function(session: Session, function: FunctionType, tool: str, problem: str) -> None:
+    """Makes calls of `function` fail in this session: it may be `tool`, and `problem` says why that is not known."""
+    with _lock:
+        if id(function) not in session.functions:
+            bind_function(session, function, tool)
+            session.functions[id(function)][0].problem = problem
 
 
 def release(session: Session) -> None:

@@ -275,7 +275,7 @@ class Session(AbstractContextManager["Session"]):
 
     def may_be_remote(self, name: str) -> bool:
         """Whether a recorded tool may be one of a server: it is neither a function of the agent nor a request."""
-        return not self._is_function(name) and not self._layers.is_request(name)
+        return name not in self._bound and name not in self.targets and not self._layers.is_request(name)
 
     def is_inside(self, tool: str) -> bool:
         """Whether the running code is inside of this tool, which was let through."""
