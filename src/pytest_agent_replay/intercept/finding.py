@@ -158,9 +158,12 @@ class OwnModules:
         return {id(vars(module)) for module in self.modules()}
 
     def in_url(self, name: str, agent: Iterable[str] = ()) -> bool:
-        """Whether a name stands in the source of the agent's modules as a segment or the host of a URL."""
+        """Whether a name stands in the source of the agent's modules as a segment or the host of a URL.
+
+        Of other modules of the project that says nothing.
+        """
         pattern = re.compile(rf"/{re.escape(name)}(?![\w-])")
-        return any(pattern.search(self._source_of(module)) for module in self._near(agent) or self.modules())
+        return any(pattern.search(self._source_of(module)) for module in self._near(agent))
 
     def _source_of(self, module: ModuleType) -> str:
         known = self._sources.get(module.__name__)
