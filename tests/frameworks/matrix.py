@@ -36,6 +36,7 @@ CHECKS = {
     "test_sessions_at_once_keep_their_answers": "50 at once",
 }
 """The tests of every variant → what they are called in the table."""
+EXAMPLE = ("test_passes_with_the_agent_of_today", "test_fails_with_the_agent_that_had_the_incident")
 
 
 def main() -> int:
@@ -94,17 +95,10 @@ def run(app: App, age: str, environments: Path) -> dict[str, Any]:
     own = ROOT / "tests" / "frameworks" / f"test_{app.name}.py"
     if own.exists():
         files.append(str(own.relative_to(ROOT)))
-    command: list[Any] = [
-        python,
-        "-m",
-        "pytest",
-        "-q",
-        "--junitxml",
-        report,
-        "-k",
-        f"{app.name}- or test_{app.name}.py",
-        *files,
-    ]
+    if age == "newest" and (ROOT / "conftest_examples" / app.name).exists():
+        files += [f"tests/test_conftest_examples.py::{test}[{app.name}]" for test in EXAMPLE]
+    chosen = f"{app.name}- or test_{app.name}.py or test_conftest_examples.py"
+    command: list[Any] = [python, "-m", "pytest", "-q", "--junitxml", report, "-k", chosen, *files]
     finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if finished.returncode not in (0, 1):
         raise SystemExit(f"{app.name} {age}: pytest exited with {finished.returncode}\n{finished.stdout[-3000:]}")

@@ -333,12 +333,12 @@ def test_what_is_made_in_a_replay_is_whole_afterwards() -> None:
     """Tools that are made, copied and changed there are answered there, and call their own functions later."""
     made: list[Any] = []
 
-    def agent(input: str) -> Any:
+    async def agent(input: str) -> Any:
         made.append(function_tool(bodies.lookup))
         made.append(copy.copy(made[0]))
         made.append(dataclasses.replace(made[0]))
         made.append(dataclasses.replace(HAND_MADE))
-        return [Runner.run_sync(an_agent(tool), input).final_output for tool in made]
+        return [(await Runner.run(an_agent(tool), input)).final_output for tool in made]
 
     result = play(agent, llm_responses=[*ONE_CALL * 4], tool_responses=[LOOKUP])
     assert result.turns[0].output == ["That is all."] * 4

@@ -16,7 +16,7 @@ from tests.frameworks import bodies
 PACKAGES = ("pydantic-ai-slim",)
 VARIANTS = ("native", "sync", "async", "stream", "responses")
 OLDEST = {"pydantic-ai-slim": "1.50.0"}
-REQUIREMENTS = ("pydantic-ai-slim[openai]",)
+REQUIREMENTS = ("pydantic-ai-slim[mcp,openai]",)
 NOTES = {
     "intercepted": "`FunctionToolset.call_tool` (what it calls in the end), `AbstractToolset.call_tool` of one's own",
     "errors": "an exception ends the run; `ModelRetry` and `ToolFailed` are told to the model",
