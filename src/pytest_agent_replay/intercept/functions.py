@@ -375,12 +375,12 @@ def _binding_for(swap: _Swap, args: tuple[Any, ...]) -> _Binding | None:
     if session is None:
         return None
     bindings: list[_Binding] = session.functions.get(swap.key, ())
-    binding = next((each for each in bindings if each.answers(args)), None)
-    if binding is None:
-        return None
-    # a framework or a client that called this function as a tool has asked already
-    has_asked = binding.session.is_inside(binding.tool) or binding.session.at_servers[binding.tool]
-    return None if has_asked else binding
+    for binding in bindings:
+        if binding.answers(args):
+            # a framework or a client that called this function as a tool has asked already
+            has_asked = binding.session.at_servers.get(binding.tool) or binding.session.is_inside(binding.tool)
+            return None if has_asked else binding
+    return None
 
 
 def _sync_handler(swap: _Swap) -> Callable[[tuple[Any, ...], dict[str, Any]], Any]:

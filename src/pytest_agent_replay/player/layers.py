@@ -89,4 +89,5 @@ class Layers:
 
     def is_inside(self, tool: str) -> bool:
         """Whether the running code is inside of this tool, which was let through."""
-        return (id(self), tool) in _inside.get()
+        inside = _inside.get()
+        return bool(inside) and (id(self), tool) in inside
