@@ -85,10 +85,10 @@ async def _streamed(agent: Any, input: str) -> Any:
     return result
 
 
-def call_lookup() -> Any:
+async def call_lookup() -> Any:
     """One call of `lookup`, as the runner makes it."""
     context = ToolContext(context=None, tool_name="lookup", tool_call_id="call_1", **_ARGUMENTS)
-    return lookup.on_invoke_tool(context, '{"order": 1}')
+    return await lookup.on_invoke_tool(context, '{"order": 1}')
 
 
 _ARGUMENTS: Any = {"tool_arguments": '{"order": 1}'} if "tool_arguments" in ToolContext.__dataclass_fields__ else {}
