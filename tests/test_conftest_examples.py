@@ -16,6 +16,7 @@ EXAMPLES = Path(__file__).parent.parent / "conftest_examples"
 CASES = {
     "agno": ("irrigation_broken:agent", 2, ["measured-by-nobody"]),
     "strands": ("lighting_broken:agent", 2, ["said-to-be-lit"]),
+    "claude_agent_sdk": ("dome_broken:answer", 2, ["said-to-be-open"]),
     "agent_framework": ("hotel_broken:agent", 2, ["room-promised-twice"]),
     "anthropic": ("museum_broken:answer", 2, ["too-many-for-the-room"]),
     "autogen": ("parcels_broken:agent", 2, ["door-code-sent"]),
@@ -50,6 +51,7 @@ CASES = {
 LIBRARIES = {
     "agno": "agno",
     "strands": "strands",
+    "claude_agent_sdk": "claude_agent_sdk",
     "agent_framework": "agent_framework",
     "anthropic": "anthropic",
     "autogen": "autogen_agentchat",
