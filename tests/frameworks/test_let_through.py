@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pytest_agent_replay.intercept.frameworks.calls import catch
+from tests.frameworks import bodies
 from tests.frameworks.harness import calls, play, problems
 
 httpx = pytest.importorskip("httpx")
@@ -62,3 +63,35 @@ def test_work_given_to_a_pool_stays_inside_of_its_tool() -> None:
         result = play(lambda input: look(1), matching={"unrecorded": "live"})
     assert result.turns[0].output == 1
     assert [call["tool"] for call in result.tool_calls] == ["look"]
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_tool_that_is_bound_to_a_function_is_answered_there(is_async: bool) -> None:
+    """`tools:` goes before the framework: the tool's own code runs, the bound function does not."""
+    seen: list[str] = []
+
+    async def agent_async(input: str) -> Any:
+        async def real() -> Any:
+            seen.append("own code")
+            return bodies.lookup(1)
+
+        call = catch("mine", "find")
+        assert call is not None
+        return await call.answer_async({"order": 1}, real)
+
+    def agent(input: str) -> Any:
+        def real() -> Any:
+            seen.append("own code")
+            return bodies.lookup(1)
+
+        call = catch("mine", "find")
+        assert call is not None
+        return call.answer({"order": 1}, real)
+
+    recorded = {"tool": "find", "args": {"order": 1}, "response": {"order": 1, "total": 9}}
+    bound = {"find": "tests.frameworks.bodies:lookup"}
+    result = play(agent_async if is_async else agent, tools=bound, tool_responses=[recorded])
+    assert (seen, bodies.ran) == (["own code"], [])
+    assert result.turns[0].output == {"order": 1, "total": 9}
+    assert [(call["tool"], call["channel"]) for call in result.tool_calls] == [("find", "function")]
+    assert problems(result) == []

@@ -339,7 +339,7 @@ class CaptureSession:
 
     @contextmanager
     def inside(
-        self, tool: str, *, is_generator: bool = False, may_be_real: bool = False, span_id: str = ""
+        self, tool: str, *, is_marked: bool = True, may_be_real: bool = False, span_id: str = ""
     ) -> Iterator[None]:
         """The tool's own code runs in here; the call is `span_id`."""
         if not span_id:

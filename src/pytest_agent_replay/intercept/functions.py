@@ -500,7 +500,7 @@ def _generator_handler(swap: _Swap) -> Callable[[tuple[Any, ...], dict[str, Any]
         if served.live:
             return (yield from _live_pieces(binding, served, args, kwargs))
         if served.inside:
-            with binding.session.inside(binding.tool, is_generator=True):
+            with binding.session.inside(binding.tool, is_marked=False):
                 return (yield from swap.original(*args, **kwargs))
         if served.pause is not None:
             served.pause.sleep()
@@ -523,7 +523,7 @@ def _async_generator_handler(swap: _Swap) -> Callable[[tuple[Any, ...], dict[str
                 yield piece
             return
         if served.inside:
-            with binding.session.inside(binding.tool, is_generator=True):
+            with binding.session.inside(binding.tool, is_marked=False):
                 async for piece in swap.original(*args, **kwargs):
                     yield piece
             return

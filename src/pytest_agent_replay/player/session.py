@@ -283,16 +283,17 @@ class Session(AbstractContextManager["Session"]):
 
     @contextmanager
     def inside(
-        self, tool: str, *, is_generator: bool = False, may_be_real: bool = False, span_id: str = ""
+        self, tool: str, *, is_marked: bool = True, may_be_real: bool = False, span_id: str = ""
     ) -> Iterator[None]:
         """A tool that was let through runs in here. The session fails when nothing in it is answered.
 
-        A generator shares its context with whoever it yields to, who is not inside. `may_be_real`: the settings allow
-        that nothing answers; `span_id` is then that of the call.
+        Where `is_marked`, its own calls in here are not caught again: not so where it is bound to a function, which is
+        to answer, nor in a generator, which shares its context with whoever it yields to. `may_be_real`: the settings
+        allow that nothing answers; `span_id` is then that of the call.
         """
         before = self._calls
         try:
-            with nullcontext() if is_generator else self._layers.inside(tool):
+            with self._layers.inside(tool) if is_marked else nullcontext():
                 yield
         finally:
             if self._calls == before and not may_be_real and not self.is_over:

@@ -199,12 +199,12 @@ class Call:
 
     @contextmanager
     def _real(self, served: Served | None) -> Iterator[None]:
-        """Around the tool's own code, where that runs: the same tool is not caught again within."""
+        """Around the tool's own code, where that runs: it is not caught again within, unless it is bound to that."""
         token = _outermost.set(None)
         try:
             may_be_real = served is not None and served.live
             span_id = served.span_id if served is not None else ""
-            with self.session.inside(self.tool, may_be_real=may_be_real, span_id=span_id):
+            with self.session.inside(self.tool, is_marked=served is not None, may_be_real=may_be_real, span_id=span_id):
                 yield
         except BaseException as error:
             if served is not None and served.live:
