@@ -17,6 +17,7 @@ import threading
 import time
 import weakref
 from collections.abc import Iterator
+from concurrent import futures
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -90,12 +91,7 @@ def pass_time_in_thread(session: Session, seconds: float) -> None:
     passed = asyncio.run_coroutine_threadsafe(_pass(virtual, session, seconds), loop)
     end = time.monotonic() + _PATIENCE_S
     while not passed.done() and loop.is_running() and time.monotonic() < end:
-        try:
-            passed.result(0.02)
-        except (TimeoutError, asyncio.TimeoutError):
-            continue
-        except BaseException:
-            break
+        futures.wait([passed], 0.02)
     passed.cancel()
 
 
