@@ -12,7 +12,7 @@ Times are seconds since the epoch.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from pytest_agent_replay.formats.replay import ErrorSpec, Usage
 from pytest_agent_replay.sources.session import Notes
@@ -43,6 +43,8 @@ class Agent:
     input: Any = MISSING
     """What it was called with: a text, messages in any shape, arguments by name."""
     output: Any = MISSING
+    is_turn: bool = False
+    """Each outermost span of this kind is one turn, as `invoke_agent` in OpenTelemetry. Without any, a trace is one."""
 
 
 @dataclass(slots=True)
@@ -116,8 +118,6 @@ class RunTrace:
     """What the source itself calls the trace's input, where that is not the root span's."""
     output: Any = MISSING
     scores: dict[str, Any] = field(default_factory=dict)
-    turn_roots: Literal["trace", "agents"] = "trace"
-    """`agents`: each outermost span of an `Agent` is a turn of its own, as in OpenTelemetry's `invoke_agent`."""
 
 
 @dataclass(slots=True)
@@ -139,6 +139,8 @@ class RunSession:
     expected_failure: str | None = None
     """What was wrong, where somebody said so."""
     agent_config: dict[str, Any] = field(default_factory=dict)
+    is_part: bool = False
+    """The conversation has earlier turns which are not among the traces: the history of the first belongs to it."""
     notes: Notes = field(default_factory=Notes)
     where: str = ""
     """Where it stands in the source, for messages; by default its id."""
