@@ -14,7 +14,7 @@ from pytest_agent_replay.llm.neutral import ModelRequest
 from pytest_agent_replay.llm.reading import clean, dicts, json_object, path_of, tool_call
 from pytest_agent_replay.player.http import HttpReply, HttpRequest
 
-__all__ = ["Gemini"]
+__all__ = ["Gemini", "function_result", "json_schema"]
 
 _PATH = re.compile(r"/([^/]+):(generateContent|streamGenerateContent)$")
 
@@ -68,20 +68,20 @@ def _tools(body: dict[str, Any]) -> list[dict[str, Any]]:
         {"name": str(function.get("name") or "")}
         | clean(
             description=function.get("description"),
-            parameters=_json_schema(function.get("parameters"))
+            parameters=json_schema(function.get("parameters"))
             or _either(function, "parametersJsonSchema", "parameters_json_schema"),
         )
         for function in declared
     ]
 
 
-def _json_schema(schema: Any) -> Any:
+def json_schema(schema: Any) -> Any:
     """Google's schema as JSON Schema: the same but for the types, which it writes in capitals."""
     if isinstance(schema, list):
-        return [_json_schema(item) for item in schema]
+        return [json_schema(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    lowered = {key: _json_schema(value) for key, value in schema.items()}
+    lowered = {key: json_schema(value) for key, value in schema.items()}
     return lowered | ({"type": schema["type"].lower()} if isinstance(schema.get("type"), str) else {})
 
 
@@ -111,7 +111,7 @@ def _neutral(content: dict[str, Any]) -> list[dict[str, Any]]:
             calls.append(tool_call(call.get("id"), call.get("name"), call.get("args")))
         elif isinstance(result, dict):
             results.append(
-                {"role": "tool", "content": _result(result.get("response")), "name": result.get("name")}
+                {"role": "tool", "content": function_result(result.get("response")), "name": result.get("name")}
                 | clean(tool_call_id=result.get("id"))
             )
         elif not part.get("thought"):
@@ -122,7 +122,7 @@ def _neutral(content: dict[str, Any]) -> list[dict[str, Any]]:
     return results
 
 
-def _result(response: Any) -> Any:
+def function_result(response: Any) -> Any:
     """What the tool gave: the API wants an object, so that anything else is put under `output` or `result`."""
     wrapped = isinstance(response, dict) and len(response) == 1 and (response.keys() & {"output", "result"})
     return next(iter(response.values())) if wrapped else response

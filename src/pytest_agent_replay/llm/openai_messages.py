@@ -7,7 +7,7 @@ from typing import Any
 
 from pytest_agent_replay.llm.reading import clean, dicts, tool_call
 
-__all__ = ["neutral_message", "neutral_messages", "neutral_tools"]
+__all__ = ["neutral_call", "neutral_message", "neutral_messages", "neutral_tools"]
 
 _ROLES = {"developer": "system", "function": "tool"}
 
@@ -20,11 +20,11 @@ def neutral_messages(messages: Iterable[Any]) -> list[dict[str, Any]]:
 def neutral_message(message: dict[str, Any]) -> dict[str, Any]:
     """One message. `developer` becomes `system`; the legacy `function` role and `function_call` become tools.
 
-    A tool call may also lie flat (`{id, name, arguments}`), as some transcripts write it. A refusal is a content part.
+    A refusal is a content part.
     """
     role = str(message.get("role") or "")
     neutral: dict[str, Any] = {"role": _ROLES.get(role, role), "content": _content(message)}
-    calls = [_call(call) for call in dicts(message.get("tool_calls"))]
+    calls = [neutral_call(call) for call in dicts(message.get("tool_calls"))]
     legacy = message.get("function_call")
     if isinstance(legacy, dict):
         calls.append(tool_call(None, legacy.get("name"), legacy.get("arguments")))
@@ -43,13 +43,18 @@ def _content(message: dict[str, Any]) -> Any:
     return [*parts, {"type": "refusal", "refusal": refusal}]
 
 
-def _call(call: dict[str, Any]) -> dict[str, Any]:
+def neutral_call(call: dict[str, Any]) -> dict[str, Any]:
+    """One tool call. It may also lie flat (`{id, name, arguments}`, or `args`), or be neutral already."""
     custom = call.get("custom")
     if isinstance(custom, dict):
         return {"id": call.get("id"), "name": str(custom.get("name") or ""), "raw_args": str(custom.get("input") or "")}
     function = call.get("function")
     named = function if isinstance(function, dict) else call
-    return tool_call(call.get("id"), named.get("name"), named.get("arguments"))
+    return tool_call(call.get("id"), named.get("name"), _arguments(named))
+
+
+def _arguments(named: dict[str, Any]) -> Any:
+    return next((named[key] for key in ("arguments", "args", "raw_args") if named.get(key) is not None), None)
 
 
 def neutral_tools(tools: Any, functions: Any = None) -> list[dict[str, Any]]:
