@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pytest_agent_replay import __version__
 from pytest_agent_replay.cli import import_, init, record, run, schema, validate
@@ -19,6 +19,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:2] == ["replay", "run"]:
         words = words[1:]
+    if words[:1] == ["import"]:
+        return _run(lambda: import_.main(words[1:]))
     if words[:1] == ["run"] and not {"-h", "--help"} & set(words[1:2]):
         return run.main(words[1:])
     parser = _parser()
@@ -26,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not hasattr(given, "main"):
         parser.print_help()
         return 2
-    return _run(given)
+    return _run(lambda: given.main(given))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -40,11 +42,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(given: argparse.Namespace) -> int:
+def _run(command: Callable[[], int]) -> int:
     from pytest_agent_replay.errors import ReplayError
 
     try:
-        code: int = given.main(given)
+        return command()
     except BrokenPipeError:
         return 1
     except (ReplayError, OSError) as error:
@@ -52,4 +54,3 @@ def _run(given: argparse.Namespace) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    return code

@@ -9,8 +9,7 @@ from __future__ import annotations
 import importlib
 from abc import ABC, abstractmethod
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from pytest_agent_replay.errors import ReplayError
@@ -28,13 +27,14 @@ ENTRY_POINTS = "pytest_agent_replay.sources"
 class Importing:
     """One import as a source sees it: where to say what could not be imported, and what is there already."""
 
-    def __init__(self, out: Path | None = None) -> None:
-        self.out = out
+    def __init__(self, is_there: Callable[[Mapping[str, Any]], bool] | None = None) -> None:
         self.problems: list[str] = []
+        self.notes: list[str] = []
         self.total: int | None = None
         """How many sessions there will be, as soon as the source knows, for the progress bar."""
-        self.notes: list[str] = []
-        """What is to be said on the screen, once."""
+        self.skipped = 0
+        """Sessions that are there already and were not fetched."""
+        self._is_there = is_there
 
     def problem(self, text: str) -> None:
         """One session, line or part that cannot be imported; the others can."""
@@ -48,9 +48,11 @@ class Importing:
     def has(self, source: Mapping[str, Any]) -> bool:
         """Whether an earlier run of the import wrote this session: nothing of it has to be fetched again.
 
-        `source` is the block that the session would get.
+        `source` is the block that the session would get. A source that asks has nothing to yield for it.
         """
-        return False
+        found = self._is_there is not None and self._is_there(source)
+        self.skipped += found
+        return found
 
 
 class Source(ABC):
@@ -64,7 +66,7 @@ class Source(ABC):
 
     @abstractmethod
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declares what the source needs to be told; `-o`, `--contract`, `--tag`, … are every source's and are there."""
+        """Declares what the source needs to be told; `-o`, `--contract`, `--force`, … every source has already."""
 
     @abstractmethod
     def sessions(self, given: Namespace, importing: Importing) -> Iterator[RunSession | ImportedSession]:

@@ -1,25 +1,48 @@
-"""The one writer of imported replay files: unique names, what the import says about itself, and nothing overwritten."""
+"""The one way from a source to replay files: each session is redacted, built, given a contract, and written.
+
+Sessions go through one at a time, whatever their number.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pytest_agent_replay.errors import ReplayError
-from pytest_agent_replay.formats.replay import ReplayFile
-from pytest_agent_replay.formats.writing import dump_yaml, replay_to_data, write_text_atomic
-from pytest_agent_replay.sources.session import ImportedSession, Notes
+from pydantic import ValidationError
 
-__all__ = ["ImportReport", "unique_ids", "write_replays"]
+from pytest_agent_replay.formats.replay import ReplayFile, Source
+from pytest_agent_replay.formats.writing import dump_yaml, replay_to_data
+from pytest_agent_replay.sources.folder import Outcome, ReplayFolder
+from pytest_agent_replay.sources.session import ImportedSession, Notes, SessionProblem
+from pytest_agent_replay.sources.source import Importing
+from pytest_agent_replay.sources.spans import RunSession
 
-_LONGEST_ID = 100
-_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from pytest_agent_replay.redaction import Redactor
+    from pytest_agent_replay.sources.source import Source as AnySource
+
+__all__ = ["ImportReport", "Wishes", "import_sessions", "write_sessions"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the user wants of the files. `contract` is a name, or the path of a file from the working directory."""
+
+    contract: str | None = None
+    golden: bool | None = None
+    """None: as the proposed contract finds."""
+    tags: Sequence[str] = ()
+    agent: str | None = None
+    propose: bool = True
+    """Without a `contract`, each file gets one of its own, made from what was recorded."""
+    redactor: Callable[[], Redactor] | None = None
+    """Makes a redactor for a session; None writes the data as it is."""
 
 
 @dataclass(slots=True)
@@ -27,150 +50,204 @@ class ImportReport:
     """What an import did. `notes` are lines for the screen; a problem is a session that could not be imported."""
 
     written: list[Path] = field(default_factory=list)
+    there: list[Path] = field(default_factory=list)
+    """Files that were there already, as they would be written."""
+    skipped: int = 0
+    """Sessions that were not fetched, because an earlier run wrote their files."""
     turns: int = 0
     tool_calls: int = 0
     failed_calls: int = 0
     model_answers: int = 0
+    redacted: Counter[str] = field(default_factory=Counter)
+    proposals: Counter[str] = field(default_factory=Counter)
+    """Whether the proposed contract is red on the recorded original: `yes`, `no`, `unknown`; or `golden`."""
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
+    @property
+    def paths(self) -> list[Path]:
+        """The files of the sessions that the import looked at."""
+        return [*self.written, *self.there]
 
-def write_replays(
-    sessions: Sequence[ImportedSession],
+    @property
+    def unchanged(self) -> int:
+        """How many sessions had their file already."""
+        return len(self.there) + self.skipped
+
+
+def import_sessions(
+    source: AnySource,
+    given: Namespace,
     out: Path,
+    wishes: Wishes,
     *,
-    contract: str | None = None,
-    golden: bool = False,
-    tags: Sequence[str] = (),
     force: bool = False,
-    progress: Callable[[int, int], None] | None = None,
-    problems: Sequence[str] = (),
+    progress: Callable[[int, int | None], None] | None = None,
 ) -> ImportReport:
-    """Writes `out/ID.replay.yaml` for each session; the same sessions give the same bytes.
+    """Imports from a source into the folder `out`; `given` are the source's options. Errors as `write_sessions`."""
+    folder = ReplayFolder(out, force=force)
+    importing = Importing(None if force else folder.has)
+    return write_sessions(source.sessions(given, importing), folder, wishes, importing, progress)
 
-    `contract` is a name, or the path of an existing file from the working directory. Raises `ReplayError`, before
-    anything is written, when a file exists and `force` is not given.
+
+def write_sessions(
+    sessions: Iterable[RunSession | ImportedSession],
+    folder: ReplayFolder,
+    wishes: Wishes,
+    importing: Importing,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> ImportReport:
+    """Writes a file for each session that has none in `folder`; the same sessions give the same bytes.
+
+    A session that cannot be imported is a problem of the report; the others are written. `progress(done, total)` is
+    called after each. Raises `ReplayError` when the source cannot be read, or the folder not written.
     """
-    ids = unique_ids(session.wish for session in sessions)
-    paths = [out / f"{id_}.replay.yaml" for id_ in ids]
-    _refuse_existing([] if force else paths, out)
-    report = ImportReport(problems=list(problems))
-    reference = _contract_reference(contract, out)
-    _make_folder(out)
-    for number, (id_, path, session) in enumerate(zip(ids, paths, sessions, strict=True), 1):
-        replay = _completed(session, id_, reference, golden, tags)
+    report = ImportReport()
+    summary = _Summary()
+    for number, session in enumerate(sessions, 1):
         try:
-            text = dump_yaml(replay_to_data(replay))
-        except ValueError as error:
-            report.problems.append(f"{session.where}: {error}")
-        else:
-            write_text_atomic(path, text, force=force)
-            _count(report, path, replay)
+            _import(session, folder, wishes, report, summary, importing)
+        except (SessionProblem, ValidationError, ValueError, RecursionError) as error:
+            importing.problem(f"{session.where or _id(session)}: {_in_words(error)}")
         if progress is not None:
-            progress(number, len(sessions))
-    report.notes = _summary([session.notes for session in sessions])
+            progress(number, importing.total)
+    report.skipped = importing.skipped
+    report.notes = [*importing.notes, *summary.lines()]
+    report.problems = list(importing.problems)
     return report
 
 
-# -- names
+def _import(
+    session: RunSession | ImportedSession,
+    folder: ReplayFolder,
+    wishes: Wishes,
+    report: ImportReport,
+    summary: _Summary,
+    importing: Importing,
+) -> None:
+    redactor = wishes.redactor() if wishes.redactor is not None else None
+    built, redacted = _built(session, redactor)
+    source = built.replay.source
+    block = source.model_dump(exclude_unset=True) if isinstance(source, Source) else {"type": str(source)}
+    name = folder.name_for(built.wish, block)
+    replay, proposed = _completed(built, name, wishes, folder.path, redacted)
+    path, outcome = folder.put(name, block, dump_yaml(replay_to_data(replay)))
+    if outcome is Outcome.KEPT:
+        importing.problem(f"{path}: exists with other content; it was left as it is (--force overwrites)")
+        return
+    if outcome is Outcome.UNCHANGED:
+        report.there.append(path)
+        return
+    _count(report, path, replay)
+    report.redacted.update(redacted)
+    if proposed is not None:
+        report.proposals[proposed] += 1
+    summary.add(built.notes)
 
 
-def unique_ids(wishes: Iterable[str]) -> list[str]:
-    """Ids that are file names on every system and differ without regard to case; they depend on the wishes alone."""
-    safe = [_safe(wish) for wish in wishes]
-    wished = {id_.lower() for id_ in safe}
-    taken: set[str] = set()
-    ids = []
-    for id_ in safe:
-        unique, number = id_, 1
-        while unique.lower() in taken or (number > 1 and unique.lower() in wished):
-            number += 1
-            unique = f"{id_}-{number}"
-        taken.add(unique.lower())
-        ids.append(unique)
-    return ids
+def _built(session: RunSession | ImportedSession, redactor: Redactor | None) -> tuple[ImportedSession, Counter[str]]:
+    from pytest_agent_replay.sources.building import build_session
+    from pytest_agent_replay.sources.redacting import redact_replay, redact_run
+
+    if isinstance(session, RunSession):
+        if redactor is not None:
+            redact_run(session, redactor)
+        built = build_session(session)
+    else:
+        built = session
+    if redactor is not None:
+        built = redact_replay(built, redactor)
+    return built, Counter(redactor.found) if redactor is not None else Counter()
 
 
-def _safe(wish: str) -> str:
-    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", wish).strip("-.") or "session"
-    if safe != wish and re.search(r"[^\x00-\x7f]", wish):
-        safe = f"{safe}-{_hash(wish)}"
-    if len(safe) > _LONGEST_ID:
-        safe = f"{safe[: _LONGEST_ID - 9]}-{_hash(wish)}"
-    return f"session-{safe}" if _RESERVED.fullmatch(safe) else safe
+def _completed(
+    built: ImportedSession, name: str, wishes: Wishes, folder: Path, redacted: Mapping[str, int]
+) -> tuple[ReplayFile, str | None]:
+    """The file, and what the proposed contract says of the recorded original."""
+    replay = built.replay
+    update: dict[str, Any] = {"id": name}
+    remarks = _remarks(built.notes, redacted)
+    if remarks:
+        update["import_"] = remarks
+    if wishes.agent is not None:
+        update["agent"] = wishes.agent
+    if wishes.tags:
+        update["tags"] = list(dict.fromkeys([*replay.tags, *wishes.tags]))
+    if wishes.golden is not None:
+        update["golden"] = wishes.golden
+    if wishes.contract is not None:
+        update["contract"] = contract_reference(wishes.contract, folder)
+        return replay.model_copy(update=update), None
+    if not wishes.propose:
+        return replay.model_copy(update=update), None
+    from pytest_agent_replay.sources.proposal import propose
+
+    proposal = propose(replay.model_copy(update=update))
+    update["contract"] = proposal.contract
+    if wishes.golden is None and proposal.is_golden:
+        update["golden"] = True
+    is_golden = bool(update.get("golden"))
+    return replay.model_copy(update=update), "golden" if is_golden else proposal.reproduces
 
 
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+def _id(session: RunSession | ImportedSession) -> str:
+    return session.id if isinstance(session, RunSession) else session.wish
 
 
-def _refuse_existing(paths: Sequence[Path], out: Path) -> None:
-    existing = [path.name for path in paths if path.exists()]
-    if existing:
-        some = ", ".join(existing[:3]) + (", …" if len(existing) > 3 else "")
-        raise ReplayError(
-            f"{out}: {len(existing)} of {len(paths)} files exist already ({some}); nothing was written. "
-            "Choose another folder, or overwrite them with --force"
-        )
+def _in_words(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        return f"{place}: {first['msg'].removeprefix('Value error, ')}".removeprefix(": ")
+    return str(error)
 
 
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ReplayError(f"{out}: the folder cannot be made: {error.strerror or error}") from None
-
-
-def _contract_reference(contract: str | None, out: Path) -> str | None:
-    """A path in a replay file counts from that file."""
-    if contract is None or not Path(contract).is_file():
+def contract_reference(contract: str, folder: Path) -> str:
+    """How a replay file in `folder` names a contract: a path in a file counts from that file."""
+    if not Path(contract).is_file():
         return contract
     try:
-        relative = Path(os.path.relpath(contract, out)).as_posix()
+        relative = Path(os.path.relpath(contract, folder)).as_posix()
     except ValueError:  # another drive
         return Path(contract).resolve().as_posix()
     return relative if relative.startswith("..") else f"./{relative}"
 
 
-# -- contents
+# -- what is said
 
 
-def _completed(
-    session: ImportedSession, id_: str, contract: str | None, golden: bool, tags: Sequence[str]
-) -> ReplayFile:
-    replay = session.replay
-    update: dict[str, Any] = {"id": id_, "import_": _import_block(session.notes)}
-    if contract is not None:
-        update["contract"] = contract
-    if golden:
-        update["golden"] = True
-    if tags:
-        update["tags"] = list(dict.fromkeys([*replay.tags, *tags]))
-    return replay.model_copy(update=update)
-
-
-def _import_block(notes: Notes) -> dict[str, Any]:
-    return {name: _lines(kinds) for name, kinds in (("guessed", notes.guessed), ("lost", notes.lost)) if kinds}
+def _remarks(notes: Notes, redacted: Mapping[str, int]) -> dict[str, Any]:
+    kinds = (("guessed", notes.guessed), ("lost", notes.lost), ("redacted", redacted))
+    return {name: _lines(found) for name, found in kinds if found}
 
 
 def _lines(kinds: Mapping[str, int]) -> list[str]:
     return [f"{kind} ({count})" if count > 1 else kind for kind, count in sorted(kinds.items())]
 
 
-def _summary(all_notes: Sequence[Notes]) -> list[str]:
-    lines = []
-    for label in ("guessed", "lost"):
-        total: Counter[str] = Counter()
-        sessions: Counter[str] = Counter()
-        for notes in all_notes:
+class _Summary:
+    """What was guessed and lost over all sessions; it grows with the kinds, not with the sessions."""
+
+    def __init__(self) -> None:
+        self.sessions = 0
+        self.total: dict[str, Counter[str]] = {"guessed": Counter(), "lost": Counter()}
+        self.within: dict[str, Counter[str]] = {"guessed": Counter(), "lost": Counter()}
+
+    def add(self, notes: Notes) -> None:
+        self.sessions += 1
+        for label in self.total:
             kinds: Counter[str] = getattr(notes, label)
-            total.update(kinds)
-            sessions.update(kinds.keys())
-        lines += [
-            f"{label}: {kind} ({count} in {sessions[kind]} of {len(all_notes)} sessions)"
-            for kind, count in sorted(total.items())
+            self.total[label].update(kinds)
+            self.within[label].update(kinds.keys())
+
+    def lines(self) -> list[str]:
+        return [
+            f"{label}: {kind} ({count} in {self.within[label][kind]} of {self.sessions} sessions)"
+            for label, kinds in self.total.items()
+            for kind, count in sorted(kinds.items())
         ]
-    return lines
 
 
 def _count(report: ImportReport, path: Path, replay: ReplayFile) -> None:

@@ -1,0 +1,150 @@
+"""Where imported replay files go: a folder that knows which sessions it has, so that an import can be run again.
+
+A session is known by its `source:` block, whatever its file is called by now. Running an import again leaves what is
+there as it is and writes what is missing: after an import that was stopped, and for sessions that are new since.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import time
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from pytest_agent_replay.errors import ReplayError
+from pytest_agent_replay.formats.files import SUFFIXES, is_replay_path
+from pytest_agent_replay.formats.loading import parse_document
+from pytest_agent_replay.formats.writing import write_text_atomic
+
+__all__ = ["Outcome", "ReplayFolder", "safe_name"]
+
+_LONGEST_ID = 100
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+_HEAD = 16 * 1024
+_STALE_S = 600.0
+"""So old is what a killed import left behind, and no running one."""
+
+
+class Outcome(Enum):
+    """What became of a session."""
+
+    WRITTEN = "written"
+    UNCHANGED = "unchanged"
+    KEPT = "kept"
+    """There is a file of this session with other content; it was left alone."""
+
+
+class ReplayFolder:
+    """A folder of replay files, or one file when `out` is named like one."""
+
+    def __init__(self, out: Path, *, force: bool = False) -> None:
+        self.force = force
+        self.single = out if out.name.lower().endswith((".yaml", ".yml", ".json")) and not out.is_dir() else None
+        self.path = out.parent if self.single is not None else out
+        self._by_source: dict[str, Path] | None = None
+        self._taken: set[str] = set()
+
+    def find(self, source: Mapping[str, Any]) -> Path | None:
+        """The file of the session with this `source:` block."""
+        return self._files().get(_key(source))
+
+    def has(self, source: Mapping[str, Any]) -> bool:
+        """Whether the session with this `source:` block has its file."""
+        return self.find(source) is not None
+
+    def name_for(self, wish: str, source: Mapping[str, Any]) -> str:
+        """The id of a session: its file's name where it has one; else a free name, the same in every run."""
+        if self.single is not None:
+            return safe_name(_stem(self.single))
+        known = self.find(source)
+        if known is not None:
+            return _stem(known)
+        safe, number = safe_name(wish), 1
+        name = safe
+        while name.lower() in self._taken:
+            number += 1
+            name = f"{safe}-{number}"
+        return name
+
+    def put(self, name: str, source: Mapping[str, Any], text: str) -> tuple[Path, Outcome]:
+        """Writes the file of a session, whole or not at all. Raises `ReplayError` when it cannot be written."""
+        path = self.single or self.find(source) or self.path / f"{name}.replay.yaml"
+        if self.single is not None and name.lower() in self._taken:
+            raise ValueError(f"{path} holds one session; name a folder for several")
+        self._make()
+        self._taken.add(name.lower())
+        if path.exists() and not self.force:
+            is_same = path.read_bytes() == text.encode()
+            return path, Outcome.UNCHANGED if is_same else Outcome.KEPT
+        write_text_atomic(path, text, force=self.force)
+        self._files()[_key(source)] = path
+        return path, Outcome.WRITTEN
+
+    def _files(self) -> dict[str, Path]:
+        if self._by_source is None:
+            self._by_source = {}
+            for path in sorted(self.path.iterdir()) if self.path.is_dir() else ():
+                if is_replay_path(path):
+                    self._taken.add(_stem(path).lower())
+                    source = _source_of(path)
+                    if source is not None:
+                        self._by_source.setdefault(_key(source), path)
+                elif _is_left_behind(path):
+                    path.unlink(missing_ok=True)
+        return self._by_source
+
+    def _make(self) -> None:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ReplayError(f"{self.path}: the folder cannot be made: {error.strerror or error}") from None
+
+
+def safe_name(wish: str) -> str:
+    """An id that is a file name on every system. What was changed or cut is told apart by a digest of the wish."""
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", wish).strip("-.") or "session"
+    if safe != wish and re.search(r"[^\x00-\x7f]", wish):
+        safe = f"{safe}-{_hash(wish)}"
+    if len(safe) > _LONGEST_ID:
+        safe = f"{safe[: _LONGEST_ID - 9]}-{_hash(wish)}"
+    return f"session-{safe}" if _RESERVED.fullmatch(safe) else safe
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+
+
+def _key(source: Mapping[str, Any]) -> str:
+    return _hash(json.dumps(source, sort_keys=True)) + json.dumps(source.get("type"))
+
+
+def _stem(path: Path) -> str:
+    suffix = next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), path.suffix)
+    return path.name[: -len(suffix)]
+
+
+def _source_of(path: Path) -> dict[str, Any] | None:
+    """The `source:` block of a file, which importers write at its head; None when there is none there."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD).decode("utf-8", "replace")
+        match = re.search(r"^source:.*\n(?:[ \t]+.*\n)*", head, re.MULTILINE)
+        data = parse_document(match[0], "source.yaml").data if match is not None else None
+    except (OSError, ReplayError):
+        return None
+    source = data.get("source") if isinstance(data, dict) else None
+    return source if isinstance(source, dict) else None
+
+
+def _is_left_behind(path: Path) -> bool:
+    if not re.fullmatch(r"\..*\.tmp", path.name) or ".replay." not in path.name:
+        return False
+    try:
+        return time.time() - os.stat(path).st_mtime > _STALE_S
+    except OSError:
+        return False
