@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta, timezone
 
-__all__ = ["parse_time"]
+__all__ = ["parse_time", "time_text"]
 
 _TIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)"
@@ -28,6 +28,12 @@ def parse_time(text: str) -> datetime:
         return datetime(year, month, day, hour, minute, second, micro, tzinfo=_zone(match[8]))
     except ValueError as error:
         raise ValueError(f"`{text}` is not a date: {error}") from None
+
+
+def time_text(seconds: float) -> str:
+    """Seconds since the epoch as files have them: UTC, with as many digits of a second as there are."""
+    moment = datetime.fromtimestamp(seconds, timezone.utc)
+    return f"{moment:%Y-%m-%dT%H:%M:%S.%f}".rstrip("0").rstrip(".") + "Z"
 
 
 def _zone(text: str | None) -> timezone:

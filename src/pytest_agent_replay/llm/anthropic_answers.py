@@ -36,7 +36,7 @@ from pytest_agent_replay.llm.rendering import (
 from pytest_agent_replay.llm.sse import sse_data, sse_event
 from pytest_agent_replay.player.http import HttpReply
 
-__all__ = ["events_of", "read_events", "read_message", "rendered", "whole_message"]
+__all__ = ["events_of", "message_answer", "read_events", "read_message", "rendered", "whole_message"]
 
 _WIRE = "anthropic.messages"
 _INVALID = "INVALID_JSON"
@@ -229,7 +229,7 @@ def read_message(status: int, body: bytes, request: ModelRequest) -> LlmResponse
     try:
         if request.stream:
             return read_events([event for data in sse_data(body) if (event := json_object(data)) is not None])
-        return _answer(json_object(body) or {})
+        return message_answer(json_object(body) or {})
     except UNREADABLE:
         return None
 
@@ -249,7 +249,7 @@ def read_events(events: list[dict[str, Any]]) -> LlmResponse | None:
         elif kind == "message_delta":
             message |= event.get("delta") or {}
             message["usage"] = (message.get("usage") or {}) | clean(**(event.get("usage") or {}))
-    answer = _answer(message | {"content": [blocks[index] for index in sorted(blocks)]}) if message else None
+    answer = message_answer(message | {"content": [blocks[index] for index in sorted(blocks)]}) if message else None
     error = next((event.get("error") for event in events if event.get("type") == "error"), None)
     return answer if not isinstance(error, dict) else _with_error(answer or LlmResponse(content=None), error)
 
@@ -272,7 +272,11 @@ def _add_delta(block: dict[str, Any], delta: dict[str, Any]) -> None:
                 block[key] = (block.get(key) or "") + delta[key]
 
 
-def _answer(message: dict[str, Any]) -> LlmResponse | None:
+def message_answer(message: dict[str, Any]) -> LlmResponse | None:
+    """The answer that a message of the API is; None when it has no content blocks.
+
+    Raises one of `UNREADABLE` when a block has not the documented form.
+    """
     if not isinstance(message.get("content"), list):
         return None
     parts = [_part(block) for block in dicts(message["content"])]

@@ -26,7 +26,7 @@ from pytest_agent_replay.llm.rendering import CREATED, IdMaker, arguments_text, 
 from pytest_agent_replay.llm.sse import sse_data, sse_event
 from pytest_agent_replay.player.http import HttpReply
 
-__all__ = ["read_response", "rendered"]
+__all__ = ["read_response", "rendered", "response_answer"]
 
 _WIRE = "openai.responses"
 _INCOMPLETE = {
@@ -261,7 +261,7 @@ def read_response(status: int, body: bytes, request: ModelRequest) -> LlmRespons
     try:
         if request.stream:
             return _from_events([event for data in sse_data(body) if (event := json_object(data)) is not None])
-        return _answer(json_object(body) or {})
+        return response_answer(json_object(body) or {})
     except UNREADABLE:
         return None
 
@@ -283,10 +283,14 @@ def _from_events(events: list[dict[str, Any]]) -> LlmResponse | None:
             response = response | {"status": "failed", "error": told}
     for index, text in texts.items():
         items.setdefault(index, {"type": "message", "content": [{"type": "output_text", "text": text}]})
-    return _answer(response | {"output": response.get("output") or [items[index] for index in sorted(items)]})
+    return response_answer(response | {"output": response.get("output") or [items[index] for index in sorted(items)]})
 
 
-def _answer(response: dict[str, Any]) -> LlmResponse | None:
+def response_answer(response: dict[str, Any]) -> LlmResponse | None:
+    """The answer that a response of the API is; None when it has no `status` or no `output` items.
+
+    Raises one of `UNREADABLE` when an item has not the documented form.
+    """
     if "status" not in response or not isinstance(response.get("output"), list):
         return None
     usage = response.get("usage")
