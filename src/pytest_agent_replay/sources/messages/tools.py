@@ -56,7 +56,7 @@ def _read(value: Any, depth: int) -> list[dict[str, Any]] | None:
 
 def _read_list(items: list[Any]) -> list[dict[str, Any]] | None:
     if any(isinstance(item, dict) and "role" in item for item in items):
-        listed = [item["content"] for item in items if isinstance(item, dict) and item.get("role") == "tool"]
+        listed = [item.get("content") for item in items if isinstance(item, dict) and item.get("role") == "tool"]
         found = [tool for item in listed for tool in _tools(item) or () if _is_definition(item)]
         return found or None
     read = [_tools(item) for item in items]
