@@ -78,11 +78,11 @@ class _Builder:
         """The whole session."""
         if not self.has_all_answers:
             self.notes.lose(NO_ANSWERS)
+        turns = self._turns()
         data: dict[str, Any] = {"source": Source(**self.run.source), **self._labels()}
         context = self._context()
         if context is not None:
             data["context"] = context
-        turns = self._turns()
         if len(turns) == 1 and not turns[0].model_fields_set & {"started_at", "notes", "scores"}:
             data.update((name, getattr(turns[0], name)) for name in turns[0].model_fields_set)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from pytest_agent_replay.formats.replay import ErrorSpec
@@ -41,7 +42,8 @@ def units_of(trace: RunTrace, notes: Notes) -> list[Unit]:
     turns = list(tree.turn_spans(tree.roots))
     if turns:
         return [_unit(trace, span, tree.calls_in([span])) for span in turns]
-    root = tree.roots[0] if len(tree.roots) == 1 else None
+    agents = [span for span in tree.roots if isinstance(span.what, Agent)]
+    root = agents[0] if len(agents) == 1 else None  # other roots have lost their parent
     whole = _unit(trace, root, tree.calls_in(tree.roots))
     if trace.input is not MISSING:
         whole.input = trace.input
@@ -144,7 +146,7 @@ def _parted(unit: Unit) -> list[Unit]:
         return [unit]
     parts: list[Unit] = []
     bounds = [0, *starts, len(unit.calls)]
-    for begin, end in zip(bounds, bounds[1:], strict=False):
+    for begin, end in pairwise(bounds):
         calls = unit.calls[begin:end]
         parts.append(Unit(started=calls[0].started, calls=calls, scores={} if parts else unit.scores))
     parts[0].started = unit.started
@@ -187,10 +189,9 @@ def _said_first(unit: Unit) -> str:
 
 
 def _holds(value: Any, text: str) -> bool:
-    if not text.strip():
-        return False
+    """Whether these words of the user are a part of the value, or a part of them is: prompts are made of inputs."""
     if isinstance(value, str):
-        return text in value
+        return bool(value.strip() and text.strip()) and (text in value or value in text)
     if isinstance(value, dict):
         return any(_holds(item, text) for item in value.values())
     return isinstance(value, list) and any(_holds(item, text) for item in value)

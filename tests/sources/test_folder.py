@@ -1,0 +1,95 @@
+"""The folder of imported files: names, what is there already, and nothing lost."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pytest_agent_replay.sources.folder import Outcome, ReplayFolder, safe_name
+
+TEXT = "id: {id}\nsource:\n  type: test\n  thread_id: '{thread}'\ninput: Hi\n"
+
+
+def put(folder: ReplayFolder, wish: str, thread: str, extra: str = "") -> tuple[str, Outcome]:
+    """Puts a session into the folder."""
+    source = {"type": "test", "thread_id": thread}
+    name = folder.name_for(wish, source)
+    path, outcome = folder.put(name, source, TEXT.format(id=name, thread=thread) + extra)
+    return path.name.removesuffix(".replay.yaml"), outcome
+
+
+def test_names_are_unique_and_the_same_in_every_run(tmp_path: Path) -> None:
+    """Also for a run that finds a part of the files there."""
+    wishes = [("a", "1"), ("A", "2"), ("b", "3"), ("a", "4")]
+    first = [put(ReplayFolder(tmp_path), *each)[0] for each in wishes]
+    assert first == ["a", "A-2", "b", "a-3"]
+    for name in ("A-2", "b"):
+        (tmp_path / f"{name}.replay.yaml").unlink()
+    folder = ReplayFolder(tmp_path)
+    again = [put(folder, *each) for each in wishes]
+    assert [name for name, _ in again] == first
+    assert [outcome for _, outcome in again] == [
+        Outcome.UNCHANGED, Outcome.WRITTEN, Outcome.WRITTEN, Outcome.UNCHANGED,
+    ]  # fmt: skip
+
+
+def test_a_renamed_file_is_still_that_session(tmp_path: Path) -> None:
+    """Whatever somebody added to it below."""
+    put(ReplayFolder(tmp_path), "a", "1")
+    (tmp_path / "a.replay.yaml").rename(tmp_path / "refund-that-never-was.replay.yaml")
+    folder = ReplayFolder(tmp_path)
+    assert folder.has({"type": "test", "thread_id": "1"})
+    assert put(folder, "a", "1") == ("refund-that-never-was", Outcome.KEPT)
+
+
+def test_what_somebody_changed_is_left_alone(tmp_path: Path) -> None:
+    """Unless told to write over it."""
+    put(ReplayFolder(tmp_path), "a", "1")
+    path = tmp_path / "a.replay.yaml"
+    path.write_text(path.read_text() + "notes: mine\n")
+    assert put(ReplayFolder(tmp_path), "a", "1")[1] is Outcome.KEPT
+    assert "mine" in path.read_text()
+    assert put(ReplayFolder(tmp_path, force=True), "a", "1") == ("a", Outcome.WRITTEN)
+    assert "mine" not in path.read_text()
+
+
+def test_files_of_others_are_not_taken_for_ours(tmp_path: Path) -> None:
+    """A replay written by hand keeps its name, broken ones are no obstacle."""
+    (tmp_path / "a.replay.yaml").write_text("input: Hi\ncontract: X\n")
+    (tmp_path / "b.replay.yaml").write_bytes(b"\xff\xfe\x00source: {")
+    (tmp_path / "c.replay.yaml").write_text("source: {type: [\n")
+    folder = ReplayFolder(tmp_path)
+    assert put(folder, "a", "1")[0] == "a-2"
+    assert put(folder, "b", "2")[0] == "b-2"
+    assert (tmp_path / "a.replay.yaml").read_text() == "input: Hi\ncontract: X\n"
+
+
+def test_one_file_can_be_named_for_one_session(tmp_path: Path) -> None:
+    """A second session has no place in it."""
+    folder = ReplayFolder(tmp_path / "incident.replay.yaml")
+    assert put(folder, "a", "1") == ("incident", Outcome.WRITTEN)
+    with pytest.raises(ValueError, match="holds one session"):
+        put(folder, "b", "2")
+
+
+def test_what_a_killed_import_left_behind_is_cleared_away(tmp_path: Path) -> None:
+    """Not what a running one is writing, and nobody else's files."""
+    names = (".a.replay.yaml.x1.tmp", ".b.replay.yaml.x2.tmp", ".mine.tmp")
+    for name in names:
+        (tmp_path / name).write_text("half")
+    for name in (names[0], names[2]):
+        os.utime(tmp_path / name, (1, 1))
+    put(ReplayFolder(tmp_path), "c", "1")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [names[1], names[2], "c.replay.yaml"]
+
+
+def test_names_are_safe_everywhere() -> None:
+    """What is changed or cut is told apart."""
+    assert safe_name("../up") == "up"
+    assert safe_name("nul") == "session-nul"
+    assert safe_name("") == "session"
+    assert safe_name("ü") != safe_name("ä")
+    assert len(safe_name("x" * 200)) == 100
+    assert safe_name("x" * 200) != safe_name("x" * 201)

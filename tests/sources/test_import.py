@@ -1,0 +1,224 @@
+"""`agent-replay import` with a source of another package: what every source has in common."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_agent_replay.cli import main
+from pytest_agent_replay.formats.files import load_replays
+
+SHOP = """
+import time
+from pathlib import Path
+
+from pytest_agent_replay.sources.source import Source
+from pytest_agent_replay.sources.spans import Agent, Model, RunSession, RunTrace, Span, Tool
+from pytest_agent_replay.formats.replay import ErrorSpec
+
+
+class Shop(Source):
+    name = "shop"
+    help = "sessions of the shop"
+
+    def add_arguments(self, parser):
+        parser.add_argument("--count", type=int, default=3)
+        parser.add_argument("--slow", type=float, default=0.0)
+
+    def sessions(self, given, importing):
+        importing.total = given.count
+        for number in range(given.count):
+            source = {"type": "shop", "thread_id": f"t{number}"}
+            if importing.has(source):
+                continue
+            Path("fetched.txt").open("a").write(f"{number}\\n")
+            time.sleep(given.slow)
+            yield session(number, source)
+
+
+def session(number, source):
+    email = f"jane{number}@corp-mail.io"
+    ask = {"role": "assistant", "content": None,
+           "tool_calls": [{"id": "c", "name": "issue_refund", "args": {"email": email}}]}
+    said = {"role": "user", "content": f"Refund me, I am {email}."}
+    claims = {"role": "assistant", "content": "I have refunded $45.99 to you."}
+    failed = {"role": "tool", "tool_call_id": "c", "content": "Error: gateway timeout"}
+    spans = [
+        Span("a", Model("gpt-4o", [said], answer=ask), started=1.0, ended=1.5),
+        Span("b", Tool("issue_refund", {"email": email}), started=2.0, ended=2.5,
+             error=ErrorSpec(type="shop.PaymentError", message=f"gateway timeout for {email}")),
+        Span("c", Model("gpt-4o", [said, ask, failed], answer=claims), started=3.0, ended=3.5),
+    ]
+    if number == 1:
+        spans = []
+    return RunSession(f"thread {number}", [RunTrace("t", spans)], source, tags=["shop"])
+"""
+
+POINTS = "[pytest_agent_replay.sources]\nshop = shop_sessions:Shop\nbroken = shop_sessions:Nowhere\n"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in which a package with a source is installed."""
+    site = tmp_path / "site"
+    info = site / "shop_sessions-1.0.dist-info"
+    info.mkdir(parents=True)
+    (site / "shop_sessions.py").write_text(SHOP)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: shop-sessions\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(POINTS)
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    monkeypatch.setenv("AGENT_REPLAY_REDACTION_KEY", "a key of the tests")
+    monkeypatch.delitem(sys.modules, "shop_sessions", raising=False)
+    return work
+
+
+def run(*words: str) -> int:
+    """The command."""
+    return main(["import", "shop", *words])
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """The bytes of all files, by name."""
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_sessions_become_replay_files(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Into `replays/`; a session that cannot be imported is named, and the exit code says so."""
+    assert run() == 1
+    said = capsys.readouterr()
+    assert said.out.startswith("2 replay files in replays: 2 turns, 2 tool calls (2 failed), 4 model answers\n")
+    assert "not imported: thread 1: there is no model call" in said.err
+    assert sorted(files(here / "replays")) == ["thread-0.replay.yaml", "thread-2.replay.yaml"]
+    assert main(["validate", "replays"]) == 0
+
+
+def test_personal_data_is_out_before_anything_is_written(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In inputs, arguments and errors alike by the same stand-in; `--no-redaction` leaves it."""
+    run("--count", "1")
+    text = (here / "replays" / "thread-0.replay.yaml").read_text()
+    assert "corp-mail" not in text
+    [loaded] = load_replays(here / "replays" / "thread-0.replay.yaml", root=here)
+    [response] = loaded.replay.tool_responses
+    stand_in = (response.args or {})["email"]
+    assert loaded.replay.input == f"Refund me, I am {stand_in}."
+    assert response.error_spec is not None
+    assert response.error_spec.message == f"gateway timeout for {stand_in}"
+    assert "redacted: " in capsys.readouterr().out
+    assert (loaded.replay.import_ or {})["redacted"]
+    run("--count", "1", "-o", "plain", "--no-redaction")
+    assert "jane0@corp-mail.io" in (here / "plain" / "thread-0.replay.yaml").read_text()
+
+
+def test_each_file_has_a_contract_that_is_red_on_the_original(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Proposed, or the one that is named."""
+    run("--count", "1")
+    assert "1 red on what production did" in capsys.readouterr().out
+    [loaded] = load_replays(here / "replays" / "thread-0.replay.yaml", root=here)
+    assert loaded.replay.contract["invariants"]
+    assert not loaded.replay.golden
+    run("--count", "1", "-o", "named", "--contract", "Shop", "--golden", "--add-tag", "x", "--agent", "shop:answer")
+    [loaded] = load_replays(here / "named" / "thread-0.replay.yaml", root=here)
+    assert (loaded.replay.contract, loaded.replay.golden, loaded.replay.agent) == ("Shop", True, "shop:answer")
+    assert loaded.replay.tags == ["shop", "x"]
+    run("--count", "1", "-o", "none", "--no-contract")
+    [loaded] = load_replays(here / "none" / "thread-0.replay.yaml", root=here)
+    assert loaded.replay.contract is None
+
+
+def test_a_second_run_fetches_only_what_is_new(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And changes nothing of what is there."""
+    run("--count", "1")
+    before = files(here / "replays")
+    assert run("--count", "4") == 1
+    assert {name: files(here / "replays")[name] for name in before} == before
+    assert "1 there already" in capsys.readouterr().out
+    assert (here / "fetched.txt").read_text().split() == ["0", "1", "2", "3"]
+
+
+def test_the_same_import_gives_the_same_bytes(here: Path) -> None:
+    """Also into another folder."""
+    run()
+    run("-o", "again")
+    assert files(here / "replays") == files(here / "again")
+
+
+def test_an_import_can_be_killed_at_any_moment(here: Path) -> None:
+    """No file is broken, and the next run goes on to the same result."""
+    start = "import sys; from pytest_agent_replay.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", start, "import", "shop", "--count", "12", "-o", "killed"]
+    for pause in (0.0, 0.15):
+        process = subprocess.Popen([*command, "--slow", "0.03"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 20
+        while not (here / "killed").exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+        time.sleep(pause)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        for path in (here / "killed").glob("*.replay.yaml"):
+            load_replays(path, root=here)
+        for path in (here / "killed").glob(".*.tmp"):
+            os.utime(path, (1, 1))
+    subprocess.run(command, check=False, capture_output=True, timeout=60)
+    run("--count", "12", "-o", "whole")
+    assert files(here / "killed") == files(here / "whole")
+
+
+def test_one_file_for_one_session(here: Path) -> None:
+    """By the name that is given."""
+    assert run("--count", "1", "-o", "incidents/refund.replay.yaml") == 0
+    assert list(files(here / "incidents")) == ["refund.replay.yaml"]
+
+
+def test_the_sources_are_listed(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ours and those of other packages."""
+    assert main(["import", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "langsmith" in text
+    assert "from shop-sessions" in text
+    assert main(["import"]) == 2
+
+
+def test_a_source_that_is_not_there_is_one_line(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the nearest name; so is one that cannot be loaded."""
+    assert main(["import", "shopp"]) == 2
+    assert "did you mean `shop`?" in capsys.readouterr().err
+    assert main(["import", "broken"]) == 2
+    assert "cannot be loaded" in capsys.readouterr().err
+
+
+def test_a_file_is_recognised(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`auto` finds its source, or says that it does not know."""
+    chat: list[Any] = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+    (here / "a.json").write_text(json.dumps(chat))
+    assert main(["import", "auto", "a.json", "-o", "out"]) == 0
+    assert capsys.readouterr().out.startswith("openai-chat: a.json\n1 replay file in out")
+    (here / "b.json").write_text('{"what": "ever"}')
+    assert main(["import", "auto", "b.json"]) == 2
+    assert "b.json: the file is of no source that is known" in capsys.readouterr().err
+
+
+def test_what_was_imported_can_be_run_at_once(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """With `--run`; the exit code is pytest's."""
+    (here / "conftest.py").write_text(
+        "import pytest\n"
+        "def issue_refund(email): raise RuntimeError('real')\n"
+        "def answer(question):\n"
+        "    try:\n        issue_refund(question.split()[-1].rstrip('.'))\n"
+        "    except Exception:\n        return 'The refund failed.'\n"
+        "@pytest.fixture\ndef replay_agent():\n    return answer\n"
+    )
+    (here / "pytest.ini").write_text("[pytest]\n")
+    assert run("--count", "1", "--run") == 0
+    assert "1 passed" in capfd.readouterr().out
