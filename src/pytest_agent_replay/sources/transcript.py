@@ -1,13 +1,13 @@
-"""OpenAI chat messages into the turns of a session, with the request digests of an ordinary tool loop.
+"""The messages of a transcript into the turns of a session, with the request digests of an ordinary tool loop.
 
 A turn is a user message up to the next one. What an ordinary loop cannot send again is put right first, and noted:
 calls that were never answered, results that answer no call, several user messages in a row.
+
+Messages are OpenAI chat messages, or `Said`: neutral messages with what a source knows beside them.
 """
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -20,25 +20,19 @@ from pytest_agent_replay.formats.replay import (
     ToolResponse,
     Turn,
 )
+from pytest_agent_replay.formats.times import time_text
 from pytest_agent_replay.llm.digest import request_digests
 from pytest_agent_replay.llm.openai_messages import neutral_message
+from pytest_agent_replay.llm.parts import answer_of, answer_text, parts_of
+from pytest_agent_replay.llm.reading import clean
+from pytest_agent_replay.sources.failures import error_in
+from pytest_agent_replay.sources.messages import plain_content
 from pytest_agent_replay.sources.session import Notes, SessionProblem
 
-__all__ = ["Transcript", "read_transcript"]
+__all__ = ["Said", "Transcript", "read_transcript"]
 
+_TEXTS = ("text", "input_text", "output_text")
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
-
-_ERROR_TEXT = re.compile(
-    r"\s*(?:(?:error|exception|failed|failure|fatal)\s*(?::|\s-\s)"
-    r"|error \d+\b|error (?:executing|calling|while|during|in|occurred)\b"
-    r"|an? (?:\w+ )?error (?:occurred|happened)\b"
-    r"|traceback \(most recent call last\)"
-    r"|(?:[a-z_][\w.]*\.)?[a-z]\w*(?:error|exception)\s*(?::|\())",
-    re.IGNORECASE,
-)
-_ERROR_OBJECT = re.compile(
-    r'\s*\{\s*"(?:error|exception)"\s*:(?!\s*(?:null\b|false\b|""|\{\s*\}|\[\s*\]))', re.IGNORECASE
-)
 
 UNANSWERED_CALLS = "tool calls without a result (not executed), left out of the model's answers"
 ORPHANS = "tool results that answer no call; recorded by their own name, for any arguments"
@@ -62,12 +56,42 @@ class Transcript:
     unanswered: Any = None
 
 
+@dataclass(slots=True)
+class Said:
+    """One message, with what a list of messages cannot say."""
+
+    message: dict[str, Any]
+    """Neutral: `{role, content, tool_calls?, tool_call_id?, name?}`."""
+    started: float | None = None
+    """When it was sent, or began to be spoken: seconds since the epoch."""
+    latency_ms: float | None = None
+    """How long the model took to answer, or the tool to run."""
+    failed: bool = False
+    """The source marks the tool's result as an error; its text is looked at in any case."""
+    is_tool: bool = True
+    """False: the result of a call that is the framework's own doing, as a handoff; it is told, but no recording."""
+    cut: bool = False
+    """The turn ended here without an answer: somebody broke it off, or the model's API failed."""
+    answer: LlmResponse | None = None
+    """The model's answer with thoughts, usage and the like; None: what `message` says is all."""
+    audio: Any = None
+    """Where it is heard."""
+
+
 def read_transcript(
-    messages: Sequence[Any], notes: Notes, *, tools: Sequence[dict[str, Any]] | None = None, model: str | None = None
+    messages: Sequence[Any],
+    notes: Notes,
+    *,
+    tools: Sequence[dict[str, Any]] | None = None,
+    model: str | None = None,
+    has_system: bool = True,
 ) -> Transcript:
-    """The session that `messages` tell; `tools` are neutral, where the source has them. Raises `SessionProblem`."""
+    """The session that `messages` tell; `tools` are neutral, where the source has them. Raises `SessionProblem`.
+
+    `has_system` is false for a source that keeps no system prompts: without one among the messages, nobody knows.
+    """
     read = _ordinary([_checked(message, number) for number, message in enumerate(messages, 1)], notes)
-    return _Builder(notes, tools, model).build(read)
+    return _Builder(notes, tools, model, has_system).build(read)
 
 
 @dataclass(slots=True)
@@ -76,7 +100,10 @@ class _Message:
 
     raw: dict[str, Any]
     neutral: dict[str, Any]
+    said: Said
     results: list[_Message | None] = field(default_factory=list)
+    dropped: list[int] = field(default_factory=list)
+    """The calls, by their place, that were not executed."""
     was_cut: bool = False
     """Asked for calls of which none was executed."""
 
@@ -90,6 +117,16 @@ class _Message:
 
 
 def _checked(message: Any, number: int) -> _Message:
+    if isinstance(message, Said):
+        read = _Message(message.message, message.message, message, was_cut=message.cut)
+    else:
+        read = _chat_message(message, number)
+    if any(not call["name"].strip() for call in read.calls):
+        raise SessionProblem(f"message {number} calls a tool without a name")
+    return read
+
+
+def _chat_message(message: Any, number: int) -> _Message:
     if not isinstance(message, dict):
         raise SessionProblem(f"message {number} is not an object but {_kind(message)}")
     role = message.get("role")
@@ -101,10 +138,8 @@ def _checked(message: Any, number: int) -> _Message:
         raise SessionProblem(
             f"message {number}: its content is {_kind(message['content'])}, not text or a list of parts"
         )
-    read = _Message(message, neutral_message(message))
-    if any(not call["name"].strip() for call in read.calls):
-        raise SessionProblem(f"message {number} calls a tool without a name")
-    return read
+    neutral = neutral_message(message)
+    return _Message(message, neutral, Said(neutral, failed=message.get("error") is True))
 
 
 def _kind(value: Any) -> str:
@@ -161,9 +196,10 @@ def _drop_unanswered(message: _Message, notes: Notes) -> None:
     if not dropped:
         return
     notes.lose(UNANSWERED_CALLS, dropped)
-    message.was_cut = not executed
+    message.was_cut = message.was_cut or not executed
     calls, results = message.calls, message.results
-    message.neutral["tool_calls"] = [calls[i] for i in executed]
+    message.dropped = [i for i in range(len(calls)) if i not in executed]
+    message.neutral = message.neutral | {"tool_calls": [calls[i] for i in executed]}
     message.results = [results[i] for i in executed]
 
 
@@ -175,15 +211,19 @@ def _says_nothing(message: _Message) -> bool:
 
 
 class _Builder:
-    def __init__(self, notes: Notes, tools: Sequence[dict[str, Any]] | None, model: str | None) -> None:
+    def __init__(
+        self, notes: Notes, tools: Sequence[dict[str, Any]] | None, model: str | None, has_system: bool
+    ) -> None:
         self.notes = notes
         self.tools = tools
         self.model = model
+        self.has_system = has_system
         self.conversation: list[dict[str, Any]] = []
         self.ids: set[str] = set()
 
     def build(self, messages: list[_Message]) -> Transcript:
         head = _leading(messages, "system")
+        self.has_system = self.has_system or head > 0
         self.conversation = [message.neutral for message in messages[:head]]
         transcript = Transcript(context=_context(messages[:head]))
         for said, steps in _split(messages[head:]):
@@ -199,7 +239,7 @@ class _Builder:
     def _input(self, said: list[_Message]) -> Any:
         users = [message for message in said if message.role == "user"]
         self.notes.guess(MERGED, len(users) - 1)
-        return _joined([_plain(message.neutral["content"]) for message in users])
+        return _joined([plain_content(message.neutral["content"]) for message in users])
 
     def _turn(self, said: list[_Message], steps: list[_Message]) -> Turn:
         given: dict[str, Any] = {}
@@ -218,7 +258,7 @@ class _Builder:
             given["tool_responses"] = responses
         if answers and said:
             given["llm_responses"] = answers
-        return Turn(**given, **self._end(steps))
+        return Turn(**given, **self._end(steps), **_when_and_where([*said, *steps]))
 
     def _steps(self, steps: list[_Message]) -> tuple[list[ToolResponse], list[LlmResponse]]:
         responses: list[ToolResponse] = []
@@ -234,13 +274,27 @@ class _Builder:
                 self.conversation.append(step.neutral)
                 for call, result in zip(step.calls, step.results, strict=True):
                     assert result is not None
-                    responses.append(self._response(call, result))
+                    if result.said.is_tool:
+                        responses.append(self._response(call, result))
                     self.conversation.append(result.neutral)
         return responses, answers
 
     def _answer(self, step: _Message) -> LlmResponse:
         request = request_digests(self.conversation, tools=self.tools)
-        given: dict[str, Any] = {"content": _plain(step.raw.get("content")), "request": _given(request)}
+        if not self.has_system:
+            request.system = None
+        given: dict[str, Any] = {"request": _given(request)}
+        if step.said.latency_ms is not None:
+            given["latency_ms"] = step.said.latency_ms
+        if step.said.answer is not None:
+            for call in step.calls:
+                self._call(call)
+            told = _without_calls(step.said.answer, step.dropped)
+            known = {
+                name: value for name in LlmResponse.model_fields if (value := getattr(told, name)) not in (None, [])
+            }
+            return LlmResponse(**{"content": None, **clean(model=self.model), **known, **given})
+        given["content"] = plain_content(step.raw.get("content"))
         if step.calls:
             given["tool_calls"] = [self._call(call) for call in step.calls]
         if isinstance(step.raw.get("refusal"), str) and step.raw["refusal"]:
@@ -267,8 +321,12 @@ class _Builder:
         return self._recorded(result.neutral["name"], result, {})
 
     def _recorded(self, tool: str, result: _Message, given: dict[str, Any]) -> ToolResponse:
-        response = _plain(result.neutral["content"])
-        if result.raw.get("error") is True or _is_error_text(response):
+        response = plain_content(result.neutral["content"])
+        if result.said.latency_ms is not None:
+            given["latency_ms"] = result.said.latency_ms
+        if result.said.failed:
+            given["failed"] = True
+        elif error_in(response) is not None:
             given["failed"] = True
             self.notes.guess(FAILED)
         return ToolResponse(tool=tool, response=response, **given)
@@ -283,12 +341,35 @@ class _Builder:
         self.notes.guess(SEVERAL_TEXTS, len(texts) > 1)
         end: dict[str, Any] = {"ended": "cut"} if last.was_cut else {}
         if texts and texts[-1] is last:
-            end["output"] = _plain(last.raw.get("content")) or last.raw.get("refusal")
+            end["output"] = _spoken(last)
         return end
 
 
 def _given(request: LlmRequestDigests) -> LlmRequestDigests:
     return LlmRequestDigests(**request.model_dump(exclude_none=True))
+
+
+def _without_calls(answer: LlmResponse, dropped: list[int]) -> LlmResponse:
+    """The answer without the calls at these places; its parts name calls by their place."""
+    if not dropped:
+        return answer
+    gone = [answer.tool_calls[index] for index in dropped]
+    kept = answer_of([part for part in parts_of(answer) if not any(part.call is call for call in gone)])
+    return answer.model_copy(update={"content": kept.content, "tool_calls": kept.tool_calls})
+
+
+def _spoken(message: _Message) -> Any:
+    answer = message.said.answer
+    if answer is not None:
+        return answer_text(answer) or answer.refusal
+    return plain_content(message.raw.get("content")) or message.raw.get("refusal")
+
+
+def _when_and_where(messages: list[_Message]) -> dict[str, Any]:
+    """When the turn began, and where it is heard, as far as the source says."""
+    started = next((message.said.started for message in messages if message.role != "system"), None)
+    audio = [message.said.audio for message in messages if message.said.audio is not None]
+    return clean(started_at=None if started is None else time_text(started), audio=audio or None)
 
 
 def _leading(messages: list[_Message], role: str) -> int:
@@ -327,19 +408,10 @@ def _context(messages: list[_Message]) -> Any:
     """One system text as text, anything else as messages."""
     if not messages:
         return None
-    contents = [_plain(message.neutral["content"]) for message in messages]
+    contents = [plain_content(message.neutral["content"]) for message in messages]
     if len(contents) == 1 and isinstance(contents[0], str):
         return contents[0]
     return [{"role": "system", "content": content} for content in contents]
-
-
-def _plain(content: Any) -> Any:
-    """A single text part as text; everything else as it is."""
-    if isinstance(content, list) and len(content) == 1 and isinstance(content[0], dict):
-        part = content[0]
-        if part.get("type") == "text" and isinstance(part.get("text"), str):
-            return part["text"]
-    return content
 
 
 def _joined(contents: list[Any]) -> Any:
@@ -351,8 +423,3 @@ def _joined(contents: list[Any]) -> Any:
     for content in contents:
         parts.extend(content if isinstance(content, list) else [{"type": "text", "text": content}])
     return parts
-
-
-def _is_error_text(response: Any) -> bool:
-    text = response if isinstance(response, str) else json.dumps(response)
-    return _ERROR_TEXT.match(text) is not None or _ERROR_OBJECT.match(text) is not None
