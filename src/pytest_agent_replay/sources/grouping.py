@@ -1,0 +1,67 @@
+"""Traces that come in any order → conversations in time order, without having all of them in memory."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+__all__ = ["Head", "Shelf", "by_session"]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What is known of a trace before it is read."""
+
+    trace: str
+    session: str | None = None
+    """The conversation it belongs to; None when it is one of its own."""
+    started: float | None = None
+    """Seconds since the epoch."""
+    project: str | None = None
+
+
+def by_session(heads: Iterable[Head]) -> list[tuple[str, list[Head]]]:
+    """The traces of each conversation in time order, under its id; the conversations by when they began."""
+    groups: dict[tuple[str | None, str | None, str], list[Head]] = {}
+    for head in heads:
+        own = (head.project, None, head.trace) if head.session is None else (head.project, head.session, "")
+        groups.setdefault(own, []).append(head)
+    found = [(key[1] or key[2], sorted(group, key=_time)) for key, group in groups.items()]
+    return sorted(found, key=lambda group: (_time(group[1][0]), group[0]))
+
+
+def _time(head: Head) -> tuple[bool, float, str]:
+    return (head.started is None, head.started or 0.0, head.trace)
+
+
+class Shelf:
+    """JSON values put aside by a key, on disk; gone when it is closed. Threads may share it."""
+
+    def __init__(self) -> None:
+        self._database = sqlite3.connect("", check_same_thread=False)  # a file of SQLite's own, which it removes
+        self._lock = threading.Lock()
+        self._database.execute("CREATE TABLE pieces (key TEXT, value TEXT)")
+        self._database.execute("CREATE INDEX by_key ON pieces (key)")
+
+    def __enter__(self) -> Shelf:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._database.close()
+
+    def put(self, key: str, value: Any) -> None:
+        """Adds a value to those of the key."""
+        text = json.dumps(value)  # in ASCII: half surrogate pairs, which SQLite cannot keep, are escaped
+        with self._lock:
+            self._database.execute("INSERT INTO pieces VALUES (?, ?)", (key, text))
+
+    def values(self, key: str) -> list[Any]:
+        """The values of the key, in the order in which they came."""
+        with self._lock:
+            rows = self._database.execute("SELECT value FROM pieces WHERE key = ? ORDER BY rowid", (key,)).fetchall()
+        return [json.loads(text) for (text,) in rows]
