@@ -36,6 +36,15 @@ def pytest_configure(config: pytest.Config) -> None:
         _use(config)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Fetches new sessions before anything is collected, when asked."""
+    if session.config.getoption("replay_import"):
+        from pytest_agent_replay.pytest_plugin.importing import import_configured
+
+        import_configured(session.config)
+
+
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     """Collects replay files by their names, and files that were asked for with `--replay-collect`."""
     if not file_path.name.endswith(_SUFFIXES) and not _asked_for(file_path, parent.config):

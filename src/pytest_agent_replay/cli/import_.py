@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pytest_agent_replay.sources.source import Source
     from pytest_agent_replay.sources.writer import ImportReport, Wishes
 
-__all__ = ["add_parser", "main"]
+__all__ = ["add_parser", "import_parser", "main"]
 
 _DESCRIPTION = (
     "Makes a replay file of each session. What was guessed, lost or redacted is said on the screen and in the file. "
@@ -36,7 +36,7 @@ def main(words: Sequence[str]) -> int:
     from pytest_agent_replay.sources.source import find_source
 
     source = find_source(words[0])
-    parser = _parser(source)
+    parser = import_parser(source)
     given = parser.parse_args(words[1:])
     source.check(given)
     return _end(given, [_import(source, given)])
@@ -57,7 +57,7 @@ def _auto(words: Sequence[str]) -> int:
         names = ", ".join(map(str, files))
         print(f"{source.name}: {names}")
         # the source's own options have their defaults; the common ones are those of this call
-        own = _parser(source).parse_args([str(file) for file in files])
+        own = import_parser(source).parse_args([str(file) for file in files])
         reports.append(_import(source, argparse.Namespace(**{**vars(own), **_common(given)})))
     return _end(given, reports)
 
@@ -77,7 +77,8 @@ def _overview() -> argparse.ArgumentParser:
     )
 
 
-def _parser(source: Source) -> argparse.ArgumentParser:
+def import_parser(source: Source) -> argparse.ArgumentParser:
+    """What `agent-replay import NAME` understands: the options of the source, and those that all have."""
     parser = argparse.ArgumentParser(
         prog=f"agent-replay import {source.name}", description=f"{source.description} {_DESCRIPTION}".strip()
     )

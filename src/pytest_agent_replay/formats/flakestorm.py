@@ -1,7 +1,7 @@
 """What a `flakestorm.yaml` (flakestorm 2.0) says about replays: its agent and `replays.sessions`.
 
 Its `contract:` is read where contracts are looked for; its other sections (mutations, chaos, scoring, …) are about
-other kinds of tests and are left alone. `replays.sources` is checked and left: what it names is fetched by importing.
+other kinds of tests and are left alone. `replays.sources` is checked: what it names is fetched with `--replay-import`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pytest_agent_replay.formats.loading import Document
 from pytest_agent_replay.formats.mistakes import Mistakes
 from pytest_agent_replay.formats.validation import validate
 
-__all__ = ["FlakestormAgent", "FlakestormConfig", "read_flakestorm"]
+__all__ = ["FlakestormAgent", "FlakestormConfig", "LangSmithProject", "LangSmithRun", "read_flakestorm"]
 
 
 class _Section(BaseModel):
@@ -50,19 +50,23 @@ class _Filter(_Section):
     min_latency_ms: int | None = None
 
 
-class _Project(_Section):
+class LangSmithProject(_Section):
+    """An entry of `replays.sources`: the runs of a project that the filter finds."""
+
     type: Literal["langsmith"]
     project: str
     filter: _Filter | None = None
     auto_import: bool = False
 
 
-class _Run(_Section):
+class LangSmithRun(_Section):
+    """An entry of `replays.sources`: one run."""
+
     type: Literal["langsmith_run"]
     run_id: str
 
 
-_Source = Annotated[_Project | _Run, Field(discriminator="type")]
+_Source = Annotated[LangSmithProject | LangSmithRun, Field(discriminator="type")]
 
 
 class _Replays(_Section):

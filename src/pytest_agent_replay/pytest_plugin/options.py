@@ -274,6 +274,19 @@ def add_options(parser: pytest.Parser) -> None:
         "--replay-record-force", action="store_true", help="the same, and overwrite recordings that exist already"
     )
     group.addoption(
+        "--replay-import",
+        action="store_true",
+        help="first fetch what is new in the sources of `replay_sources` and of a flakestorm.yaml; what was fetched "
+        "before is used when they cannot be reached",
+    )
+    parser.addini(
+        "replay_sources",
+        "sources for --replay-import, a line each, as after `agent-replay import`",
+        type="linelist",
+        default=[],
+    )
+    parser.addini("replay_import_dir", "where --replay-import puts its files (replays/imported)", default=None)
+    group.addoption(
         "--replay-collect",
         metavar="FILE",
         action="append",

@@ -122,7 +122,7 @@ class _Builder:
         return config
 
     def _context(self) -> Any:
-        """The messages that the agent was given before its first turn; None when there are none that it has not itself."""
+        """The messages that the agent was given before its first turn; None when it was given none."""
         first = self.parts[0] if self.parts else None
         if first is None:
             return None

@@ -1,8 +1,8 @@
 """Which tool run belongs to which call that a model asked for, and what the model was told of it.
 
 A call and a run are joined by id, name and arguments together, because ids repeat in real data; then by name and
-arguments, then by name alone where there is no choice; always within the step, in order. A call of which the source
-has no run is known from the next request, which tells the model its result. A run that no model asked for is the agent's own.
+arguments, then by name alone where there is no choice; always within the step, in order. A call of which the source has
+no run is known from the next request, which tells its result. A run that no model asked for is the agent's own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Message = dict[str, Any]
 
 @dataclass(slots=True)
 class Joined:
-    """One tool call: what the model asked for, the run of it, and the message with its result; at least one is there."""
+    """One tool call: what the model asked for, its run, and the message with its result; one at least is there."""
 
     call: dict[str, Any] | None = None
     run: Span | None = None

@@ -32,7 +32,7 @@ _TOOL = ("args", "bare", "result")
 
 
 def redact_run(run: RunSession, redactor: Redactor) -> None:
-    """Redacts a recorded run in place: first everything is looked through, because what is found last may stand first."""
+    """Redacts a recorded run in place, once all of it was looked through: what is found last may stand first."""
     places = list(_places(run))
     for owner, name in places:
         redactor.learn(_json(getattr(owner, name)))
