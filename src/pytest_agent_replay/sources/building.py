@@ -128,6 +128,8 @@ class _Builder:
             return None
         given = read_conversation(first.unit.input) if isinstance(first.unit.input, (dict, list)) else None
         passed = [m for m in (given or [])[: _said_at(given or [])[0]] if not _is_hidden(m.get("content"))]
+        if len(passed) == 1 and passed[0].get("role") == "system":
+            return _plain(passed[0].get("content"))
         if passed:
             return passed
         if not first.history:
