@@ -25,7 +25,9 @@ from pytest_agent_replay.llm.digest import request_digests
 from pytest_agent_replay.llm.openai_messages import neutral_message
 from pytest_agent_replay.llm.parts import answer_of, answer_text, parts_of
 from pytest_agent_replay.llm.reading import clean
+from pytest_agent_replay.sources.building import CUT, FAILED_TEXT, NO_ANSWERS, NO_RESULT, NOT_PLAYED, REDACTED
 from pytest_agent_replay.sources.failures import error_in
+from pytest_agent_replay.sources.markers import cut, redacted, redacted_paths
 from pytest_agent_replay.sources.messages import plain_content
 from pytest_agent_replay.sources.session import Notes, SessionProblem
 
@@ -41,7 +43,7 @@ MERGED = "user messages that follow another without an answer, joined with it"
 SEVERAL_TEXTS = "turns with several texts of the agent; `output` is the last"
 INNER_SYSTEM = "system messages within a turn: part of the digests, but the agent has to add them again by itself"
 LATE_SYSTEM = "system messages beside the unanswered user message"
-FAILED = "tool results that begin like an error, marked `failed`"
+SHORTENED = "tool results that say that they were cut off, recorded as the model was told them"
 RAW_ARGUMENTS = "tool calls whose arguments are no JSON object, kept as `raw_args`"
 SAME_IDS = "tool calls whose id was used before in the session"
 TOOLS_FIRST = "tool calls before the first user message, which are not played"
@@ -219,17 +221,29 @@ class _Builder:
         self.model = model
         self.has_system = has_system
         self.conversation: list[dict[str, Any]] = []
+        self.is_whole = True
+        """Nothing in the conversation was redacted."""
+        self.has_answers = True
         self.ids: set[str] = set()
 
     def build(self, messages: list[_Message]) -> Transcript:
         head = _leading(messages, "system")
-        self.has_system = self.has_system or head > 0
+        self.has_system = (self.has_system or head > 0) and not any(map(_is_redacted, messages[:head]))
+        self.has_answers = not any(message.role == "assistant" and _is_redacted(message) for message in messages)
+        self.notes.lose(NO_ANSWERS, not self.has_answers)
         self.conversation = [message.neutral for message in messages[:head]]
-        transcript = Transcript(context=_context(messages[:head]))
+        shown = [message for message in messages[:head] if not _is_redacted(message)]
+        self.notes.lose(REDACTED, head - len(shown))
+        transcript = Transcript(context=_context(shown))
         for said, steps in _split(messages[head:]):
             if said and not any(step.role in ("assistant", "tool") for step in steps):
                 transcript.unanswered = self._input(said)
                 self.notes.lose(LATE_SYSTEM, sum(message.role == "system" for message in (*said, *steps)))
+            elif any(message.role == "user" and _is_redacted(message) for message in said):
+                if not transcript.turns:
+                    raise SessionProblem("what the user said was redacted in the source, so there is nothing to play")
+                self.notes.lose(NOT_PLAYED)
+                break
             elif said or steps:
                 transcript.turns.append(self._turn(said, steps))
         if not any(turn.is_played for turn in transcript.turns):
@@ -248,7 +262,8 @@ class _Builder:
             given["input"] = self._input(said)
             if system:
                 given["context"] = _context(system)
-            self.conversation += [message.neutral for message in system]
+            for message in system:
+                self._tell(message)
             user = next(message.neutral for message in said if message.role == "user")
             self.conversation.append({**user, "content": given["input"]})
         else:
@@ -256,7 +271,7 @@ class _Builder:
         responses, answers = self._steps(steps)
         if responses:
             given["tool_responses"] = responses
-        if answers and said:
+        if answers and said and self.has_answers:
             given["llm_responses"] = answers
         return Turn(**given, **self._end(steps), **_when_and_where([*said, *steps]))
 
@@ -266,23 +281,30 @@ class _Builder:
         for step in steps:
             if step.role == "system":
                 self.notes.guess(INNER_SYSTEM)
-                self.conversation.append(step.neutral)
+                self._tell(step)
             elif step.role == "tool":
-                responses.append(self._orphan(step))
+                responses += self._orphan(step)
             elif step.role == "assistant" and not _says_nothing(step):
                 answers.append(self._answer(step))
-                self.conversation.append(step.neutral)
+                self._tell(step)
                 for call, result in zip(step.calls, step.results, strict=True):
                     assert result is not None
                     if result.said.is_tool:
-                        responses.append(self._response(call, result))
-                    self.conversation.append(result.neutral)
+                        responses += self._response(call, result)
+                    self._tell(result)
         return responses, answers
+
+    def _tell(self, message: _Message) -> None:
+        """Later requests have it."""
+        self.conversation.append(message.neutral)
+        self.is_whole = self.is_whole and not _is_redacted(message)
 
     def _answer(self, step: _Message) -> LlmResponse:
         request = request_digests(self.conversation, tools=self.tools)
         if not self.has_system:
             request.system = None
+        if not self.is_whole:
+            request.messages = None
         given: dict[str, Any] = {"request": _given(request)}
         if step.said.latency_ms is not None:
             given["latency_ms"] = step.said.latency_ms
@@ -311,25 +333,41 @@ class _Builder:
         self.notes.guess(RAW_ARGUMENTS, "raw_args" in call)
         return RecordedToolCall(**{key: value for key, value in call.items() if value is not None})
 
-    def _response(self, call: dict[str, Any], result: _Message) -> ToolResponse:
+    def _response(self, call: dict[str, Any], result: _Message) -> list[ToolResponse]:
         given: dict[str, Any] = {key: call[key] for key in ("args", "raw_args") if key in call}
+        for key, value in (call.get("args") or {}).items():
+            if redacted_paths(value) or cut(value):
+                self._hide(value)
+                given["args"] = {name: kept for name, kept in given["args"].items() if name != key}
         if call["id"] is not None:
             given["call_id"] = call["id"]
         return self._recorded(call["name"], result, given)
 
-    def _orphan(self, result: _Message) -> ToolResponse:
+    def _orphan(self, result: _Message) -> list[ToolResponse]:
         return self._recorded(result.neutral["name"], result, {})
 
-    def _recorded(self, tool: str, result: _Message, given: dict[str, Any]) -> ToolResponse:
+    def _recorded(self, tool: str, result: _Message, given: dict[str, Any]) -> list[ToolResponse]:
+        """The recording; none where the source does not have the result."""
         response = plain_content(result.neutral["content"])
+        if redacted_paths(response):
+            self._hide(response)
+        if redacted(response):
+            self.notes.lose(NO_RESULT)
+            return []
+        self.notes.guess(SHORTENED, cut(response) is not None)
         if result.said.latency_ms is not None:
             given["latency_ms"] = result.said.latency_ms
         if result.said.failed:
             given["failed"] = True
         elif error_in(response) is not None:
             given["failed"] = True
-            self.notes.guess(FAILED)
-        return ToolResponse(tool=tool, response=response, **given)
+            self.notes.guess(FAILED_TEXT)
+        return [ToolResponse(tool=tool, response=response, **given)]
+
+    def _hide(self, value: Any) -> None:
+        """Counts what the source does not show."""
+        how = cut(value)
+        self.notes.lose(f"{CUT} ({how})" if how else REDACTED)
 
     def _end(self, steps: list[_Message]) -> dict[str, Any]:
         """How the turn ended, and the agent's last text."""
@@ -341,8 +379,18 @@ class _Builder:
         self.notes.guess(SEVERAL_TEXTS, len(texts) > 1)
         end: dict[str, Any] = {"ended": "cut"} if last.was_cut else {}
         if texts and texts[-1] is last:
-            end["output"] = _spoken(last)
+            output = _spoken(last)
+            if redacted_paths(output) or cut(output):
+                self._hide(output)
+            else:
+                end["output"] = output
         return end
+
+
+def _is_redacted(message: _Message) -> bool:
+    """A placeholder stands for a part of it."""
+    args = [call.get("args", call.get("raw_args")) for call in message.calls]
+    return bool(redacted_paths([message.neutral["content"], args]))
 
 
 def _given(request: LlmRequestDigests) -> LlmRequestDigests:
