@@ -38,8 +38,9 @@ NO_CONTENT = (
 )
 TOOLS_ONLY = (
     "there are tool calls, but no model call with its messages, so nobody knows what the user said. Some packages "
-    "export no more (opentelemetry-instrumentation-genai-openai-agents 1.3b0: import the session's items with `openai-agents` "
-    "instead); others leave messages out unless OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=SPAN_ONLY is set"
+    "export no more (opentelemetry-instrumentation-genai-openai-agents 1.3b0: import the session's items with "
+    "`openai-agents` instead); others leave messages out unless "
+    "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=SPAN_ONLY is set"
 )
 _RETRIEVERS = "runs of retrievers: they are no tool calls, and the agent's own run again"
 

@@ -11,14 +11,16 @@ from pytest_agent_replay.errors import ReplayError
 from pytest_agent_replay.sources.conventions import is_generative
 from pytest_agent_replay.sources.conversations import run_session, split, without_content
 from pytest_agent_replay.sources.json_files import Sample
-from pytest_agent_replay.sources.otlp import SpanRecord, read_records
+from pytest_agent_replay.sources.otlp import SpanRecord, plain_rows, read_records
 from pytest_agent_replay.sources.source import Importing, Source
 from pytest_agent_replay.sources.span_files import Conversation, SpanFiles
 from pytest_agent_replay.sources.spans import RunSession
 
-__all__ = ["OpenTelemetry", "add_file_filters", "file_sessions"]
+__all__ = ["OpenTelemetry", "add_file_filters", "file_sessions", "listed"]
 
 _OTLP = (b"resourceSpans", b"resource_spans", b"resourceLogs", b'"batches"')
+_OTHERS = {"span_kind", "start_time_unix_nano"}
+"""Only Phoenix's rows have these."""
 
 
 class OpenTelemetry(Source):
@@ -46,8 +48,8 @@ class OpenTelemetry(Source):
         """OTLP in any form, or plain rows with a span of an agent, which are not Phoenix's."""
         if any(mark in sample.head for mark in _OTLP):
             return True
-        records = [record for value in sample.values for record in read_records(value)]
-        return bool(records) and b'"span_kind"' not in sample.head and any(is_generative(r) for r in records)
+        rows = [row for value in sample.values for row in plain_rows(value) if not row.keys() & _OTHERS]
+        return any(is_generative(record) for record in read_records(rows))
 
 
 def add_file_filters(parser: ArgumentParser) -> None:
@@ -76,7 +78,7 @@ def file_sessions(given: Namespace, importing: Importing, kind: str) -> Iterator
             else:
                 silent.setdefault(problem, []).append(run.where)
     for problem, where in silent.items():
-        importing.problem(f"{_listed(where)}: {problem}")
+        importing.problem(f"{listed(where)}: {problem}")
 
 
 def _wanted(conversations: list[Conversation], given: Namespace, importing: Importing) -> list[Conversation]:
@@ -137,5 +139,6 @@ def _run(
     return run_session(id_, parts, dict(block), is_part=is_part, where=f"{block['file']}: {key or id_}")
 
 
-def _listed(where: list[str]) -> str:
+def listed(where: list[str]) -> str:
+    """Some of the places where something is, in words."""
     return ", ".join(where[:3]) + (f" and {len(where) - 3} more" if len(where) > 3 else "")

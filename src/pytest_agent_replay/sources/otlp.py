@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from pytest_agent_replay.sources.json_files import parse_json
 
-__all__ = ["Event", "SpanRecord", "nested", "read_records", "read_time", "with_logs"]
+__all__ = ["Event", "SpanRecord", "nested", "plain_rows", "read_records", "read_time", "with_logs"]
 
 Status = Literal["unset", "ok", "error"]
 
@@ -85,6 +85,18 @@ def read_records(value: Any, depth: int = 0) -> Iterator[SpanRecord]:
         for name in _LISTS:
             if isinstance(value.get(name), (list, dict)):
                 yield from read_records(value[name], depth + 1)
+
+
+def plain_rows(value: Any, depth: int = 0) -> Iterator[dict[str, Any]]:
+    """The rows of a JSON value that are a span each, as they are."""
+    if isinstance(value, list):
+        for item in value:
+            yield from plain_rows(item, depth)
+    elif isinstance(value, dict) and _is_span(value):
+        yield value
+    elif isinstance(value, dict) and depth < _DEEPEST:
+        for name in _LISTS:
+            yield from plain_rows(value.get(name), depth + 1)
 
 
 def with_logs(records: Sequence[SpanRecord]) -> list[SpanRecord]:
