@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-__all__ = ["Head", "Shelf", "by_session"]
+__all__ = ["Head", "Shelf", "by_session", "inside"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,21 @@ def by_session(heads: Iterable[Head]) -> list[tuple[str, list[Head]]]:
 
 def _time(head: Head) -> tuple[bool, float, str]:
     return (head.started is None, head.started or 0.0, head.trace)
+
+
+def inside(parents: Mapping[str, str | None], outer: Iterable[str]) -> set[str]:
+    """The spans that have one of `outer` above them; `parents` has the id of each span's parent."""
+    tops = set(outer)
+    return {span for span in parents if not tops.isdisjoint(_above(span, parents))} if tops else set()
+
+
+def _above(span: str, parents: Mapping[str, str | None]) -> set[str]:
+    found: set[str] = set()
+    at = parents.get(span)
+    while at is not None and at not in found:
+        found.add(at)
+        at = parents.get(at)
+    return found
 
 
 class Shelf:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from pytest_agent_replay.formats.replay import ErrorSpec, Usage
 from pytest_agent_replay.formats.times import parse_time
 from pytest_agent_replay.sources.failures import read_error
+from pytest_agent_replay.sources.grouping import inside
 from pytest_agent_replay.sources.messages import read_answer, read_conversation, read_result, read_tools, read_usage
 from pytest_agent_replay.sources.session import Notes
 from pytest_agent_replay.sources.spans import MISSING, Agent, Model, RunSession, RunTrace, Span, Tool
@@ -161,7 +162,7 @@ def _is_bad(value: Any) -> bool:
 def read_trace(trace: Trace, notes: Notes) -> RunTrace:
     """The trace with its spans. What cannot be had of it is said in `notes`."""
     parts = [_Part.of(raw, order) for order, raw in enumerate(_raw_spans(trace))]
-    in_tools = _inside(parts, "TOOL")
+    in_tools = inside({part.id: part.parent for part in parts}, [part.id for part in parts if part.kind == "TOOL"])
     if _state(trace) == "IN_PROGRESS":
         notes.lose(_UNFINISHED)
     notes.lose(_ATTACHED, json.dumps(trace.get("data", trace.get("spans")), ensure_ascii=False).count(_ATTACHMENT))
@@ -196,22 +197,6 @@ class _Part(NamedTuple):
         parent = raw.get("parent_span_id") or raw.get("parent_id")
         attributes = _attributes(raw)
         return cls(str(own or ""), parent, attributes.get("mlflow.spanType"), attributes, raw, order)
-
-
-def _inside(parts: Sequence[_Part], kind: str) -> set[str]:
-    """The ids of the spans that have one of this kind above them."""
-    parents = {part.id: part.parent for part in parts}
-    above = {part.id for part in parts if part.kind == kind}
-    return {part.id for part in parts if above.intersection(_ancestors(part.id, parents))}
-
-
-def _ancestors(id_: str, parents: Mapping[str, str | None]) -> set[str]:
-    found: set[str] = set()
-    parent = parents.get(id_)
-    while parent is not None and parent not in found:
-        found.add(parent)
-        parent = parents.get(parent)
-    return found
 
 
 def _span(part: _Part, is_in_tool: bool) -> Span:
