@@ -8,16 +8,33 @@ from pytest_agent_replay.llm.reading import dicts
 from pytest_agent_replay.sources.messages.conversation import read_conversation
 from pytest_agent_replay.sources.messages.parts import Message, first, messages_of, part_kind
 from pytest_agent_replay.sources.messages.shapes import neutral_role, read_message
-from pytest_agent_replay.sources.messages.texts import json_value, read_repr
+from pytest_agent_replay.sources.messages.texts import json_value, none_if_too_deep, read_repr
 
 __all__ = ["read_answer"]
 
-_BELOW = ("choices", "generations", "candidates", "output_messages", "output", "message", "content", "response")
+_BELOW = (
+    "choices",
+    "generations",
+    "candidates",
+    "output_messages",
+    "output",
+    "message",
+    "messages",
+    "content",
+    "response",
+)
 _TEXTS = ("text", "output_text", "content", "output", "completion", "response", "generated_text")
+_BESIDE_TEXT = frozenset(
+    {*_TEXTS, "toolCalls", "tool_calls", "toolResults", "finish_reason", "finishReason", "stop_reason", "index", "id"}
+    | {"usage", "logprobs", "model", "object", "created", "generation_info", "type", "done", "reasoning", "refusal"}
+    | {"rawFinishReason", "totalUsage", "warnings", "sources", "files", "reasoningText", "providerMetadata", "provider"}
+)
+"""With anything else beside it, a text is a field of what the model was to write."""
 _BLOCKS = frozenset({"text", "output_text", "tool_use", "tool_call", "thinking", "redacted_thinking", "reasoning"})
 _DEEPEST = 8
 
 
+@none_if_too_deep
 def read_answer(value: Any) -> Message | None:
     """The assistant's message; None when there is none. Nothing is raised for odd input.
 
@@ -25,9 +42,8 @@ def read_answer(value: Any) -> Message | None:
     blocks of one answer are one message; of a whole conversation it is the last message, when it is the assistant's.
     """
     if not isinstance(value, str):
-        return _read(value, _DEEPEST)
-    parsed = json_value(value)
-    found = None if parsed is None else _read(parsed, _DEEPEST)
+        return _read(value, _DEEPEST) or _read_text(value)
+    found = _read(json_value(value), _DEEPEST)
     if found is None and (printed := read_repr(value)) is not None:
         found = _answer({"role": "assistant", **printed})
     return found or {"role": "assistant", "content": value}
@@ -56,9 +72,17 @@ def _read_mapping(value: dict[str, Any], depth: int) -> Message | None:
         return found
     for key in _BELOW:
         found = _read(value.get(key), depth - 1)
+        if found is None and key in ("choices", "generations"):
+            found = _read_text(_first(value.get(key)))
         if found is not None:
             return found
-    return _read_text(value)
+    return None
+
+
+def _first(value: Any) -> Any:
+    while isinstance(value, list) and value:
+        value = value[0]
+    return value
 
 
 def _answer(value: dict[str, Any]) -> Message | None:
@@ -89,11 +113,13 @@ def _joined(contents: list[Any]) -> Any:
     return parts
 
 
-def _read_text(value: dict[str, Any]) -> Message | None:
+def _read_text(value: Any) -> Message | None:
     """A completion that is no message: `{text}`, and the Vercel AI SDK's `{text, toolCalls}`."""
+    if not isinstance(value, dict):
+        return None
     calls = dicts(first(value, ("toolCalls", "tool_calls")))
     text = first(value, _TEXTS)
-    if not calls and not isinstance(text, str):
+    if not (calls or isinstance(text, str)) or value.keys() - _BESIDE_TEXT:
         return None
     parts = [*([text] if isinstance(text, str) and text else []), *({"type": "tool-call", **call} for call in calls)]
     return _whole(messages_of("assistant", parts)) or {"role": "assistant", "content": text}

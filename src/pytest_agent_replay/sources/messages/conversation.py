@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_agent_replay.llm.reading import content_text
-from pytest_agent_replay.sources.messages.parts import Message, first, plain_content
+from pytest_agent_replay.sources.messages.parts import Message, first, messages_of
 from pytest_agent_replay.sources.messages.shapes import read_message
-from pytest_agent_replay.sources.messages.texts import json_value, read_reprs, read_spoken
+from pytest_agent_replay.sources.messages.texts import json_value, none_if_too_deep, read_reprs, read_spoken
 
 __all__ = ["joined_calls", "read_conversation"]
 
@@ -23,6 +22,7 @@ _BELOW = (
     "contents",
     "input",
     "inputs",
+    "new_message",
     "prompt",
     "prompts",
     "request",
@@ -31,10 +31,18 @@ _BELOW = (
 )
 _EARLIER = ("chat_history", "message_history", "history")
 _NOW = ("user_prompt", "input", "question", "query", "prompt", "message")
-_SYSTEM = ("system", "instructions", "system_instruction", "systemInstruction", "system_prompt")
+_SYSTEM = (
+    "system",
+    "instructions",
+    "system_instructions",
+    "system_instruction",
+    "systemInstruction",
+    "system_prompt",
+)
 _DEEPEST = 6
 
 
+@none_if_too_deep
 def read_conversation(value: Any) -> list[Message] | None:
     """The messages; None when `value` is no conversation. Nothing is raised for odd input.
 
@@ -69,14 +77,21 @@ def _read_list(items: list[Any], depth: int) -> list[Message] | None:
         if read is None:
             return None
         messages.extend(read)
+    told = [item["instructions"] for item in items if item.get("kind") == "request" and item.get("instructions")]
+    if told:  # Pydantic AI sends the last ones alone, after the system prompts
+        head = next((index for index, message in enumerate(messages) if message["role"] != "system"), len(messages))
+        messages.insert(head, {"role": "system", "content": told[-1]})
     return messages or None
 
 
 def _read_mapping(value: dict[str, Any], depth: int) -> list[Message] | None:
-    for read in (_with_history(value, depth), _below(value, depth)):
-        if read:
-            return [*_system(value), *read]
-    return read_message(value)
+    read = _with_history(value, depth)
+    if not read:
+        alone = read_message(value)
+        if alone is not None:
+            return alone
+        read = _below(value, depth)
+    return [*_system(value), *read] if read else None
 
 
 def _with_history(value: dict[str, Any], depth: int) -> list[Message] | None:
@@ -116,8 +131,8 @@ def _system(value: dict[str, Any]) -> list[Message]:
     if isinstance(told, dict):
         told = told.get("parts")
     if isinstance(told, list):
-        told = plain_content(told)
-    return [{"role": "system", "content": told}] if told and content_text(told) else []
+        return messages_of("system", told)
+    return [{"role": "system", "content": told}] if isinstance(told, str) and told else []
 
 
 def joined_calls(messages: list[Message]) -> list[Message]:

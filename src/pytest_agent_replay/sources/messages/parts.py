@@ -7,6 +7,8 @@ and of the Vercel AI SDK, LlamaIndex's blocks, LangChain's content blocks, and O
   and Google's APIs want it.
 - A result stays what the source has: text stays text, also where it is JSON; a value that the source (or the API: a
   function response of Gemini is an object) has parsed stays a value. Which text the model saw of it is not known then.
+- The message of a retry gets the words below it that Pydantic AI adds; a list of validation errors stays a list, since
+  the words around it are others in each version.
 - Thoughts are not part of a conversation. Parts that nobody here knows (images, files) stay as they are.
 """
 
@@ -35,6 +37,8 @@ _NAMES = ("name", "tool_name", "toolName")
 _ARGUMENTS = ("arguments", "args", "input", "tool_kwargs", "tool_args")
 _VALUES = ("response", "result", "output", "content")
 _ROLES = {"system_prompt": "system", "user_prompt": "user", "retry_prompt": "user"}
+_AUTOGEN_CALL = {"id", "name", "arguments"}
+_AUTOGEN_RESULT = {"call_id", "content"}
 _TRY_AGAIN = "\n\nFix the errors and try again."
 """What Pydantic AI writes below the message of a retry."""
 
@@ -83,7 +87,7 @@ def part_call(part: Any) -> dict[str, Any] | None:
             return _call(part[key])
     if kind == "custom_tool_call":
         return neutral_call({"id": part.get("call_id"), "custom": part})
-    if kind not in _CALLS:
+    if kind not in _CALLS and part.keys() != _AUTOGEN_CALL:
         return None
     return neutral_call(part) if isinstance(part.get("function"), dict) else _call(part)
 
@@ -102,7 +106,8 @@ def part_result(part: Any) -> Message | None:
             return _result(part[key], _nested_value(part[key]))
     if kind == "retry_prompt" and part.get("tool_name"):
         return _result(part, _retry(part)) | {"error": True}
-    return _result(part, first(part, _VALUES)) if kind in _RESULTS else None
+    is_result = kind in _RESULTS or _AUTOGEN_RESULT <= part.keys() <= _AUTOGEN_RESULT | {"name", "is_error"}
+    return _result(part, first(part, _VALUES)) if is_result else None
 
 
 def _nested_value(result: dict[str, Any]) -> Any:
@@ -111,7 +116,9 @@ def _nested_value(result: dict[str, Any]) -> Any:
 
 def _retry(part: dict[str, Any]) -> Any:
     content = part.get("content")
-    return f"{content}{_TRY_AGAIN}" if isinstance(content, str) else content
+    if not isinstance(content, str):
+        return content
+    return f"{content}{_TRY_AGAIN}" if part.get("tool_name") else f"Validation feedback:\n{content}{_TRY_AGAIN}"
 
 
 def _result(part: dict[str, Any], value: Any) -> Message:
@@ -152,18 +159,20 @@ def part_thought(part: Any) -> str | None:
 
 def _content(part: Any) -> list[Any]:
     kind = part_kind(part)
-    if isinstance(part, str):
-        return [{"type": "text", "text": part}]
     if not isinstance(part, dict):
-        return [part]
+        return [_text_part(part)]
     if kind in _ROLES:
-        told = part.get("content")
-        return [item for one in told for item in _content(one)] if isinstance(told, list) else _content(told or "")
+        told = _retry(part) if kind == "retry_prompt" else part.get("content")
+        return [_text_part(one) for one in told] if isinstance(told, list) else [_text_part(told or "")]
     if kind in ("", *_TEXTS):
         text = first(part, ("text", "content"))
         if isinstance(text, str):
-            return [{"type": "text", "text": text}]
+            return [_text_part(text)]
     return [part]
+
+
+def _text_part(value: Any) -> Any:
+    return {"type": "text", "text": value} if isinstance(value, str) else value
 
 
 def plain_content(content: Any) -> Any:

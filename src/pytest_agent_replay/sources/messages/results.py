@@ -51,7 +51,10 @@ def read_result(value: Any) -> ToolResult:
         thing = thing[0]
     if not isinstance(thing, dict):
         return ToolResult(value)
-    found = _unwrapped(thing)
+    try:
+        found = _unwrapped(thing)
+    except RecursionError:  # nested too deeply: nobody's wrapping
+        found = None
     return found if found is not None else ToolResult(value)
 
 

@@ -35,11 +35,18 @@ _ROLES = {
     "function": "tool",
     "request": "user",
     "response": "assistant",
+    "functionexecutionresult": "tool",
 }
-"""By what the shapes call them; `request` and `response` are Pydantic AI's kinds of messages."""
+"""By what the shapes call them; `request` and `response` are Pydantic AI's kinds of messages, the last is AutoGen's."""
 _LANGCHAIN = frozenset({"human", "ai", "system", "tool", "function", "chat"})
 _CONTENTS = ("content", "text", "contents")
-_SILENT_ITEMS = ("item_reference", "compaction", "mcp_list_tools")
+_SILENT_ITEMS = frozenset(
+    {"item_reference", "compaction", "mcp_list_tools", "mcp_call", "mcp_approval_request", "mcp_approval_response"}
+    | {"web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call", "computer_call"}
+    | {"computer_call_output", "local_shell_call", "local_shell_call_output", "shell_call", "shell_call_output"}
+    | {"apply_patch_call", "apply_patch_call_output"}
+)
+"""Items of OpenAI's responses API that are read of no request either."""
 
 
 def read_message(item: Any) -> list[Message] | None:
@@ -131,10 +138,7 @@ def _read_parts(item: dict[str, Any]) -> list[Message] | None:
     role = neutral_role(kind)
     if role is None or not isinstance(parts, list):
         return None
-    messages = messages_of(role, parts)
-    if item.get("kind") == "request" and isinstance(item.get("instructions"), str):
-        messages.insert(0, {"role": "system", "content": item["instructions"]})
-    return _with_calls(messages, role, item)
+    return _with_calls(messages_of(role, parts), role, item)
 
 
 def _kind_of_parts(parts: Any) -> str | None:
@@ -148,7 +152,11 @@ def _kind_of_parts(parts: Any) -> str | None:
 def _read_chat(item: dict[str, Any]) -> list[Message] | None:
     """`{role, content}` with OpenAI's, LangChain's or a provider's keys beside."""
     role = neutral_role(item.get("role") or item.get("type"))
-    if role is None or not (any(key in item for key in _CONTENTS) or item.get("tool_calls")):
+    if (
+        _has_printed_calls(item)
+        or role is None
+        or not (any(key in item for key in _CONTENTS) or item.get("tool_calls"))
+    ):
         return None
     content = first(item, _CONTENTS)
     if role == "tool":
@@ -159,14 +167,25 @@ def _read_chat(item: dict[str, Any]) -> list[Message] | None:
     return _with_calls(messages_of(role, parts), role, item)
 
 
+def _has_printed_calls(item: dict[str, Any]) -> bool:
+    """Calls that somebody wrote down as text cannot be read, and a message without them is another one."""
+    more = item.get("additional_kwargs")
+    listed = [place.get("tool_calls") for place in (item, more) if isinstance(place, dict)]
+    return any(isinstance(calls, list) and len(dicts(calls)) < len(calls) for calls in listed)
+
+
 def _tool_message(item: dict[str, Any], content: Any) -> list[Message]:
     if _is_definition(content):
         return []
-    if isinstance(content, list) and content and all(part_call(part) for part in content):
-        return messages_of("assistant", content)
-    if isinstance(content, list) and content and all(part_result(part) for part in content):
-        return messages_of("tool", content)
-    message = {**neutral_message({**item, "role": "tool"}), "content": plain_content(content)}
+    if isinstance(content, list) and content:
+        if all(isinstance(part, dict) and isinstance(part.get("function"), dict) for part in content):
+            return messages_of("assistant", content)  # Koog's calls
+        results = [part_result(part) for part in content]
+        if all(result is not None and "tool_call_id" in result for result in results):
+            return [result for result in results if result is not None]
+    more = item.get("additional_kwargs")
+    whole = {**(more if isinstance(more, dict) else {}), **clean(**item), "role": "tool"}
+    message = {**neutral_message(whole), "content": plain_content(content)}
     if item.get("status") == "error" or item.get("error") is True or item.get("is_error") is True:
         message["error"] = True
     return [message]
@@ -188,10 +207,12 @@ def _with_calls(messages: list[Message], role: str, item: dict[str, Any]) -> lis
     if not messages or messages[-1]["role"] != role:
         messages.append({"role": role, "content": None})
     last = messages[-1]
-    known = {call["id"] for call in last.get("tool_calls", ())} - {None}
-    calls = [call for call in beside.get("tool_calls", ()) if call["id"] is None or call["id"] not in known]
+    calls = beside["tool_calls"]
+    known = {call["id"] for call in calls} - {None}
+    # LangChain repeats the calls that stand in the content of a provider, and has them whole also after a stream
+    calls = [*calls, *(call for call in last.get("tool_calls", ()) if call["id"] not in known)]
     if calls:
-        last["tool_calls"] = [*last.get("tool_calls", ()), *calls]
+        last["tool_calls"] = calls
     if beside.get("name"):
         last["name"] = beside["name"]
     if beside.get("refusal"):

@@ -5,15 +5,33 @@ from __future__ import annotations
 import ast
 import json
 import re
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeVar
 
-__all__ = ["json_value", "read_repr", "read_reprs", "read_spoken"]
+__all__ = ["json_value", "none_if_too_deep", "read_repr", "read_reprs", "read_spoken"]
 
 _KEY = re.compile(r"\s*(\w+)=")
 _STRING = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)
 _BARE = re.compile(r"[^\s'\"()\[\]{}]+")
 _SPOKEN = re.compile(r"^(system|developer|user|assistant|tool|function): ?", re.MULTILINE)
 _MESSAGE_KEYS = frozenset({"role", "additional_kwargs", "tool_call_id"})
+
+
+_Read = TypeVar("_Read")
+
+
+def none_if_too_deep(read: Callable[[Any], _Read | None]) -> Callable[[Any], _Read | None]:
+    """A reader that does not know values which are nested too deeply, instead of raising `RecursionError`."""
+
+    @wraps(read)
+    def reader(value: Any) -> _Read | None:
+        try:
+            return read(value)
+        except RecursionError:
+            return None
+
+    return reader
 
 
 def json_value(text: str) -> Any:

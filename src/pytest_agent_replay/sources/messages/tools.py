@@ -7,7 +7,7 @@ from typing import Any
 from pytest_agent_replay.llm.gemini import json_schema
 from pytest_agent_replay.llm.reading import clean
 from pytest_agent_replay.sources.messages.parts import first
-from pytest_agent_replay.sources.messages.texts import json_value
+from pytest_agent_replay.sources.messages.texts import json_value, none_if_too_deep
 
 __all__ = ["read_tools"]
 
@@ -35,6 +35,7 @@ _SCHEMAS = (
 _DEEPEST = 5
 
 
+@none_if_too_deep
 def read_tools(value: Any) -> list[dict[str, Any]] | None:
     """The tools; None when `value` does not say which. An empty list says that there were none.
 

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from pytest_agent_replay.formats.replay import Usage
-from pytest_agent_replay.sources.messages.texts import json_value
+from pytest_agent_replay.sources.messages.texts import json_value, none_if_too_deep
 
 __all__ = ["read_usage"]
 
@@ -77,6 +77,7 @@ _ANTHROPIC = ("cache_read_input_tokens", "cache_creation_input_tokens")
 _DEEPEST = 5
 
 
+@none_if_too_deep
 def read_usage(value: Any) -> Usage | None:
     """The counts of `value`, or of what lies below its usual keys; None when there are none. Never raises.
 
