@@ -1,7 +1,8 @@
 """Braintrust: the logs of a project, from its API or as exported rows.
 
 A row is a span: `{id, span_id, root_span_id, span_parents, span_attributes: {name, type}, input, output, error,
-metadata, metrics, scores, tags, created}`, as in braintrust 0.47. The API gives rows by `POST /v1/project_logs/{id}/fetch`.
+metadata, metrics, scores, tags, created}`, as in braintrust 0.47. The API gives rows by
+`POST /v1/project_logs/{id}/fetch`.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ _USAGE = {
 
 SCORERS = "steps of scorers, which are not the agent's"
 NO_SESSION = (
-    "Braintrust has no conversations: traces are put together by `session_id`, `thread_id` or `conversation_id` in their "
-    "`metadata`; those without it are a session each"
+    "Braintrust has no conversations: traces are put together by `session_id`, `thread_id` or `conversation_id` in "
+    "their `metadata`; those without it are a session each"
 )
 
 

@@ -1,8 +1,7 @@
 """W&B Weave: exported calls, as `POST /calls/stream_query` and `client.get_calls()` give them.
 
 Schema of weave 0.54: `{id, trace_id, parent_id, thread_id, turn_id, op_name, inputs, output, exception, summary,
-attributes, started_at, ended_at}`. What kind of step a call is stands in
-`attributes.weave.kind`, where somebody said so.
+attributes, started_at, ended_at}`. What kind of step a call is stands in `attributes.weave.kind` if anybody said it.
 """
 
 from __future__ import annotations
