@@ -11,7 +11,7 @@ from pytest_agent_replay.llm.openai_messages import neutral_message, neutral_too
 from pytest_agent_replay.llm.reading import dicts, json_object, path_of, tool_call
 from pytest_agent_replay.player.http import HttpReply, HttpRequest
 
-__all__ = ["OpenAIResponses"]
+__all__ = ["OpenAIResponses", "response_messages"]
 
 _ASKS = ("input", "prompt", "previous_response_id", "conversation")
 _WRITTEN = ("function", "custom")
@@ -37,7 +37,7 @@ class OpenAIResponses:
         return ModelRequest(
             wire=self,
             model=body.get("model"),
-            messages=_messages(body),
+            messages=response_messages(body),
             tools=neutral_tools(
                 [{tool["type"]: tool} if tool.get("type") in _WRITTEN else tool for tool in dicts(body.get("tools"))]
             ),
@@ -56,7 +56,8 @@ class OpenAIResponses:
         return read_response(status, body, request)
 
 
-def _messages(body: dict[str, Any]) -> list[dict[str, Any]]:
+def response_messages(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """The instructions and the input of a request, in neutral form; reasoning and hosted tools are no messages."""
     messages: list[dict[str, Any]] = []
     if body.get("instructions"):
         messages.append({"role": "system", "content": body["instructions"]})
