@@ -232,6 +232,7 @@ def running(server: LangfuseServer) -> Iterator[LangfuseServer]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # an answer in one piece: the second would wait for the first one's acknowledgement
 
         def do_GET(self) -> None:
             parts = urlsplit(self.path)

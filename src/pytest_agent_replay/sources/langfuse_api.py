@@ -142,7 +142,7 @@ class Server:
         """The traces of a session. Raises `ApiError` when there is none."""
         if self.is_old:
             listed = self.api.get(f"/api/public/sessions/{quoted(session_id)}").get("traces") or []
-            traces = [self._old_trace(str(trace["id"])) for trace in listed]
+            traces = sorted((self._old_trace(str(trace["id"])) for trace in listed), key=_begin)
         else:
             traces = self._traces({"sessionId": session_id})
             self._give_scores(traces)
@@ -259,6 +259,11 @@ class Server:
         observations = [row for row in trace.get("observations") or [] if isinstance(row, dict)]
         scores = [score for score in trace.get("scores") or [] if isinstance(score, dict)]
         return TraceRecord(trace_id, fields, observations, scores)
+
+
+def _begin(trace: TraceRecord) -> tuple[str, str]:
+    times = [str(row.get("startTime")) for row in trace.observations]
+    return (min(times, default=str(trace.fields.get("timestamp"))), trace.id)
 
 
 def is_value(score: dict[str, Any], wanted: str) -> bool:

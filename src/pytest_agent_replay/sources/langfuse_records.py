@@ -156,6 +156,8 @@ class _Found:
         observations = list(rows.values())
         if whole is None:
             return trace_of(observations)
+        told = {name: value for name, value in whole.fields.items() if value is not None}
+        whole.fields = {**(trace_of(observations).fields if observations else {}), **told}
         whole.observations = observations
         return whole
 
