@@ -228,6 +228,13 @@ def test_input_context_and_error_texts_ground_figures() -> None:
     assert judge({"type": "grounded_numbers"}, run, replay).outcome == "passed"
 
 
+def test_the_recorded_system_prompt_grounds_figures() -> None:
+    """What production's model was told beforehand is a source, as the context is."""
+    replay = make_replay(agent_config={"system_prompt": "Refunds take 14 days.", "temperature": 0.77})
+    assert judge({"type": "grounded_numbers"}, answered("It takes 14 days."), replay).outcome == "passed"
+    assert judge({"type": "grounded_numbers"}, answered("It takes 77 days."), replay).outcome == "failed"
+
+
 def test_tolerance_and_ignore_relax() -> None:
     """A tolerance is a fraction of the source; an ignored pattern covers figures."""
     run = Run().start().call("t", {"v": 1000}).answer("It was 1,009.")

@@ -307,6 +307,16 @@ def test_completes_looks_at_every_turn() -> None:
     assert judge({"type": "completes"}, bad, replay).outcome == "failed"
 
 
+@pytest.mark.parametrize("invariant", [{"type": "completes"}, {"type": "no_promise_without_tool", "tools": ["t"]}])
+def test_a_turn_that_a_tool_ended_in_production_holds_on_the_recording(invariant: dict[str, Any]) -> None:
+    """No answer was called for; of a recording that was cut nobody knows."""
+    turns: list[dict[str, Any]] = [{"input": "a", "output": "1"}, {"input": "b", "tool_responses": [{"tool": "t"}]}]
+    turns[1]["ended"] = "after_tool"
+    assert judge_recording(invariant, make_replay(turns=turns))[0] == "no"
+    turns[1]["ended"] = "cut"
+    assert judge_recording(invariant, make_replay(turns=turns))[0] == "unknown"
+
+
 def test_similarity_has_an_offline_measure_and_takes_embeddings() -> None:
     """The evidence names the measure; the threshold may come from the contract."""
     invariant = {"type": "similarity", "expected": "The flight was booked for you."}

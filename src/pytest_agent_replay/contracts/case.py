@@ -153,6 +153,12 @@ class SessionView:
     def _turn(self, number: int) -> Turn:
         return self._recorded_turns[number - 1]
 
+    def ended_without_answer(self, turn: int) -> bool:
+        """Whether a turn that calls for no answer is over: the agent came back, or in production a tool ended it."""
+        if turn in self.answered:
+            return False
+        return turn in self.outputs or (self.recorded and self._turn(turn).ended == "after_tool")
+
     # -- answers
 
     def output(self, turn: int) -> Any:
@@ -259,6 +265,8 @@ class SessionView:
             found.append((f"the input of turn {event.turn}", event.payload.get("input"), True))
         if self.replay.context is not None:
             found.append(("the context", self.replay.context, True))
+        if isinstance(prompt := (self.replay.agent_config or {}).get("system_prompt"), str):
+            found.append(("the system prompt", prompt, True))
         for number, recorded in enumerate(self._recorded_turns[:turn], 1):
             if not recorded.is_played and recorded.output is not None:
                 found.append((f"what was said in turn {number}", recorded.output, True))

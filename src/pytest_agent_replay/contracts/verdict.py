@@ -71,14 +71,16 @@ def reproduces(
     *,
     tags: Iterable[str] = (),
     fail_on: Severity = "low",
+    session: SessionView | None = None,
 ) -> tuple[Reproduces, list[InvariantResult]]:
     """Judges what production did, as far as the file knows it: would this contract, at this level, have failed it?
 
     `yes`: an invariant at or above `fail_on` fails there. `unknown`: none does, and one of these could not be
     evaluated, or no invariant applied. `no`: all others. Invariants that could not be evaluated are `skipped` with
-    the reason.
+    the reason. `session` is the view of this recording, where it was made before: several contracts may share one.
     """
-    session = SessionView(recorded_trace(replay), replay, services, tags=tags, recorded=True)
+    if session is None:
+        session = SessionView(recorded_trace(replay), replay, services, tags=tags, recorded=True)
     results = [_result(invariant, session) for invariant in contract.invariants]
     counted = failing(results, fail_on)
     is_red = any(result.outcome == "failed" for result in counted)

@@ -224,7 +224,7 @@ def output_not_empty(params: Invariant, case: Case) -> Finding:
 def completes(params: Invariant, case: Case) -> Finding:
     """The agent returned and did not raise; where production answered, it answered too."""
     session, turn = case.session, case.turn
-    if turn in session.outputs and turn not in session.answered:
+    if session.ended_without_answer(turn):
         return Finding(True, case.sentence("the agent returned."))
     try:
         session.output(turn)

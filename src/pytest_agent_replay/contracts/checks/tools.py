@@ -419,7 +419,7 @@ def no_unrecorded_calls(params: AtMostDefaultZero, case: Case) -> Finding:
 @check("no_promise_without_tool", NoPromise, over="turns")
 def no_promise_without_tool(params: NoPromise, case: Case) -> Finding:
     """A claim of something done, with none of the tools that do it having succeeded in this turn or before."""
-    if case.turn in case.session.outputs and case.turn not in case.session.answered:
+    if case.session.ended_without_answer(case.turn):
         return Finding(True, case.sentence("the turn ended without an answer."))
     find = find_claim if params.pattern is None else params.pattern.search
     claim = next(filter(None, (find(nfc(text)) for text in texts_of(case.output))), None)
