@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 __all__ = ["cut", "has_placeholder", "is_redacted", "redacted", "redacted_paths"]
 
@@ -52,7 +52,7 @@ def cut(value: Any) -> str | None:
     A mark at the end (`... [truncated]`, `… (1,200 more characters)`), or one with a length within the text; media
     that stand elsewhere; and JSON text that ends before its brackets are closed.
     """
-    return next((how for text in _texts(value) if (how := _cut_text(text)) is not None), None)
+    return next((how for _, text in _leaves(value) if (how := _cut_text(text)) is not None), None)
 
 
 def _cut_text(text: str) -> str | None:
@@ -115,25 +115,29 @@ def has_placeholder(text: str) -> bool:
 
 def redacted_paths(value: Any) -> list[str]:
     """JSON pointers of the texts in a structure that are nothing but a placeholder; `""` is the value itself."""
-    return [pointer for pointer, text in _leaves(value) if is_redacted(text)]
+    return [_pointer(path) for path, text in _leaves(value) if is_redacted(text)]
 
 
-def _texts(value: Any) -> Iterator[str]:
-    return (text for _, text in _leaves(value))
+_Path: TypeAlias = "tuple[_Path, object] | None"
+"""A key or an index, below another path."""
 
 
-def _leaves(value: Any) -> Iterator[tuple[str, str]]:
-    """The texts of a structure with their pointers, in order; without recursion, however deep it is."""
-    rest: list[tuple[str, Any]] = [("", value)]
+def _leaves(value: Any) -> Iterator[tuple[_Path, str]]:
+    """The texts of a structure with their paths, in order; without recursion, however deep it is."""
+    rest: list[tuple[_Path, Any]] = [(None, value)]
     while rest:
-        pointer, item = rest.pop()
+        path, item = rest.pop()
         if isinstance(item, str):
-            yield pointer, item
+            yield path, item
         elif isinstance(item, dict):
-            rest += [(f"{pointer}/{_escaped(str(key))}", inner) for key, inner in reversed(item.items())]
+            rest += [((path, key), inner) for key, inner in reversed(item.items())]
         elif isinstance(item, (list, tuple)):
-            rest += [(f"{pointer}/{index}", item[index]) for index in range(len(item) - 1, -1, -1)]
+            rest += [((path, index), item[index]) for index in range(len(item) - 1, -1, -1)]
 
 
-def _escaped(key: str) -> str:
-    return key.replace("~", "~0").replace("/", "~1")
+def _pointer(path: _Path) -> str:
+    keys: list[str] = []
+    while path is not None:
+        path, key = path
+        keys.append(str(key).replace("~", "~0").replace("/", "~1"))
+    return "".join(f"/{key}" for key in reversed(keys))

@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from pytest_agent_replay.llm.reading import dicts
-from pytest_agent_replay.sources.messages.parts import Message, part_result, plain_content
+from pytest_agent_replay.sources.messages.parts import Message, part_kind, part_result, plain_content
 from pytest_agent_replay.sources.messages.shapes import read_message
 from pytest_agent_replay.sources.messages.texts import json_value, read_repr
 
@@ -96,6 +96,6 @@ def _mcp(thing: dict[str, Any]) -> ToolResult | None:
     content = thing.get("content")
     if not isinstance(content, list) or not thing.keys() & _MCP or thing.keys() - _MCP - {"content", "data"}:
         return None
-    if not all(isinstance(part, dict) and part.get("type") in _MCP_KINDS for part in content):
+    if not all(part_kind(part) in _MCP_KINDS for part in content):
         return None
     return ToolResult(plain_content(content), failed=bool(thing.get("isError") or thing.get("is_error")))

@@ -77,7 +77,7 @@ def _unwrapped(item: dict[str, Any]) -> dict[str, Any]:
     if item.get("type") == "constructor" and isinstance(item.get("kwargs"), dict) and isinstance(item.get("id"), list):
         name = item["id"][-1] if item["id"] else None
         return {"type": name, **clean(**item["kwargs"])}
-    if isinstance(item.get("data"), dict) and item.get("type") in _LANGCHAIN:
+    if isinstance(item.get("data"), dict) and part_kind(item) in _LANGCHAIN:
         return {**item["data"], "type": item["type"]}
     if any(isinstance(key, str) and key.startswith("message.") for key in item):
         return _openinference({key.removeprefix("message."): value for key, value in item.items()})
