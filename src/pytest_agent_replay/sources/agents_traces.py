@@ -126,7 +126,7 @@ def _what(data: dict[str, Any]) -> Agent | Model | Tool:
     if kind == "function":
         return _tool(data)
     if kind == "generation":
-        config = data.get("model_config") if isinstance(data.get("model_config"), dict) else {}
+        config = data["model_config"] if isinstance(data.get("model_config"), dict) else {}
         return Model(
             name=data.get("model"),
             messages=read_conversation(_whole(data.get("input"))),

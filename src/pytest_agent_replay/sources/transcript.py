@@ -76,7 +76,7 @@ class Said:
     """The turn ended here without an answer: somebody broke it off, or the model's API failed."""
     answer: LlmResponse | None = None
     """The model's answer with thoughts, usage and the like; None: what `message` says is all."""
-    audio: Any = None
+    audio: list[Any] = field(default_factory=list)
     """Where it is heard."""
 
 
@@ -416,7 +416,7 @@ def _spoken(message: _Message) -> Any:
 def _when_and_where(messages: list[_Message]) -> dict[str, Any]:
     """When the turn began, and where it is heard, as far as the source says."""
     started = next((message.said.started for message in messages if message.role != "system"), None)
-    audio = [message.said.audio for message in messages if message.said.audio is not None]
+    audio = [place for message in messages for place in message.said.audio]
     return clean(started_at=None if started is None else time_text(started), audio=audio or None)
 
 

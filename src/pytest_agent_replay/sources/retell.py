@@ -1,0 +1,354 @@
+"""Retell: calls from the server, or as files.
+
+A file is a call as `GET /v2/get-call/{id}` gives it, a list of calls (also below `items`), or a webhook's body
+(`{event, call}`). What is said and done is taken from `transcript_with_tool_calls`.
+API: https://docs.retellai.com/api-references/get-call.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_agent_replay.errors import ReplayError
+from pytest_agent_replay.formats.times import time_text
+from pytest_agent_replay.llm.reading import dicts
+from pytest_agent_replay.sources.json_files import read_values
+from pytest_agent_replay.sources.session import ImportedSession, Notes, SessionProblem
+from pytest_agent_replay.sources.source import Importing, Source
+from pytest_agent_replay.sources.transcript_files import caught, in_files, seconds_of, text_repaired
+from pytest_agent_replay.sources.voice import (
+    CallRecord,
+    add_calls,
+    check_calls,
+    files_of,
+    known,
+    moment,
+    plain_url,
+    session_of,
+    without_secrets,
+)
+
+if TYPE_CHECKING:
+    from pytest_agent_replay.sources.fetching import Api
+    from pytest_agent_replay.sources.json_files import Sample
+
+__all__ = ["Retell"]
+
+NO_CONFIG = "the agent's configuration: the call names the agent and its version alone"
+REFUSED_CONFIG = "the agent's configuration: the server does not give it"
+NO_TOOL_CALLS = "the tool calls: there is only the transcript without them"
+SCRUBBED = "what was said is without personal data, which Retell took out; placeholders stand for it"
+TRANSITIONS = "transitions between nodes of the conversation flow"
+OTHERS = "utterances that are neither the agent's nor the user's (whom the call was transferred to)"
+KEYPAD = "keys that the user pressed and messages that the user sent, as something that the user said"
+
+_ENDPOINT = "https://api.retellai.com"
+_PAGE = 100
+_TRANSCRIPTS = (
+    ("transcript_with_tool_calls", True, False),
+    ("transcript_object", False, False),
+    ("scrubbed_transcript_with_tool_calls", True, True),
+)
+"""The key, whether it has tool calls, and whether it is scrubbed: the best first."""
+_ENGINES = {
+    "retell-llm": ("llm_id", "/get-retell-llm/"),
+    "conversation-flow": ("conversation_flow_id", "/get-conversation-flow/"),
+}
+
+
+class Retell(Source):
+    """Calls of a Retell account."""
+
+    name = "retell"
+    help = "Retell calls"
+    description = "The key is that of RETELL_API_KEY, the address that of RETELL_BASE_URL."
+
+    def __init__(self, **api: Any) -> None:
+        """`api`: what else `fetching.Api` is to be told, such as another clock."""
+        self._api = api
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declares what chooses calls."""
+        add_calls(parser, "--agent-id", "the calls of this agent", _ENDPOINT)
+
+    def check(self, given: Namespace) -> None:
+        """Raises `ReplayError` for options that do not go together."""
+        check_calls(given, "--agent-id")
+
+    def sessions(self, given: Namespace, importing: Importing) -> Iterator[ImportedSession]:
+        """One session per call: in the order of the files or ids, else the newest first."""
+        self.check(given)
+        files = files_of(given)
+        if files:
+            yield from in_files(files, lambda path: _from_file(path, importing.problems), importing)
+            return
+        with self._server(given) as api:
+            agents = _Agents(api)
+            if given.what:
+                importing.total = len(given.what)
+            ids = iter(given.what) if given.what else _listed(api, given)
+            calls = _fetched(api, ids, importing)
+            yield from caught(calls, lambda call, where, _: _session(call, where, agents.of), importing.problems)
+
+    def _server(self, given: Namespace) -> Api:
+        from pytest_agent_replay.sources.fetching import Api, environment
+
+        key = environment("RETELL_API_KEY")
+        if key is None:
+            raise ReplayError("Retell wants a key: set RETELL_API_KEY to a key of the account")
+        return Api(
+            given.endpoint or environment("RETELL_BASE_URL") or _ENDPOINT,
+            name="Retell",
+            headers={"Authorization": f"Bearer {key}"},
+            key_hint="set RETELL_API_KEY to a key of the account",
+            endpoint_hint="give the server's address with --endpoint or RETELL_BASE_URL",
+            **self._api,
+        )
+
+    def recognises(self, sample: Sample) -> bool:
+        """Calls with an id and an agent."""
+        return any(_is_call(call) for value in sample.values for _, call in _calls_in(value, ""))
+
+
+def _is_call(value: Any) -> bool:
+    return isinstance(value, dict) and "call_id" in value and ("agent_id" in value or "call_status" in value)
+
+
+# -- calls from files
+
+
+def _from_file(path: Path, problems: list[str]) -> Iterator[ImportedSession]:
+    raw = (pair for where, value in read_values(path, problems) for pair in _calls_in(value, where))
+    yield from caught(raw, lambda call, where, _: _session(call, where, None), problems)
+
+
+def _calls_in(value: Any, where: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and isinstance(value.get("items"), list):
+        value = value["items"]
+    if isinstance(value, list):
+        yield from ((f"{where}: call {number}", _call_of(each)) for number, each in enumerate(value, 1))
+    else:
+        yield where, _call_of(value)
+
+
+def _call_of(value: Any) -> Any:
+    return value["call"] if isinstance(value, dict) and isinstance(value.get("call"), dict) else value
+
+
+# -- calls from the server
+
+
+def _source(call_id: Any) -> dict[str, Any]:
+    return {"type": Retell.name, "call_id": str(call_id)}
+
+
+def _listed(api: Api, given: Namespace) -> Iterator[str]:
+    """The ids of the calls that the options choose; the list does not have what was said."""
+    criteria: dict[str, Any] = {}
+    if given.agent_id is not None:
+        criteria["agent"] = [{"agent_id": given.agent_id}]
+    times = {name: moment(getattr(given, name), f"--{name}") for name in ("since", "until") if getattr(given, name)}
+    stamps = {name: round(time.timestamp() * 1000) for name, time in times.items()}
+    if len(stamps) == 2:
+        criteria["start_timestamp"] = {"type": "range", "op": "bt", "value": [stamps["since"], stamps["until"] - 1]}
+    elif stamps:
+        [(name, stamp)] = stamps.items()
+        criteria["start_timestamp"] = {"type": "number", "op": "ge" if name == "since" else "lt", "value": stamp}
+    asked: dict[str, Any] = {"sort_order": "descending", "limit": min(given.limit or _PAGE, _PAGE)}
+    if criteria:
+        asked["filter_criteria"] = criteria
+    left = given.limit
+    while True:
+        page = api.post("/v3/list-calls", asked)
+        items = dicts(page.get("items")) if isinstance(page, dict) else dicts(page)
+        yield from (str(item["call_id"]) for item in items[:left] if "call_id" in item)
+        left = None if left is None else left - len(items)
+        key = page.get("pagination_key") if isinstance(page, dict) and page.get("has_more") else None
+        if not items or not key or (left is not None and left <= 0):
+            return
+        asked["pagination_key"] = key
+
+
+def _fetched(api: Api, ids: Iterator[str], importing: Importing) -> Iterator[tuple[str, Any]]:
+    from pytest_agent_replay.sources.fetching import ApiError, in_order, quoted
+
+    def fetch(call_id: str) -> tuple[str, Any]:
+        try:
+            return call_id, api.get(f"/v2/get-call/{quoted(call_id)}")
+        except ApiError as error:
+            if error.status not in (400, 404, 422):
+                raise
+            return call_id, error
+
+    wanted = (call_id for call_id in ids if not importing.has(_source(call_id)))
+    for call_id, call in in_order(fetch, wanted):
+        if isinstance(call, ApiError):
+            importing.problem(f"{call_id}: {call}")
+        else:
+            yield call_id, call
+
+
+class _Agents:
+    """The agents that calls name, each version asked for once."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._known: dict[tuple[str, Any], dict[str, Any] | None] = {}
+
+    def of(self, agent_id: str, version: Any) -> dict[str, Any] | None:
+        """The agent in the version of the call, with its prompt and tools; None when the server does not give it."""
+        key = (agent_id, version)
+        if key not in self._known:
+            agent = self._get(f"/get-agent/{_quoted(agent_id)}", version)
+            engine = agent.get("response_engine") if agent is not None else None
+            if agent is not None and isinstance(engine, dict) and engine.get("type") in _ENGINES:
+                id_key, path = _ENGINES[engine["type"]]
+                found = self._get(f"{path}{_quoted(engine.get(id_key))}", engine.get("version"))
+                agent["response_engine"] = {**engine, **(found or {})}
+            self._known[key] = agent
+        return self._known[key]
+
+    def _get(self, path: str, version: Any) -> dict[str, Any] | None:
+        from pytest_agent_replay.sources.fetching import ApiError
+
+        try:
+            found = self._api.get(path, {"version": version})
+        except ApiError as error:
+            if error.status not in (400, 401, 403, 404, 422):
+                raise
+            return None
+        return dict(found) if isinstance(found, dict) else None
+
+
+def _quoted(part: Any) -> str:
+    from pytest_agent_replay.sources.fetching import quoted
+
+    return quoted(part)
+
+
+# -- one call
+
+
+def _session(raw: Any, where: str, agent_of: Callable[[str, Any], dict[str, Any] | None] | None) -> ImportedSession:
+    if not _is_call(raw):
+        raise SessionProblem("it is no call of Retell")
+    notes = Notes()
+    call = text_repaired(raw, notes)
+    if call.get("call_status") in ("registered", "ongoing"):
+        raise SessionProblem(f"the call has not ended yet (call_status {call['call_status']}); import it then")
+    began = call.get("start_timestamp")
+    record = CallRecord(began / 1000 if isinstance(began, (int, float)) else None, notes)
+    for entry in _transcript(call, notes):
+        _read_entry(entry, record)
+    _recordings(call, record)
+    return session_of(record, _source(call["call_id"]), str(call["call_id"]), where, _labels(call, agent_of, notes))
+
+
+def _transcript(call: dict[str, Any], notes: Notes) -> list[dict[str, Any]]:
+    for key, has_tools, is_scrubbed in _TRANSCRIPTS:
+        entries = dicts(call.get(key))
+        if entries:
+            notes.lose(NO_TOOL_CALLS, not has_tools)
+            notes.guess(SCRUBBED, is_scrubbed)
+            return entries
+    setting = call.get("data_storage_setting")
+    if setting not in (None, "everything"):
+        raise SessionProblem(f"Retell kept no transcript of it (data_storage_setting: {setting})")
+    raise SessionProblem(
+        f"it has no transcript ({call.get('disconnection_reason') or call.get('call_status') or 'nothing was said'}); "
+        "calls of a list have none either: import them by their ids"
+    )
+
+
+def _read_entry(entry: dict[str, Any], record: CallRecord) -> None:
+    role, content = entry.get("role"), entry.get("content")
+    at = entry.get("time_sec") if isinstance(entry.get("time_sec"), (int, float)) else None
+    if role in ("agent", "user"):
+        if isinstance(content, str) and content.strip():
+            begin, end = _span(entry)
+            record.speak("user" if role == "user" else "assistant", content.strip(), begin, end)
+    elif role == "tool_call_invocation":
+        record.call(entry.get("tool_call_id"), entry.get("name"), entry.get("arguments"), at)
+    elif role == "tool_call_result":
+        failed = entry.get("successful") is False
+        record.result(entry.get("tool_call_id"), None, content, at, failed=failed)
+    elif role in ("dtmf", "sms"):
+        record.notes.guess(KEYPAD)
+        record.speak("user", str(entry.get("digit") if role == "dtmf" else content), at, None)
+    elif role == "injected" and isinstance(content, str):
+        record.system(content)
+    else:
+        record.notes.lose(TRANSITIONS if role == "node_transition" else OTHERS)
+
+
+def _span(entry: dict[str, Any]) -> tuple[float | None, float | None]:
+    """When an utterance began and ended, by its words."""
+    words = dicts(entry.get("words"))
+    begin, end = (words[0].get("start"), words[-1].get("end")) if words else (None, None)
+    return begin if isinstance(begin, (int, float)) else None, end if isinstance(end, (int, float)) else None
+
+
+def _recordings(call: dict[str, Any], record: CallRecord) -> None:
+    urls = {
+        "combined": call.get("recording_url") or call.get("scrubbed_recording_url"),
+        "multi_channel": call.get("recording_multi_channel_url") or call.get("scrubbed_recording_multi_channel_url"),
+        "log": call.get("public_log_url"),
+        "knowledge_base": call.get("knowledge_base_retrieved_contents_url"),
+    }
+    record.recordings = known((name, plain_url(url, record.notes)) for name, url in urls.items())
+
+
+def _labels(
+    call: dict[str, Any], agent_of: Callable[[str, Any], dict[str, Any] | None] | None, notes: Notes
+) -> dict[str, Any]:
+    analysis = call["call_analysis"] if isinstance(call.get("call_analysis"), dict) else {}
+    cost = call["call_cost"] if isinstance(call.get("call_cost"), dict) else {}
+    cents = cost.get("combined_cost")
+    began = seconds_of(call.get("start_timestamp"))
+    latency = call["latency"] if isinstance(call.get("latency"), dict) else {}
+    metadata = {
+        "call_type": call.get("call_type"),
+        "agent_id": call.get("agent_id"),
+        "agent_version": call.get("agent_version"),
+        "disconnection_reason": call.get("disconnection_reason"),
+        "duration_ms": call.get("duration_ms"),
+        "cost_usd": round(cents / 100, 6) if isinstance(cents, (int, float)) else None,
+        "in_voicemail": analysis.get("in_voicemail"),
+        "analysis": analysis.get("custom_analysis_data"),
+        "collected": call.get("collected_dynamic_variables"),
+        "latency_ms": {name: each.get("p50") for name, each in latency.items() if isinstance(each, dict)},
+        "metadata": call.get("metadata"),
+    }
+    scores = {"call_successful": analysis.get("call_successful"), "user_sentiment": analysis.get("user_sentiment")}
+    unsuccessful = analysis.get("call_successful") is False
+    return {
+        "captured_at": None if began is None else time_text(began),
+        "scores": known(scores.items()),
+        "notes": analysis.get("call_summary"),
+        "expected_failure": "Retell's analysis of the call: not successful" if unsuccessful else None,
+        "metadata": known(metadata.items()),
+        "agent_config": _config(call, agent_of, notes),
+    }
+
+
+def _config(
+    call: dict[str, Any], agent_of: Callable[[str, Any], dict[str, Any] | None] | None, notes: Notes
+) -> dict[str, Any]:
+    found = (
+        agent_of(str(call.get("agent_id")), call.get("agent_version")) if agent_of and call.get("agent_id") else None
+    )
+    if found is None:
+        notes.lose(NO_CONFIG if agent_of is None else REFUSED_CONFIG)
+    engine = (found or {}).get("response_engine")
+    engine = engine if isinstance(engine, dict) else {}
+    config = {
+        "model": engine.get("model"),
+        "system_prompt": engine.get("general_prompt") or engine.get("global_prompt"),
+        "agent_name": call.get("agent_name"),
+        "dynamic_variables": call.get("retell_llm_dynamic_variables"),
+        "agent": without_secrets(found, notes),
+    }
+    return known(config.items())

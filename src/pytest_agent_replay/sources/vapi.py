@@ -1,0 +1,346 @@
+"""Vapi: calls from the server, or as files.
+
+A file is a call as `GET /call/{id}` gives it, a list of calls, or an `end-of-call-report` of Vapi's server messages.
+What is said is taken from `artifact.messages`, by the `role` of each: the classes of the SDK mix the roles up.
+API: https://docs.vapi.ai/api-reference/calls.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_agent_replay.errors import ReplayError
+from pytest_agent_replay.llm.reading import dicts
+from pytest_agent_replay.sources.json_files import read_values
+from pytest_agent_replay.sources.session import ImportedSession, Notes, SessionProblem
+from pytest_agent_replay.sources.source import Importing, Source
+from pytest_agent_replay.sources.transcript_files import caught, in_files, seconds_of, text_repaired
+from pytest_agent_replay.sources.voice import (
+    CallRecord,
+    add_calls,
+    check_calls,
+    files_of,
+    known,
+    label,
+    moment,
+    plain_url,
+    session_of,
+    without_secrets,
+)
+
+if TYPE_CHECKING:
+    from pytest_agent_replay.sources.fetching import Api
+    from pytest_agent_replay.sources.json_files import Sample
+
+__all__ = ["Vapi"]
+
+CONFIG_NOW = "the assistant's configuration: it is the one of the import, and may have changed since the call"
+NO_CONFIG = "the assistant's configuration: the call names the assistant alone"
+REFUSED_CONFIG = "the assistant's configuration: the server does not give it"
+OTHER_MESSAGES = "messages of the call that are neither spoken nor about tools"
+FORMATTED = "times and the order of what was said at the same time: only `messagesOpenAIFormatted` is there"
+
+_ENDPOINT = "https://api.vapi.ai"
+_PAGE = 100
+_AGENT = ("bot", "assistant")
+_RECORDINGS = ("combinedUrl", "assistantUrl", "customerUrl")
+
+
+class Vapi(Source):
+    """Calls of a Vapi account."""
+
+    name = "vapi"
+    help = "Vapi calls"
+    description = "The key is that of VAPI_API_KEY (or VAPI_TOKEN), the address that of VAPI_BASE_URL."
+
+    def __init__(self, **api: Any) -> None:
+        """`api`: what else `fetching.Api` is to be told, such as another clock."""
+        self._api = api
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declares what chooses calls."""
+        add_calls(parser, "--assistant", "the calls of this assistant", _ENDPOINT)
+
+    def check(self, given: Namespace) -> None:
+        """Raises `ReplayError` for options that do not go together."""
+        check_calls(given, "--assistant")
+
+    def sessions(self, given: Namespace, importing: Importing) -> Iterator[ImportedSession]:
+        """One session per call: in the order of the files or ids, else the newest first."""
+        self.check(given)
+        files = files_of(given)
+        if files:
+            yield from in_files(files, lambda path: _from_file(path, importing.problems), importing)
+            return
+        with self._server(given) as api:
+            assistants = _Assistants(api)
+            calls = _named(api, given.what, importing) if given.what else _listed(api, given, importing)
+            yield from caught(calls, lambda call, where, _: _session(call, where, assistants.of), importing.problems)
+
+    def _server(self, given: Namespace) -> Api:
+        from pytest_agent_replay.sources.fetching import Api, environment
+
+        key = environment("VAPI_API_KEY", "VAPI_TOKEN")
+        if key is None:
+            raise ReplayError("Vapi wants a key: set VAPI_API_KEY to a private key of the account")
+        return Api(
+            given.endpoint or environment("VAPI_BASE_URL") or _ENDPOINT,
+            name="Vapi",
+            headers={"Authorization": f"Bearer {key}"},
+            key_hint="set VAPI_API_KEY to a private key of the account",
+            endpoint_hint="give the server's address with --endpoint or VAPI_BASE_URL",
+            **self._api,
+        )
+
+    def recognises(self, sample: Sample) -> bool:
+        """Calls with the messages of a call, or of an assistant."""
+        return any(_is_call(call) for value in sample.values for _, call in _calls_in(value, ""))
+
+
+def _is_call(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and "call_id" not in value
+        and "id" in value
+        and ("endedReason" in value or "assistantId" in value or "assistant" in value or "squadId" in value)
+        and ("artifact" in value or "messages" in value or "orgId" in value)
+    )
+
+
+# -- calls from files
+
+
+def _from_file(path: Path, problems: list[str]) -> Iterator[ImportedSession]:
+    raw = (pair for where, value in read_values(path, problems) for pair in _calls_in(value, where))
+    yield from caught(raw, lambda call, where, _: _session(call, where, None), problems)
+
+
+def _calls_in(value: Any, where: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, list):
+        yield from ((f"{where}: call {number}", _call_of(each)) for number, each in enumerate(value, 1))
+    else:
+        yield where, _call_of(value)
+
+
+def _call_of(value: Any) -> Any:
+    """The call itself; a server message has it below `message.call`, and what was recorded beside it."""
+    message = value.get("message") if isinstance(value, dict) else None
+    if not isinstance(message, dict) or not isinstance(message.get("call"), dict):
+        return value
+    beside = ("artifact", "analysis", "endedReason", "startedAt", "endedAt", "cost", "costBreakdown", "assistant")
+    return {"status": "ended", **message["call"], **{key: message[key] for key in beside if message.get(key)}}
+
+
+# -- calls from the server
+
+
+def _source(call_id: Any) -> dict[str, Any]:
+    return {"type": Vapi.name, "call_id": str(call_id)}
+
+
+def _named(api: Api, ids: list[str], importing: Importing) -> Iterator[tuple[str, Any]]:
+    from pytest_agent_replay.sources.fetching import ApiError, quoted
+
+    importing.total = len(ids)
+    for call_id in ids:
+        if importing.has(_source(call_id)):
+            continue
+        try:
+            yield call_id, api.get(f"/call/{quoted(call_id)}")
+        except ApiError as error:
+            if error.status not in (400, 404):
+                raise
+            importing.problem(f"{call_id}: {error}")
+
+
+def _listed(api: Api, given: Namespace, importing: Importing) -> Iterator[tuple[str, Any]]:
+    """The calls that the options choose. There is no cursor: a page begins where the last one ended in time."""
+    wanted = {"assistantId": given.agent_id}
+    if given.since:
+        wanted["createdAtGe"] = _iso(given.since, "--since")
+    if given.until:
+        wanted["createdAtLt"] = _iso(given.until, "--until")
+    seen: set[str] = set()
+    while True:
+        page = dicts(api.get("/call", {**wanted, "limit": _PAGE}))
+        fresh = [call for call in page if str(call.get("id")) not in seen]
+        for call in fresh:
+            if given.limit is not None and len(seen) >= given.limit:
+                return
+            seen.add(str(call.get("id")))
+            if not importing.has(_source(call.get("id"))):
+                yield str(call.get("id")), call
+        if len(page) < _PAGE or not fresh or not page[-1].get("createdAt"):
+            return
+        wanted.pop("createdAtLt", None)
+        wanted["createdAtLe"] = page[-1]["createdAt"]
+
+
+def _iso(text: str, option: str) -> str:
+    return moment(text, option).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+class _Assistants:
+    """The assistants that calls name, each asked for once."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._known: dict[str, Any] = {}
+
+    def of(self, assistant_id: str) -> Any:
+        """The assistant as it is now; None when the server does not give it."""
+        from pytest_agent_replay.sources.fetching import ApiError, quoted
+
+        if assistant_id not in self._known:
+            try:
+                self._known[assistant_id] = self._api.get(f"/assistant/{quoted(assistant_id)}")
+            except ApiError as error:
+                if error.status not in (400, 401, 403, 404):
+                    raise
+                self._known[assistant_id] = None
+        return self._known[assistant_id]
+
+
+# -- one call
+
+
+def _session(raw: Any, where: str, assistant_of: Callable[[str], Any] | None) -> ImportedSession:
+    if not _is_call(raw):
+        raise SessionProblem("it is no call of Vapi")
+    notes = Notes()
+    call = text_repaired(raw, notes)
+    if call.get("status") not in (None, "ended"):
+        raise SessionProblem(f"the call has not ended yet (status {call['status']}); import it then")
+    assistant = _assistant(call, assistant_of, notes)
+    record = CallRecord(seconds_of(call.get("startedAt")), notes)
+    _read(call, assistant, record)
+    _recordings(call, record)
+    given = _labels(call, assistant, notes)
+    return session_of(record, _source(call["id"]), str(call["id"]), where, given)
+
+
+def _assistant(call: dict[str, Any], assistant_of: Callable[[str], Any] | None, notes: Notes) -> dict[str, Any]:
+    if isinstance(call.get("assistant"), dict):
+        return dict(call["assistant"])
+    if not call.get("assistantId"):
+        return {}
+    if assistant_of is None:
+        notes.lose(NO_CONFIG)
+        return {}
+    found = assistant_of(str(call["assistantId"]))
+    if not isinstance(found, dict):
+        notes.lose(REFUSED_CONFIG)
+        return {}
+    notes.guess(CONFIG_NOW)
+    return found
+
+
+def _read(call: dict[str, Any], assistant: dict[str, Any], record: CallRecord) -> None:
+    artifact = call["artifact"] if isinstance(call.get("artifact"), dict) else {}
+    messages = dicts(artifact.get("messages")) or dicts(call.get("messages"))
+    if not messages:
+        messages = [_from_formatted(message) for message in dicts(artifact.get("messagesOpenAIFormatted"))]
+        record.notes.lose(FORMATTED)
+    if not messages:
+        raise SessionProblem(f"the call has no messages ({call.get('endedReason') or 'nothing was said'})")
+    if not any(message.get("role") == "system" for message in messages):
+        for text in _prompts(assistant):
+            record.system(text)
+    for message in messages:
+        _read_message(message, record)
+
+
+def _from_formatted(message: dict[str, Any]) -> dict[str, Any]:
+    kind = message.get("role")
+    if kind == "tool":
+        return {"role": "tool_call_result", "toolCallId": message.get("tool_call_id"), "result": message.get("content")}
+    if message.get("tool_calls"):
+        return {"role": "tool_calls", "toolCalls": message["tool_calls"], "message": message.get("content")}
+    return {"role": kind, "message": message.get("content")}
+
+
+def _prompts(assistant: dict[str, Any]) -> list[str]:
+    model = assistant["model"] if isinstance(assistant.get("model"), dict) else {}
+    messages = [m for m in dicts(model.get("messages")) if m.get("role") == "system"]
+    return [str(message["content"]) for message in messages if message.get("content")]
+
+
+def _read_message(message: dict[str, Any], record: CallRecord) -> None:
+    role, text = message.get("role"), message.get("message")
+    at = message.get("secondsFromStart") if isinstance(message.get("secondsFromStart"), (int, float)) else None
+    if role == "system" and isinstance(text, str):
+        record.system(text)
+    elif role in _AGENT or role == "user":
+        if isinstance(text, str) and text.strip():
+            record.speak("user" if role == "user" else "assistant", text, at, _end(message, at))
+    elif role == "tool_calls":
+        if isinstance(text, str) and text.strip():
+            record.speak("assistant", text, at, None)
+        for call in dicts(message.get("toolCalls")):
+            function = call["function"] if isinstance(call.get("function"), dict) else call
+            record.call(call.get("id"), function.get("name"), function.get("arguments"), at)
+    elif role == "tool_call_result":
+        record.result(message.get("toolCallId"), message.get("name"), message.get("result"), at)
+    else:
+        record.notes.lose(OTHER_MESSAGES)
+
+
+def _end(message: dict[str, Any], at: float | None) -> float | None:
+    """`time` and `endTime` are milliseconds since the epoch."""
+    begin, end = message.get("time"), message.get("endTime")
+    if at is None or not isinstance(begin, (int, float)) or not isinstance(end, (int, float)) or end < begin:
+        return None
+    return round(at + (end - begin) / 1000, 3)
+
+
+def _recordings(call: dict[str, Any], record: CallRecord) -> None:
+    artifact = call["artifact"] if isinstance(call.get("artifact"), dict) else {}
+    recording = artifact["recording"] if isinstance(artifact.get("recording"), dict) else {}
+    mono = recording["mono"] if isinstance(recording.get("mono"), dict) else {}
+    urls = {
+        "combined": artifact.get("recordingUrl") or call.get("recordingUrl") or mono.get("combinedUrl"),
+        "stereo": artifact.get("stereoRecordingUrl") or recording.get("stereoUrl") or call.get("stereoRecordingUrl"),
+        "assistant": mono.get("assistantUrl"),
+        "customer": mono.get("customerUrl"),
+        "video": artifact.get("videoRecordingUrl") or recording.get("videoUrl"),
+        "log": artifact.get("logUrl"),
+    }
+    record.recordings = known((name, plain_url(url, record.notes)) for name, url in urls.items())
+
+
+def _labels(call: dict[str, Any], assistant: dict[str, Any], notes: Notes) -> dict[str, Any]:
+    analysis = call["analysis"] if isinstance(call.get("analysis"), dict) else {}
+    evaluation = label(analysis.get("successEvaluation"))
+    artifact = call["artifact"] if isinstance(call.get("artifact"), dict) else {}
+    model = assistant["model"] if isinstance(assistant.get("model"), dict) else {}
+    config = {
+        "model": model.get("model"),
+        "system_prompt": "\n\n".join(_prompts(assistant)),
+        "assistant": without_secrets(assistant, notes),
+        "overrides": without_secrets(call.get("assistantOverrides"), notes),
+    }
+    metadata = {
+        "call_type": call.get("type"),
+        "assistant_id": call.get("assistantId"),
+        "assistant_version": call.get("assistantVersion"),
+        "squad_id": call.get("squadId"),
+        "ended_reason": call.get("endedReason"),
+        "ended_message": call.get("endedMessage"),
+        "ended_at": call.get("endedAt"),
+        "cost_usd": call.get("cost"),
+        "structured_data": analysis.get("structuredData"),
+        "performance": artifact.get("performanceMetrics"),
+        "metadata": call.get("metadata"),
+    }
+    return {
+        "name": call.get("name"),
+        "captured_at": call.get("startedAt") if seconds_of(call.get("startedAt")) is not None else None,
+        "scores": known([("success_evaluation", evaluation)]),
+        "notes": analysis.get("summary"),
+        "expected_failure": "Vapi's evaluation of the call: not successful" if evaluation is False else None,
+        "metadata": known(metadata.items()),
+        "agent_config": known(config.items()),
+    }
