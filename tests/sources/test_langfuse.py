@@ -427,7 +427,56 @@ def test_a_warning_is_no_error(tmp_path: Path) -> None:
     assert span(run, 2).error is None
 
 
+def test_a_run_without_a_name_is_left_out_and_told(tmp_path: Path) -> None:
+    """Nobody could answer a tool that has no name."""
+    run = only(tmp_path, booking(tool={"name": ""}))
+    assert tools_of(run) == []
+    assert run.notes.lost["runs of tools without a name"] == 1
+
+
+def test_media_that_langfuse_keeps_apart_are_told(tmp_path: Path) -> None:
+    """Where an image was, there is a reference to it."""
+    image = "@@@langfuseMedia:type=image/png|id=m1|source=bytes@@@"
+    run = only(tmp_path, booking(tool={"input": {"day": "friday", "plan": image}}))
+    assert [count for text, count in run.notes.lost.items() if "images" in text] == [1]
+
+
+ODD: list[Any] = [None, 7, True, "", "x", "[]", "{'a': 1}", [], {}, [None], [{}], {"args": [None]}, {"role": "tool"}]
+
+
+@pytest.mark.parametrize("field", ["input", "output", "metadata", "name", "model", "modelParameters", "usageDetails"])
+@pytest.mark.parametrize("number", [1, 2])
+def test_odd_values_raise_nothing(tmp_path: Path, field: str, number: int) -> None:
+    """Observations are other people's data: whatever a field holds, the rest of the trace is read."""
+    for value in ODD:
+        rows = booking()
+        rows[number][field] = value
+        assert turns_of(built(tmp_path, rows))[0].output == "A1 and A2 it is."
+
+
+@pytest.mark.parametrize(
+    "field", ["tags", "scores", "metadata", "name", "projectId", "sessionId", "input", "timestamp"]
+)
+def test_odd_fields_of_a_trace_raise_nothing(tmp_path: Path, field: str) -> None:
+    """The same holds for what a trace says of itself."""
+    for value in ODD:
+        assert len(turns_of(built(tmp_path, {"id": "t1", "observations": booking(), field: value}))) == 1
+
+
 # -- models
+
+
+def test_tools_are_read_beside_messages_in_parts(tmp_path: Path) -> None:
+    """Messages of OpenTelemetry's conventions have parts instead of content; the attributes name the tools."""
+    call = {"type": "tool_call", "id": "c1", "name": "find_seats", "arguments": {"day": "friday"}}
+    result = {"type": "tool_call_response", "id": "c1", "response": "A1"}
+    messages = [{"role": "assistant", "parts": [call]}, {"role": "tool", "parts": [result]}]
+    rows = booking()
+    tool = {"type": "function", "function": {"name": "find_seats"}}
+    rows[3].update(input=json.dumps(messages), metadata={"attributes": {"gen_ai.tool.definitions": json.dumps([tool])}})
+    model = models_of(only(tmp_path, rows))[1]
+    assert [message["role"] for message in model.messages or []] == ["assistant", "tool"]
+    assert model.tools == [{"name": "find_seats"}]
 
 
 def test_a_model_call_has_all_that_langfuse_knows(tmp_path: Path) -> None:
@@ -688,7 +737,7 @@ def test_a_session_is_fetched_whole(server: LangfuseServer, is_old: bool) -> Non
         ["thumbs: no ticket came"],
         "no ticket came",
     )
-    assert (run.tags, run.metadata) == (["vip", "vip"], {"user_id": "u-1"})
+    assert (run.tags, run.metadata) == (["vip"], {"user_id": "u-1"})
     assert run.source == {
         "type": "langfuse",
         "project": "support",

@@ -18,6 +18,7 @@ from pytest_agent_replay.sources.langfuse_records import (
     is_observation,
     is_trace,
     read_sessions,
+    text_of,
 )
 from pytest_agent_replay.sources.langfuse_spans import decoded, metadata_of, read_trace, score_value
 from pytest_agent_replay.sources.session import Notes
@@ -205,7 +206,7 @@ def _block(head: Head, project: str | None, url: str | None) -> dict[str, Any]:
 def _source(record: SessionRecord, project: str | None, url: str | None) -> dict[str, Any]:
     first = record.traces[0]
     is_session = not record.is_part and first.session_id == record.id
-    return _block(Head(record.id, is_session), project or first.fields.get("projectId"), url)
+    return _block(Head(record.id, is_session), project or text_of(first.fields.get("projectId")), url)
 
 
 def _run(record: SessionRecord, source: dict[str, Any]) -> RunSession:
@@ -217,7 +218,7 @@ def _run(record: SessionRecord, source: dict[str, Any]) -> RunSession:
         traces=traces,
         source=source,
         name=next((str(name) for trace in record.traces if (name := trace.fields.get("name"))), None),
-        tags=[str(tag) for trace in record.traces for tag in trace.fields.get("tags") or ()],
+        tags=_tags(record),
         metadata=_metadata(record),
         scores={str(score["name"]): score_value(score) for score in record.scores if score.get("name")},
         remarks=list(dict.fromkeys(filter(None, [*map(_remark, scored), *_comments(record)]))),
@@ -227,6 +228,11 @@ def _run(record: SessionRecord, source: dict[str, Any]) -> RunSession:
         notes=notes,
         where=record.where,
     )
+
+
+def _tags(record: SessionRecord) -> list[str]:
+    listed = (trace.fields.get("tags") for trace in record.traces)
+    return list(dict.fromkeys(str(tag) for tags in listed if isinstance(tags, list) for tag in tags))
 
 
 def _metadata(record: SessionRecord) -> dict[str, Any]:

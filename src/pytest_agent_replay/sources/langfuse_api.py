@@ -14,8 +14,9 @@ from typing import Any
 
 from pytest_agent_replay.errors import ReplayError
 from pytest_agent_replay.formats.times import parse_time
+from pytest_agent_replay.llm.reading import dicts
 from pytest_agent_replay.sources.fetching import Api, ApiError, quoted
-from pytest_agent_replay.sources.langfuse_records import SessionRecord, TraceRecord, trace_of
+from pytest_agent_replay.sources.langfuse_records import SessionRecord, TraceRecord, trace_of, whole_trace
 
 __all__ = ["Head", "Server", "Wanted", "is_value", "moment_of"]
 
@@ -255,10 +256,7 @@ class Server:
 
     def _old_trace(self, trace_id: str) -> TraceRecord:
         trace = self.api.get(f"/api/public/traces/{quoted(trace_id)}")
-        fields = {key: value for key, value in trace.items() if key not in ("observations", "scores")}
-        observations = [row for row in trace.get("observations") or [] if isinstance(row, dict)]
-        scores = [score for score in trace.get("scores") or [] if isinstance(score, dict)]
-        return TraceRecord(trace_id, fields, observations, scores)
+        return whole_trace({**trace, "observations": dicts(trace.get("observations"))})
 
 
 def _begin(trace: TraceRecord) -> tuple[str, str]:

@@ -17,11 +17,22 @@ from typing import Any
 
 from pytest_agent_replay.errors import FormatError, Problem
 from pytest_agent_replay.formats.times import parse_time
+from pytest_agent_replay.llm.reading import dicts
 from pytest_agent_replay.sources.grouping import Head, Shelf, by_session
 from pytest_agent_replay.sources.json_files import parse_json, read_values
 from pytest_agent_replay.sources.source import Importing
 
-__all__ = ["SessionRecord", "TraceRecord", "is_observation", "is_trace", "read_sessions", "seconds_of", "trace_of"]
+__all__ = [
+    "SessionRecord",
+    "TraceRecord",
+    "is_observation",
+    "is_trace",
+    "read_sessions",
+    "seconds_of",
+    "text_of",
+    "trace_of",
+    "whole_trace",
+]
 
 _LISTS = ("data", "observations", "traces")
 _JSON_COLUMNS = frozenset(
@@ -47,7 +58,7 @@ class TraceRecord:
     @property
     def session_id(self) -> str | None:
         """The conversation that it belongs to; None when the application named none."""
-        return _text(self.fields.get("sessionId"))
+        return text_of(self.fields.get("sessionId"))
 
 
 @dataclass(slots=True)
@@ -87,7 +98,15 @@ def trace_of(observations: list[dict[str, Any]]) -> TraceRecord:
         for name, value in told.items():
             if value not in (None, "", []):
                 fields.setdefault(name, value)
-    return TraceRecord(str(observations[0]["traceId"]), fields, observations)
+    return TraceRecord(text_of(observations[0].get("traceId")) or "", fields, observations)
+
+
+def whole_trace(value: dict[str, Any]) -> TraceRecord:
+    """A trace with its observations, as `is_trace` knows it."""
+    trace = value.get("trace", value)
+    fields = {name: item for name, item in trace.items() if name not in ("observations", "scores")}
+    scores = dicts(trace.get("scores")) or dicts(value.get("scores"))
+    return TraceRecord(text_of(trace.get("id")) or "", fields, dicts(value["observations"]), scores)
 
 
 def read_sessions(paths: list[Path], importing: Importing) -> Iterator[SessionRecord]:
@@ -127,17 +146,14 @@ class _Found:
 
     def add(self, item: dict[str, Any], where: str) -> None:
         """A whole trace or an observation."""
-        fields = _fields(item) if is_trace(item) else trace_of([item]).fields
-        trace_id = str(item["traceId"]) if is_observation(item) else str(fields["id"])
-        rows = item["observations"] if is_trace(item) else [item]
-        times = [str(time) for row in (fields, *rows) if (time := row.get("timestamp") or row.get("startTime"))]
-        new = Head(
-            trace_id, _text(fields.get("sessionId")), seconds_of(min(times, default=None)), fields.get("projectId")
-        )
-        old = self._heads.get(trace_id)
-        self._heads[trace_id] = _both(old, new) if old is not None else new
-        self.places.setdefault(trace_id, where)
-        self.shelf.put(trace_id, item)
+        record = whole_trace(item) if is_trace(item) else trace_of([item])
+        times = [seconds_of(row.get("startTime")) for row in record.observations]
+        known = [time for time in (seconds_of(record.fields.get("timestamp")), *times) if time is not None]
+        new = Head(record.id, record.session_id, min(known, default=None), text_of(record.fields.get("projectId")))
+        old = self._heads.get(record.id)
+        self._heads[record.id] = _both(old, new) if old is not None else new
+        self.places.setdefault(record.id, where)
+        self.shelf.put(record.id, item)
 
     def heads(self) -> list[Head]:
         """What is known of each trace."""
@@ -149,23 +165,15 @@ class _Found:
         rows: dict[str, dict[str, Any]] = {}
         for item in self.shelf.values(trace_id):
             if is_trace(item):
-                scores = _fields(item).get("scores") or item.get("scores") or []
-                whole = TraceRecord(trace_id, _fields(item), [], [score for score in scores if isinstance(score, dict)])
+                whole = whole_trace(item)
             for row in item["observations"] if is_trace(item) else [item]:
                 rows[str(row["id"])] = row
         observations = list(rows.values())
+        own = trace_of(observations) if observations else TraceRecord(trace_id)
         if whole is None:
-            return trace_of(observations)
+            return own
         told = {name: value for name, value in whole.fields.items() if value is not None}
-        whole.fields = {**(trace_of(observations).fields if observations else {}), **told}
-        whole.observations = observations
-        return whole
-
-
-def _fields(value: dict[str, Any]) -> dict[str, Any]:
-    """What a trace says of itself."""
-    trace = value.get("trace", value)
-    return {key: item for key, item in trace.items() if key != "observations"}
+        return TraceRecord(trace_id, {**own.fields, **told}, observations, whole.scores)
 
 
 def _both(old: Head, new: Head) -> Head:
@@ -173,8 +181,9 @@ def _both(old: Head, new: Head) -> Head:
     return Head(old.trace, old.session or new.session, min(started) if started else None, old.project or new.project)
 
 
-def _text(value: Any) -> str | None:
-    return str(value) if value not in (None, "") else None
+def text_of(value: Any) -> str | None:
+    """An id or a name as text that every file can hold; None when there is none."""
+    return str(value).encode("utf-8", "replace").decode() if value not in (None, "") else None
 
 
 def _values(path: Path, problems: list[str]) -> Iterator[tuple[str, Any]]:

@@ -17,7 +17,7 @@ from typing import Any
 from pytest_agent_replay.formats.replay import ErrorSpec, Usage
 from pytest_agent_replay.sources.failures import read_error
 from pytest_agent_replay.sources.json_files import parse_json
-from pytest_agent_replay.sources.langfuse_records import TraceRecord, seconds_of
+from pytest_agent_replay.sources.langfuse_records import TraceRecord, seconds_of, text_of
 from pytest_agent_replay.sources.messages import read_answer, read_conversation, read_result, read_tools, read_usage
 from pytest_agent_replay.sources.otlp import nested
 from pytest_agent_replay.sources.session import Notes
@@ -56,11 +56,14 @@ _OWN_METADATA = re.compile(
 )
 _PRINTED = re.compile(r"[A-Z]\w*\(.*\)", re.DOTALL)
 _PREFIX = re.compile(r"(?:execute_tool |running tool: )")
+_MEDIA = "@@@langfuseMedia:"
 _DEEPEST = 3
 
 NAMED_LIKE = "spans that are named like a tool that the model asked for, read as its runs"
 TOLD_TYPE = "types of exceptions, from what the model was told: Langfuse keeps the text alone"
 NO_ERROR_TYPE = "the types of exceptions: Langfuse keeps their text alone"
+NAMELESS = "runs of tools without a name"
+MEDIA = "images, audio and files, which Langfuse keeps beside the observations"
 STREAMED = "BeeAI's model answers, which it traces in pieces and not all of them"
 
 
@@ -72,8 +75,10 @@ def read_trace(record: TraceRecord, notes: Notes) -> RunTrace:
     else:
         spans = [_span(row, order) for order, row in enumerate(rows)]
     _mark_runs(spans, rows, notes)
+    _leave_out_nameless(spans, notes)
     _out_of_models(spans)
     _give_error_types(spans, notes)
+    notes.lose(MEDIA, sum(str(row.get(name)).count(_MEDIA) for row in rows for name in ("input", "output")))
     failed = [span.error for span in spans if span.error is not None and not isinstance(span.what, Agent)]
     notes.lose(NO_ERROR_TYPE, sum(error.type is None for error in failed))
     return RunTrace(
@@ -94,10 +99,10 @@ def _time_order(row: Observation) -> tuple[str, str, str]:
 def _span(row: Observation, order: int) -> Span:
     attributes = attributes_of(row)
     return Span(
-        id=str(row.get("id")),
+        id=text_of(row.get("id")) or "",
         what=_what(row, attributes),
         name=str(row.get("name") or ""),
-        parent_id=row.get("parentObservationId") or None,
+        parent_id=text_of(row.get("parentObservationId")),
         started=seconds_of(row.get("startTime")),
         ended=seconds_of(row.get("endTime")),
         error=_error(row),
@@ -221,7 +226,7 @@ def _mark_runs(spans: list[Span], rows: list[dict[str, Any]], notes: Notes) -> N
     for span in spans:
         for name in _asked(span.what):
             asked[name] = min(asked.get(name, math.inf), span.started or 0.0)
-    by_id = {str(row.get("id")): row for row in rows}
+    by_id = {text_of(row.get("id")): row for row in rows}
     for span in spans:
         row = by_id.get(span.id, {})
         if not isinstance(span.what, Agent) or str(row.get("type")).upper() in _NO_RUNS:
@@ -236,6 +241,13 @@ def _asked(what: Agent | Model | Tool) -> Iterator[str]:
         for message in (*(what.messages or ()), *([what.answer] if what.answer else ())):
             for call in message.get("tool_calls") or ():
                 yield call["name"]
+
+
+def _leave_out_nameless(spans: list[Span], notes: Notes) -> None:
+    for span in spans:
+        if isinstance(span.what, Tool) and not span.what.name.strip():
+            span.what = Agent()
+            notes.lose(NAMELESS)
 
 
 def _out_of_models(spans: list[Span]) -> None:
@@ -433,7 +445,8 @@ def _beeai_spans(rows: list[dict[str, Any]], notes: Notes) -> list[Span]:
     for order, row in enumerate(rows):
         attributes = attributes_of(row)
         target = str(attributes.get("target") or "")
-        span = Span(str(row.get("id")), Agent(), str(row.get("name") or ""), row.get("parentObservationId") or None)
+        span = Span(text_of(row.get("id")) or "", Agent(), str(row.get("name") or ""))
+        span.parent_id = text_of(row.get("parentObservationId"))
         span.started, span.order, span.error = seconds_of(row.get("startTime")), order, _error(row)
         if not target:
             span.what = _agent(row)
