@@ -74,6 +74,8 @@ def best_family(keys: Iterable[Key]) -> set[Key]:
 
 
 def _thread(attributes: Mapping[str, Any]) -> str | None:
+    if not any(key.startswith((*_METADATA, "langgraph.")) for key in attributes):
+        return None
     for begin in _METADATA:
         kept = parsed(attributes.get(begin))
         for name in _NAMES:
