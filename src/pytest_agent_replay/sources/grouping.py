@@ -23,6 +23,8 @@ class Head:
     started: float | None = None
     """Seconds since the epoch."""
     project: str | None = None
+    is_open: bool = False
+    """It has not ended yet: there will be more of it."""
 
 
 def by_session(heads: Iterable[Head]) -> list[tuple[str, list[Head]]]:

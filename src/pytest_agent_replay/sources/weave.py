@@ -39,6 +39,7 @@ _CLIENTS = re.compile(
 """Operations of the clients that Weave patches; their calls are of models, though not all say so."""
 
 _REFERENCE = re.compile(r"weave:///[^/]+/[^/]+/(object|table)/")
+_SETTINGS = ("temperature", "top_p", "max_tokens", "max_completion_tokens", "seed", "stop", "tool_choice")
 _OBJECT = ("_type", "_class_name", "_bases")
 
 GUESSED_TOOLS = (
@@ -211,6 +212,7 @@ def _model(call: Call, given: Any, made: Any) -> Model:
         answer=read_answer(made) if made is not MISSING and made is not None else None,
         usage=_usage(call),
         finish_reason=_finish_reason(made),
+        settings={key: request[key] for key in _SETTINGS if request.get(key) not in (None, "NOT_GIVEN")},
     )
 
 

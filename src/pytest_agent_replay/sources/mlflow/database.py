@@ -102,13 +102,14 @@ class Database:
             )
         conditions, values = self._conditions(query)
         rows = self._all(
-            f"SELECT t.request_id, {self._session}, t.timestamp_ms, CAST(t.experiment_id AS TEXT) "
+            f"SELECT t.request_id, {self._session}, t.timestamp_ms, CAST(t.experiment_id AS TEXT), t.status "
             "FROM trace_info t JOIN experiments e ON e.experiment_id = t.experiment_id "
             f"WHERE {' AND '.join(conditions)} ORDER BY t.timestamp_ms, t.request_id",
             *values,
         )
-        for id_, session, started, experiment in rows:
-            yield Head(id_, session or None, started / 1000, self._names.get(experiment, experiment))
+        for id_, session, started, experiment, state in rows:
+            name = self._names.get(experiment, experiment)
+            yield Head(id_, session or None, started / 1000, name, state == "IN_PROGRESS")
 
     def trace(self, head: Head) -> Trace:
         try:
@@ -244,7 +245,16 @@ class Database:
 
 
 def _opened(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=30)
+    """Opens it so that neither it nor its folder changes.
+
+    A database with a write-ahead log that nobody has open gets the two files of that log from any reader, unless it is
+    told that nothing will change.
+    """
+    with path.open("rb") as file:
+        has_log = file.read(19)[18:] == b"\x02"
+    is_open = path.with_name(f"{path.name}-wal").exists()
+    still = "&immutable=1" if has_log and not is_open else ""
+    return sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro{still}", uri=True, timeout=30)
 
 
 def _columns(database: sqlite3.Connection) -> dict[str, set[str]]:

@@ -13,6 +13,7 @@ from pytest_agent_replay.sources.mlflow.stores import Query, Trace
 from pytest_agent_replay.sources.mlflow.traces import (
     experiment_of,
     has_tool_error,
+    is_open,
     session_of,
     started_at,
     trace_id_of,
@@ -80,7 +81,7 @@ class Files:
             return
         if id_ in heads:
             self._importing.note(f"{where}: the trace {id_} was there already; what came last counts")
-        heads[id_] = Head(id_, session_of(trace), started_at(trace), experiment_of(trace))
+        heads[id_] = Head(id_, session_of(trace), started_at(trace), experiment_of(trace), is_open(trace))
         if has_tool_error(trace):
             self._with_tool_errors.add(id_)
         self._shelf.put(id_, trace)

@@ -10,7 +10,7 @@ from pytest_agent_replay.errors import ReplayError
 from pytest_agent_replay.sources.fetching import Api, ApiError, environment, quoted
 from pytest_agent_replay.sources.grouping import Head, Shelf
 from pytest_agent_replay.sources.mlflow.stores import Query, Trace, experiment_id
-from pytest_agent_replay.sources.mlflow.traces import experiment_of, session_of, started_at, trace_id_of
+from pytest_agent_replay.sources.mlflow.traces import experiment_of, is_open, session_of, started_at, trace_id_of
 from pytest_agent_replay.sources.session import SessionProblem
 from pytest_agent_replay.sources.source import Importing
 
@@ -104,7 +104,7 @@ class Server:
         id_ = trace_id_of(trace) or ""
         self._infos.put(id_, trace["info"])
         name = self._names().get(experiment, experiment) if experiment is not None else None
-        return Head(id_, session_of(trace), started_at(trace), name)
+        return Head(id_, session_of(trace), started_at(trace), name, is_open(trace))
 
     def _spans(self, trace: str) -> list[Any]:
         try:

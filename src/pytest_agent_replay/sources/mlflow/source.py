@@ -118,7 +118,7 @@ class MLflow(Source):
 def _store(uri: str, importing: Importing, artifacts: Path | None) -> Store:
     if uri.startswith(("http://", "https://")):
         return Server(uri, importing)
-    path = local_path(uri)
+    path = None if uri == "databricks" else local_path(uri)
     if path is None:
         raise ReplayError(
             f"the tracking URI {uri.partition(':')[0]}:… cannot be read from here: http(s), sqlite and folders can. "
@@ -199,13 +199,17 @@ def _has_earlier(store: Store, head: Head) -> bool:
 
 
 def _block(store: Store, id_: str, heads: list[Head]) -> dict[str, Any]:
-    """The traces are counted, because a conversation may have gone on since an earlier import."""
+    """With the ids of all traces: a conversation that went on since an earlier import is another one to import."""
     block: dict[str, Any] = {"type": "mlflow", **store.place}
     if heads[0].project is not None:
         block["project"] = heads[0].project
     if id_ == heads[0].session:
-        return {**block, "thread_id": id_, "traces": len(heads)}
-    return {**block, "run_id": id_}
+        block["thread_id"] = id_
+    ids = [head.trace for head in heads]
+    block.update({"run_id": ids[0]} if len(ids) == 1 else {"run_ids": ids})
+    if any(head.is_open for head in heads):
+        block["incomplete"] = True
+    return block
 
 
 def _read(store: Store, wanted: _Wanted) -> RunSession:

@@ -19,7 +19,16 @@ from pytest_agent_replay.sources.messages import read_answer, read_conversation,
 from pytest_agent_replay.sources.session import Notes
 from pytest_agent_replay.sources.spans import MISSING, Agent, Model, RunSession, RunTrace, Span, Tool
 
-__all__ = ["experiment_of", "has_tool_error", "label", "read_trace", "session_of", "started_at", "trace_id_of"]
+__all__ = [
+    "experiment_of",
+    "has_tool_error",
+    "is_open",
+    "label",
+    "read_trace",
+    "session_of",
+    "started_at",
+    "trace_id_of",
+]
 
 Trace = Mapping[str, Any]
 Attributes = Mapping[str, Any]
@@ -163,15 +172,16 @@ def read_trace(trace: Trace, notes: Notes) -> RunTrace:
     """The trace with its spans. What cannot be had of it is said in `notes`."""
     parts = [_Part.of(raw, order) for order, raw in enumerate(_raw_spans(trace))]
     in_tools = inside({part.id: part.parent for part in parts}, [part.id for part in parts if part.kind == "TOOL"])
-    if _state(trace) == "IN_PROGRESS":
+    if is_open(trace):
         notes.lose(_UNFINISHED)
     notes.lose(_ATTACHED, json.dumps(trace.get("data", trace.get("spans")), ensure_ascii=False).count(_ATTACHMENT))
     spans = [_span(part, part.id in in_tools) for part in parts]
     return RunTrace(id=trace_id_of(trace) or "", spans=spans, started=started_at(trace))
 
 
-def _state(trace: Trace) -> Any:
-    return _info(trace).get("state", _info(trace).get("status"))
+def is_open(trace: Trace) -> bool:
+    """Whether it has not ended, or nobody told MLflow that it had."""
+    return "IN_PROGRESS" in (_info(trace).get("state"), _info(trace).get("status"))
 
 
 def _raw_spans(trace: Trace) -> list[Mapping[str, Any]]:
