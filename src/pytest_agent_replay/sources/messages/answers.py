@@ -8,7 +8,7 @@ from pytest_agent_replay.llm.reading import dicts
 from pytest_agent_replay.sources.messages.conversation import read_conversation
 from pytest_agent_replay.sources.messages.parts import Message, first, messages_of, part_kind
 from pytest_agent_replay.sources.messages.shapes import neutral_role, read_message
-from pytest_agent_replay.sources.messages.texts import json_value, none_if_too_deep, read_repr
+from pytest_agent_replay.sources.messages.texts import none_if_too_deep, read_repr, structure
 
 __all__ = ["read_answer"]
 
@@ -43,7 +43,7 @@ def read_answer(value: Any) -> Message | None:
     """
     if not isinstance(value, str):
         return _read(value, _DEEPEST) or _read_text(value)
-    found = _read(json_value(value), _DEEPEST)
+    found = _read(structure(value), _DEEPEST)
     if found is None and (printed := read_repr(value)) is not None:
         found = _answer({"role": "assistant", **printed})
     return found or {"role": "assistant", "content": value}

@@ -11,7 +11,7 @@ from typing import Any
 
 from pytest_agent_replay.sources.messages.parts import Message, first, messages_of
 from pytest_agent_replay.sources.messages.shapes import read_message
-from pytest_agent_replay.sources.messages.texts import json_value, none_if_too_deep, read_reprs, read_spoken
+from pytest_agent_replay.sources.messages.texts import none_if_too_deep, read_reprs, read_spoken, structure
 
 __all__ = ["joined_calls", "read_conversation"]
 
@@ -57,7 +57,7 @@ def _read(value: Any, depth: int) -> list[Message] | None:
     if depth == 0:
         return None
     if isinstance(value, str):
-        parsed = json_value(value)
+        parsed = structure(value)
         return read_spoken(value) if parsed is None else _read(parsed, depth - 1)
     if isinstance(value, list):
         return _read_list(value, depth)

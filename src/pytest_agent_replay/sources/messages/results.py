@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from pytest_agent_replay.llm.reading import dicts
 from pytest_agent_replay.sources.messages.parts import Message, part_kind, part_result, plain_content
 from pytest_agent_replay.sources.messages.shapes import read_message
-from pytest_agent_replay.sources.messages.texts import json_value, read_repr
+from pytest_agent_replay.sources.messages.texts import read_repr, structure
 
 __all__ = ["ToolResult", "read_result"]
 
@@ -44,7 +44,7 @@ def read_result(value: Any) -> ToolResult:
     """
     thing = value
     if isinstance(value, str):
-        thing = json_value(value)
+        thing = structure(value)
         if thing is None:
             thing = read_repr(value)
     if isinstance(thing, list) and len(thing) == 1 and _is_command(thing[0]):

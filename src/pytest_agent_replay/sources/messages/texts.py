@@ -1,4 +1,4 @@
-"""Texts that hold a conversation: JSON, the `repr` of messages, and lines that begin with a role."""
+"""Texts that hold messages: JSON, what Python prints of them, and lines that begin with a role."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
-__all__ = ["json_value", "none_if_too_deep", "read_repr", "read_reprs", "read_spoken"]
+__all__ = ["none_if_too_deep", "read_repr", "read_reprs", "read_spoken", "structure"]
 
+_OBJECT = re.compile(r"\s*[A-Z]\w*\(\w+=")
 _KEY = re.compile(r"\s*(\w+)=")
 _STRING = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""", re.DOTALL)
 _BARE = re.compile(r"[^\s'\"()\[\]{}]+")
@@ -34,25 +35,54 @@ def none_if_too_deep(read: Callable[[Any], _Read | None]) -> Callable[[Any], _Re
     return reader
 
 
-def json_value(text: str) -> Any:
-    """The mapping or the list that a text is the JSON of; None for anything else."""
-    if text.lstrip()[:1] not in ("{", "["):
+def structure(text: str) -> Any:
+    """The mapping or list that a text writes down, as JSON or as Python prints it; None for anything else.
+
+    Of objects (`AIMessage(content='…')`, `ChatCompletion(choices=[Choice(…)])`) the fields are read, and of messages
+    the class is their `type`.
+    """
+    begin = text.lstrip()[:1]
+    if begin not in ("{", "[") and _OBJECT.match(text) is None:
         return None
+    for read in (json.loads, _printed):
+        try:
+            value = read(text)
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            continue
+        return value if isinstance(value, (dict, list)) else None
+    return None
+
+
+def _printed(text: str) -> Any:
+    return _value_of(ast.parse(text.strip(), mode="eval").body)
+
+
+def _value_of(node: ast.expr) -> Any:
+    """The JSON value of a literal; null for what is none."""
+    if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
+        return [_value_of(item) for item in node.elts]
+    if isinstance(node, ast.Dict):
+        pairs = zip(node.keys, node.values, strict=True)
+        return {key.value: _value_of(item) for key, item in pairs if isinstance(key, ast.Constant)}
+    if isinstance(node, ast.Call) and node.keywords and not node.args:
+        fields = {keyword.arg: _value_of(keyword.value) for keyword in node.keywords if keyword.arg is not None}
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        return {"type": name, **fields} if "Message" in name and "role" not in fields else fields
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = ast.literal_eval(node)
+    except (ValueError, TypeError):
         return None
-    return value if isinstance(value, (dict, list)) else None
+    return value if isinstance(value, (str, int, float)) else None
 
 
 def read_reprs(texts: list[str]) -> list[dict[str, Any]] | None:
     """The messages of which the texts are the `repr`; None unless all of them are."""
-    read = [json_value(text) or read_repr(text) for text in texts]
+    read = [structure(text) or read_repr(text) for text in texts]
     return [item for item in read if isinstance(item, dict)] if all(isinstance(item, dict) for item in read) else None
 
 
 def read_repr(text: str) -> dict[str, Any] | None:
-    """A message out of what pydantic's models print: `role='user' content='…' name=None …`; None for anything else."""
+    """A message out of the `str` of a pydantic model: `role='user' content='…' name=None …`; None for anything else."""
     fields: dict[str, Any] = {}
     position = 0
     while found := _KEY.match(text, position):

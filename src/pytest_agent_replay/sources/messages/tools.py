@@ -7,7 +7,7 @@ from typing import Any
 from pytest_agent_replay.llm.gemini import json_schema
 from pytest_agent_replay.llm.reading import clean
 from pytest_agent_replay.sources.messages.parts import first
-from pytest_agent_replay.sources.messages.texts import json_value, none_if_too_deep
+from pytest_agent_replay.sources.messages.texts import none_if_too_deep, structure
 
 __all__ = ["read_tools"]
 
@@ -47,7 +47,7 @@ def read_tools(value: Any) -> list[dict[str, Any]] | None:
 
 def _read(value: Any, depth: int) -> list[dict[str, Any]] | None:
     if isinstance(value, str):
-        value = json_value(value)
+        value = structure(value)
     if depth == 0:
         return None
     if isinstance(value, dict):
@@ -71,7 +71,7 @@ def _is_definition(content: Any) -> bool:
 def _tools(item: Any) -> list[dict[str, Any]] | None:
     """The tool that an item is, or the functions that it declares (Gemini's); None when it is none."""
     if isinstance(item, str):
-        item = json_value(item)
+        item = structure(item)
     if not isinstance(item, dict):
         return None
     declared = first(item, _DECLARED)
@@ -89,7 +89,7 @@ def _tools(item: Any) -> list[dict[str, Any]] | None:
 def _parameters(tool: dict[str, Any]) -> Any:
     schema = first(tool, _SCHEMAS)
     if isinstance(schema, str):
-        schema = json_value(schema)
+        schema = structure(schema)
     if isinstance(schema, dict) and schema.keys() == {"json"}:
         schema = schema["json"]
     return json_schema(schema)

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from pytest_agent_replay.formats.replay import Usage
-from pytest_agent_replay.sources.messages.texts import json_value, none_if_too_deep
+from pytest_agent_replay.sources.messages.texts import none_if_too_deep, structure
 
 __all__ = ["read_usage"]
 
@@ -89,7 +89,7 @@ def read_usage(value: Any) -> Usage | None:
 
 def _read(value: Any, depth: int) -> Usage | None:
     if isinstance(value, str):
-        value = json_value(value)
+        value = structure(value)
     if not isinstance(value, dict) or depth == 0:
         return None
     given, made, total = (_count(value, keys) for keys in (_INPUT, _OUTPUT, _TOTAL))
