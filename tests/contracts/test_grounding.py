@@ -235,6 +235,21 @@ def test_the_recorded_system_prompt_grounds_figures() -> None:
     assert judge({"type": "grounded_numbers"}, answered("It takes 77 days."), replay).outcome == "failed"
 
 
+def test_a_result_that_python_printed_grounds_as_json_does() -> None:
+    """Its keys say what its numbers are; a text that only begins so is a text."""
+    printed = "{'total_cents': 4599, 'paid': True, 'items': ({'n': 12}, None)}"
+    assert complaints("It was $45.99, with 12.", printed) == []
+    assert complaints("It was $45.98.", printed) == ["$45.98"]
+    assert complaints("It was 4599.", "{'total_cents': 4599, 'by': <Customer 7>}") == []
+    assert complaints("It was 4599.", "[" * 5000 + "4599") == []
+
+
+def test_a_site_may_be_called_as_its_address() -> None:
+    """The digits of a host are given, as a bare number."""
+    assert complaints("See 91 Trends.", "https://91trends.com/us/ has them") == []
+    assert complaints("See 92 Trends, for $91.", "https://91trends.com/") == ["92", "$91"]
+
+
 def test_tolerance_and_ignore_relax() -> None:
     """A tolerance is a fraction of the source; an ignored pattern covers figures."""
     run = Run().start().call("t", {"v": 1000}).answer("It was 1,009.")

@@ -53,6 +53,9 @@ _AMBIGUOUS_UNITS = frozenset({"min", "mins", "second"})
 _RISING_KEYS = frozenset({"change", "changes", "growth", "delta", "increase", "gain"})
 _EXPIRY = re.compile(r"(0[1-9]|1[0-2])\s?[/-]\s?(\d\d)")
 _LONGEST_EXPIRY = 7
+_HOST = re.compile(r"://([^/\s?#]+)")
+_LONGEST_HOST = 253
+_LONGEST_PRINTED = 100_000
 _NEXT_DAY = re.compile(
     r"\d\s?\(?\+1\b|\b(?:tomorrow|next day|day after|following day|yesterday|day before)\b", re.IGNORECASE
 )
@@ -251,6 +254,8 @@ class _Index:
                     self._add_reading(reading, label, prose)
         for number in word_numbers(text):
             self._add_number(float(number), label)
+        if "://" in text:  # a site is called as its address: "24 Trends"
+            self._exact.update(float(n) for host in _HOST.findall(text) for n in _DIGITS.findall(host[:_LONGEST_HOST]))
         self._next_day = self._next_day or _says_next_day(text)
 
     def _add_reading(self, reading: Reading, label: str, prose: bool) -> None:
@@ -437,14 +442,26 @@ def _is_finite_number(value: Any) -> bool:
 
 
 def _parsed(text: str) -> Any:
-    """The mapping or list that a text holds as JSON; None for any other text."""
+    """The mapping or list that a text holds as JSON, or as Python prints it; None for any other text."""
     if text[:1] not in ("{", "[") and text.lstrip()[:1] not in ("{", "["):
         return None
     try:
         parsed = json.loads(text)
     except (ValueError, RecursionError):
-        return None
+        parsed = _printed(text)
     return parsed if isinstance(parsed, (dict, list)) else None
+
+
+def _printed(text: str) -> Any:
+    """The value of `{'total_cents': 4599}`: frameworks tell their model what `str` makes of a tool's result."""
+    if len(text) > _LONGEST_PRINTED:
+        return None
+    from ast import literal_eval
+
+    try:
+        return json.loads(json.dumps(literal_eval(text.strip())))
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None
 
 
 def _stem(word: str) -> str:
