@@ -42,6 +42,8 @@ class LangfuseServer:
         self.traces: dict[str, dict[str, Any]] = {}
         """Fields of traces by their ids, which only an older server has apart."""
         self.is_old = False
+        self.knows_session_scores = True
+        """Servers ignore filters that they do not know."""
         self.page = 1000
         """More are not given in one answer, whatever was asked for."""
         self.failures: list[tuple[int, dict[str, str]]] = []
@@ -115,6 +117,8 @@ class LangfuseServer:
         if parts[0] == "observations":
             return 200, self._paged([_old_row(row) for row in self.observations if _is_wanted(row, query)], query)
         if parts[:2] == ["v2", "scores"]:
+            if not self.knows_session_scores:
+                query.pop("sessionId", None)
             return 200, self._paged([_old_score(s) for s in self.scores if _is_score_wanted(s, query)], query)
         return 404, {"message": "Not Found"}
 

@@ -444,6 +444,13 @@ def test_media_that_langfuse_keeps_apart_are_told(tmp_path: Path) -> None:
 ODD: list[Any] = [None, 7, True, "", "x", "[]", "{'a': 1}", [], {}, [None], [{}], {"args": [None]}, {"role": "tool"}]
 
 
+def test_a_model_call_that_is_traced_twice_counts_once(tmp_path: Path) -> None:
+    """Agno's and OpenAI's instrumentations both see a call: one observation is the other's parent."""
+    inner = observation(4, "GENERATION", "chat m-1", at=1, parentObservationId="t1-o1", input=[USER], output="None")
+    (turn,) = turns_of(built(tmp_path, [*booking(), inner]))
+    assert [answer.content for answer in turn.llm_responses or []] == [None, "A1 and A2 it is."]
+
+
 @pytest.mark.parametrize("field", ["input", "output", "metadata", "name", "model", "modelParameters", "usageDetails"])
 @pytest.mark.parametrize("number", [1, 2])
 def test_odd_values_raise_nothing(tmp_path: Path, field: str, number: int) -> None:
@@ -746,6 +753,13 @@ def test_a_session_is_fetched_whole(server: LangfuseServer, is_old: bool) -> Non
     }
     (response,) = responses(turns_of(build_session(run))[0])
     assert (response.args, response.response) == ({"day": "friday"}, ["A1", "A2"])
+
+
+def test_a_server_that_knows_no_scores_of_sessions_gives_none(server: LangfuseServer) -> None:
+    """It answers with the scores of others, which are not taken for those of the session."""
+    server.is_old, server.knows_session_scores = True, False
+    server.scores.append(score("tone", "cold", "CATEGORICAL", {"kind": "session", "id": "s3"}))
+    assert runs("--session", "s2")[0].scores == {}
 
 
 @GENERATIONS
