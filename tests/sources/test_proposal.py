@@ -191,8 +191,16 @@ def test_an_agent_that_raised_is_an_incident_that_cannot_be_checked() -> None:
     turn = {"input": "Hi", "tool_responses": [LOOKUP], "notes": "The agent raised KeyError: 'total'"}
     proposal = proposed(turns=[turn])
     assert (proposal.reproduces, proposal.is_golden) == ("unknown", False)
-    assert "KeyError: 'total'" in line(proposal, "answers")["description"]
+    expected = "The agent raised “KeyError: 'total'” instead of answering."
+    assert line(proposal, "answers")["description"] == expected
     assert "cannot be told" in proposal.lines[-1]
+
+
+def test_a_recording_that_was_cut_is_no_golden_one() -> None:
+    """The agent may have hung, or gone on unseen."""
+    proposal = proposed(tool_responses=[LOOKUP], ended="cut")
+    assert (proposal.reproduces, proposal.is_golden) == ("unknown", False)
+    assert line(proposal, "answers")["description"] == "The recording ends before the agent has answered."
 
 
 def test_personal_data_that_nobody_gave_is_an_incident() -> None:
@@ -293,6 +301,12 @@ def test_a_session_that_a_tool_ended_is_green() -> None:
     proposal = proposed(turns=turns)
     assert (proposal.is_golden, proposal.reproduces) == (True, "no")
     assert {"answers", "makes-its-changes"} <= set(ids(proposal))
+
+
+def test_a_good_session_without_an_answer_has_a_contract_too() -> None:
+    """A contract without any line would check nothing."""
+    proposal = proposed(output=None, tool_responses=[LOOKUP], scores={"reward": 1})
+    assert (proposal.is_golden, proposal.reproduces, ids(proposal)) == (True, "no", ["no-more-calls"])
 
 
 # -- scores
@@ -416,9 +430,25 @@ def test_plain_words_become_invariants(said: str, types: list[tuple[str, str | N
     assert all(said.rstrip(".") in each["description"] for each in found)
 
 
+def test_a_figure_is_asked_for_in_the_turn_in_which_it_was_wrong() -> None:
+    """The wrong one is allowed in none, and with or without separators."""
+    turns = [
+        {"input": "The total?", "output": "It is $1,200.50, for 3."},
+        {"input": "Thanks", "output": "You are welcome."},
+    ]
+    proposal = proposed(turns=turns, context="3 1200.50", expected_failure="Said 1200.5 instead of $1,300.00")
+    assert line(proposal, "says-1-300-00")["turn"] == 1
+    assert line(proposal, "not-1200-5")["turn"] == "all"
+    assert proposal.reproduces == "yes"
+    right = Run().start(1).answer("It is 1 300 USD.", 1).start(2).answer("Bye", 2)
+    replay = make_replay(turns=turns, context="3 1200.50 1300")
+    assert evaluate(bind(*proposal.contract["invariants"]), right.trace, replay, Services()).outcome == "passed"
+
+
 @pytest.mark.parametrize(
     "said",
     [
+        "Called ⟨7⟩ instead of ⟨8⟩",
         "Something about issue_refund looks odd",
         "It should refund less",
         "The agent should search the web less",
@@ -433,7 +463,7 @@ def test_other_words_become_nothing(said: str) -> None:
     proposal = proposed(tool_responses=[search, REFUNDED], output="Done.", expected_failure=said)
     assert (proposal.reproduces, proposal.is_golden, proposal.basis) == ("no", False, None)
     assert not any("expected_failure" in each["description"] for each in proposal.contract["invariants"])
-    assert "nothing in the recording tells what went wrong" in proposal.lines[-1]
+    assert "what `expected_failure` says could not be made into an invariant" in proposal.lines[-1]
 
 
 def test_what_the_original_satisfies_is_left_out_and_said() -> None:

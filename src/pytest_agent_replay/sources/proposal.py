@@ -15,7 +15,7 @@ from pytest_agent_replay.formats.replay import ReplayFile
 from pytest_agent_replay.report.results import Reproduces
 from pytest_agent_replay.sources.proposing.facts import Facts, Line, Rank, listed
 from pytest_agent_replay.sources.proposing.guesses import guesses
-from pytest_agent_replay.sources.proposing.kept import kept
+from pytest_agent_replay.sources.proposing.kept import at_most_as_many_calls, kept
 from pytest_agent_replay.sources.proposing.scores import Judgement, judgement
 from pytest_agent_replay.sources.proposing.signs import signs
 from pytest_agent_replay.sources.proposing.told import told
@@ -82,7 +82,8 @@ def _incident(facts: Facts, shown: list[Line], judged: Judgement | None) -> Prop
     contract, reproduces = _made(facts, lines)
     why = _why(facts.replay, judged)
     specific = [line.reason for line in lines if line.rank != "guard"]
-    return Proposal(contract, reproduces, False, basis, [why, *specific, *notes, _conclusion(reproduces, basis)])
+    conclusion = _conclusion(reproduces, basis, is_reported=_is_reported(facts.replay))
+    return Proposal(contract, reproduces, False, basis, [why, *specific, *notes, conclusion])
 
 
 def _confirmed(facts: Facts, lines: list[Line]) -> tuple[list[Line], list[str]]:
@@ -107,11 +108,16 @@ def _why(replay: ReplayFile, judged: Judgement | None) -> str:
     return "an incident: the recording shows a failure"
 
 
-def _conclusion(reproduces: Reproduces, basis: Rank | None) -> str:
+def _conclusion(reproduces: Reproduces, basis: Rank | None, *, is_reported: bool) -> str:
+    if reproduces == "no" and is_reported:
+        return (
+            "the contract holds on the original, and would not have caught this failure: what `expected_failure` says could "
+            "not be made into an invariant. Add one that says it"
+        )
     if reproduces == "no":
         return (
             "nothing in the recording tells what went wrong: the contract holds on it, and would not have caught this "
-            "failure. Write what was wrong into `expected_failure` and import again, or add an invariant that says it"
+            "failure. Write what was wrong into `expected_failure`, and add an invariant that says it"
         )
     if reproduces == "unknown":
         return "whether the contract fails on the original cannot be told from what is recorded"
@@ -124,7 +130,7 @@ def _conclusion(reproduces: Reproduces, basis: Rank | None) -> str:
 
 
 def _golden(facts: Facts, shown: list[Line], judged: Judgement | None) -> Proposal:
-    lines = _holding(facts, [*shown, *kept(facts)])
+    lines = _holding(facts, [*shown, *kept(facts)]) or [at_most_as_many_calls(facts)]
     contract, reproduces = _made(facts, lines)
     why = "golden: nothing in the recording shows a failure"
     if facts.replay.golden:

@@ -13,7 +13,7 @@ from typing import Any
 from pytest_agent_replay.sources.proposing.facts import Facts, Line, listed
 from pytest_agent_replay.sources.proposing.tools import kind_of
 
-__all__ = ["kept"]
+__all__ = ["at_most_as_many_calls", "kept"]
 
 _MOST_CALLS = 50
 _MOST_WORDS = 3
@@ -44,6 +44,13 @@ def kept(facts: Facts) -> Iterator[Line]:
         yield Line(
             f"no-more-{tool}", invariant, f"The original called {tool} {times}; more would change more.", "guard"
         )
+
+
+def at_most_as_many_calls(facts: Facts) -> Line:
+    """For a session of which nothing else can be said: one that gave no answer and changed nothing."""
+    count = len(facts.session.all_calls)
+    reason = f"The original made {count} calls; nothing else is known of it that could be asked for."
+    return Line("no-more-calls", {"type": "max_tool_calls", "max": count}, reason, "guard")
 
 
 def _firm(args: dict[str, Any]) -> dict[str, Any]:

@@ -15,12 +15,15 @@ from pytest_agent_replay.contracts.case import texts_of
 from pytest_agent_replay.contracts.checks.safety import personal_data
 from pytest_agent_replay.contracts.claims import find_claim
 from pytest_agent_replay.contracts.plain import simple
+from pytest_agent_replay.report.results import InvariantResult
 from pytest_agent_replay.sources.proposing.facts import Facts, Line, listed, quoted
 from pytest_agent_replay.sources.proposing.tools import kind_of, stems_of
 from pytest_agent_replay.trace.model import ToolCallView
 
 __all__ = ["signs"]
 
+_RAISED = "The agent raised "
+"""How the note of a turn begins in which it did."""
 _LOOP = 3
 _PATIENT_RETRIES = 3
 _FIRST_PERSON = re.compile(r"\s*(?:I|we)\b", re.IGNORECASE)
@@ -49,32 +52,30 @@ def signs(facts: Facts) -> Iterator[Line]:
 
 def _answers(facts: Facts) -> Iterator[Line]:
     completes = facts.judge(type="completes")
-    raised = [
-        (n, t.notes) for n, t in enumerate(facts.replay.turn_list, 1) if (t.notes or "").startswith("The agent raised ")
-    ]
-    if completes.outcome == "failed":
-        turn = completes.evidence.get("turn", 1)
-        yield Line("answers", _high("completes"), f"The agent gave no answer{facts.in_turn(turn)}.", "sign")
-    elif raised:
-        turn, note = raised[0]
-        said = quoted(str(note).removeprefix("The agent raised "))
-        reason = (
-            f"The agent raised {said}{facts.in_turn(turn)} instead of answering, which the file cannot show a check."
-        )
+    reason = _why_no_answer(facts, completes)
+    if reason is not None:
         yield Line("answers", _high("completes"), reason, "sign")
     else:
         yield Line("answers", {"type": "completes"}, "The agent answers and does not raise.", "guard")
     empty = facts.judge(type="output_not_empty", turn="all")
     if empty.outcome == "failed" and completes.outcome != "failed":
-        turn = empty.evidence.get("turn", 1)
-        yield Line(
-            "not-empty",
-            {**_high("output_not_empty"), "turn": "all"},
-            f"The answer{facts.of_turn(turn)} is empty.",
-            "sign",
-        )
+        reason = f"The answer{facts.of_turn(empty.evidence.get('turn', 1))} is empty."
+        yield Line("not-empty", {**_high("output_not_empty"), "turn": "all"}, reason, "sign")
     elif empty.outcome == "passed":
         yield Line("not-empty", {"type": "output_not_empty", "turn": "all"}, "No answer is empty.", "guard")
+
+
+def _why_no_answer(facts: Facts, completes: InvariantResult) -> str | None:
+    """Also where the file only tells it in words, and no check can see it."""
+    if completes.outcome == "failed":
+        return f"The agent gave no answer{facts.in_turn(completes.evidence.get('turn', 1))}."
+    for number, turn in enumerate(facts.replay.turn_list, 1):
+        if (turn.notes or "").startswith(_RAISED):
+            said = quoted(str(turn.notes).removeprefix(_RAISED))
+            return f"The agent raised {said}{facts.in_turn(number)} instead of answering."
+        if turn.ended == "cut":
+            return f"The recording ends before the agent has answered{facts.in_turn(number)}."
+    return None
 
 
 def _high(kind: str) -> dict[str, Any]:

@@ -20,6 +20,8 @@ __all__ = ["told"]
 _SENTENCE_END = re.compile(r"(?<=[.;!?])\s+|\n+")
 _IDENTIFIER = r"[A-Za-z]+(?:_[A-Za-z0-9]+)+|[a-z]+(?:[A-Z][a-z0-9]+)+"
 
+_LONGEST = 4000
+_HIGH = {"severity": "high"}
 _T = r"(?:the )?(?:tool )?⟨(\d+)⟩(?: tool)?"
 _CALL = r"(?:call(?:s|ed|ing)?|us(?:e|es|ed|ing)|invok(?:e|es|ed|ing)|run(?:s|ning)?|ran|execut(?:e|es|ed|ing))"
 _MUST = r"(?:should|must|ought to|needs? to|ha[sd] to|(?:is|was) supposed to)"
@@ -80,7 +82,8 @@ def told(facts: Facts) -> Iterator[Line]:
     """Lines of the rank `told`; whether they fail on the original is not looked at."""
     made: dict[str, Line] = {}
     known = _known_tools(facts)
-    for said in _SENTENCE_END.split(plain(facts.replay.expected_failure or "")):
+    text = (facts.replay.expected_failure or "")[:_LONGEST].translate({ord("⟨"): "<", ord("⟩"): ">"})
+    for said in filter(None, map(plain, _SENTENCE_END.split(text))):
         sentence = _with_numbered_tools(said.strip(), known)
         for name, invariant in _invariants(sentence, facts):
             key = repr(sorted(invariant.items()))
@@ -129,15 +132,15 @@ _Found = Iterator[tuple[str, dict[str, Any]]]
 
 
 def _wanted(tool: str) -> tuple[str, dict[str, Any]]:
-    return f"calls-{tool}", {"type": "tool_called", "tool": tool, "severity": "high"}
+    return f"calls-{tool}", {"type": "tool_called", "tool": tool, **_HIGH}
 
 
 def _unwanted(tool: str) -> tuple[str, dict[str, Any]]:
-    return f"does-not-call-{tool}", {"type": "tool_not_called", "tool": tool, "severity": "high"}
+    return f"does-not-call-{tool}", {"type": "tool_not_called", "tool": tool, **_HIGH}
 
 
 def _ordered(before: str, after: str) -> tuple[str, dict[str, Any]]:
-    return f"{before}-before-{after}", {"type": "tool_order", "before": before, "after": after, "severity": "high"}
+    return f"{before}-before-{after}", {"type": "tool_order", "before": before, "after": after, **_HIGH}
 
 
 def _instead(sentence: _Sentence, facts: Facts) -> _Found:
@@ -179,7 +182,7 @@ def _repeated(sentence: _Sentence, facts: Facts) -> _Found:
     for pattern in (rf"\b{_CALL} {_T} {_SEVERAL}", rf"{_T} (?:was|is|got) {_CALL} {_SEVERAL}"):
         for found in sentence.take(rf"(?<!should )(?<!must )(?<!to ){pattern}"):
             tool = sentence.tool(found[1])
-            yield f"once-{tool}", {"type": "tool_called", "tool": tool, "min": 0, "max": 1, "severity": "high"}
+            yield f"once-{tool}", {"type": "tool_called", "tool": tool, "min": 0, "max": 1, **_HIGH}
 
 
 def _demanded(sentence: _Sentence, facts: Facts) -> _Found:
@@ -209,11 +212,15 @@ _FIGURES = (
 def _figures(sentence: _Sentence, facts: Facts) -> _Found:
     for pattern, right, wrong in _FIGURES:
         for found in sentence.take(pattern):
+            where = {"turn": "any"} if facts.has_turns else {}
             if found[wrong]:
-                unsaid = {"type": "excludes_regex", "pattern": _figure_pattern(found[wrong]), "severity": "high"}
-                yield f"not-{_slug(found[wrong])}", unsaid
-            said = {"type": "regex", "pattern": _figure_pattern(found[right]), "severity": "high"}
-            yield f"says-{_slug(found[right])}", said
+                unsaid = _figure_pattern(found[wrong])
+                turns = [turn for turn, text in facts.answers() if re.search(unsaid, text)]
+                where = facts.turn(turns[0]) if turns else where
+                everywhere = {"turn": "all"} if facts.has_turns else {}
+                yield f"not-{_slug(found[wrong])}", {"type": "excludes_regex", "pattern": unsaid, **_HIGH, **everywhere}
+            said = _figure_pattern(found[right])
+            yield f"says-{_slug(found[right])}", {"type": "regex", "pattern": said, **_HIGH, **where}
 
 
 def _slug(figure: str) -> str:
