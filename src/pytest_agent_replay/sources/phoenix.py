@@ -84,11 +84,10 @@ class Phoenix(Source):
             yield from file_sessions(given, importing, self.name)
             return
         address = given.url or environment("PHOENIX_COLLECTOR_ENDPOINT", "PHOENIX_ENDPOINT") or _URL
-        key = environment("PHOENIX_API_KEY")
         with Api(
             re.sub(r"/v1/traces/?$", "", address.strip()),
             name="Phoenix",
-            headers={**_client_headers(), "authorization": f"Bearer {key}" if key else None},
+            headers=_headers(),
             key_hint=_KEY_HINT,
             endpoint_hint=_URL_HINT,
             say=importing.note,
@@ -107,10 +106,12 @@ def _is_row(row: dict[str, Any]) -> bool:
     return "span_kind" in row and ("context.span_id" in row or isinstance(row.get("context"), dict))
 
 
-def _client_headers() -> dict[str, str | None]:
-    """`PHOENIX_CLIENT_HEADERS`, as the client reads them: `name=value,name=value`."""
+def _headers() -> dict[str, str | None]:
+    """The key, and `PHOENIX_CLIENT_HEADERS` as the client reads them: `name=value,name=value`."""
     pairs = (pair.partition("=") for pair in (environment("PHOENIX_CLIENT_HEADERS") or "").split(","))
-    return {name.strip().lower(): value.strip() for name, _, value in pairs if name.strip()}
+    given: dict[str, str | None] = {name.strip().lower(): value.strip() for name, _, value in pairs if name.strip()}
+    key = environment("PHOENIX_API_KEY")
+    return {**given, "authorization": f"Bearer {key}"} if key else given
 
 
 def _moment(text: str | None, option: str) -> str | None:
@@ -138,7 +139,8 @@ class _Import:
 
     def sessions(self, given: Namespace) -> Iterator[RunSession]:
         """The sessions that were asked for, and that are not there yet. Raises `ReplayError` when there are none."""
-        chosen = [self._trace(given.trace)] if given.trace is not None else self._chosen(given)
+        one = given.trace
+        chosen = [Chosen(None, [one.strip().lower()])] if one is not None else self._chosen(given)
         self._importing.total = len(chosen)
         missing = (each for each in chosen if not self._importing.has(self._block(each)))
         silent: dict[str, list[str]] = {}
@@ -162,9 +164,6 @@ class _Import:
             what = "trace that was asked for" if given.errors or since or until else "trace"
             self._importing.note(f"the project {self._server.project!r} has no {what}")
         return chosen
-
-    def _trace(self, id_: str) -> Chosen:
-        return Chosen(None, [id_.strip().lower()])
 
     def _block(self, chosen: Chosen) -> dict[str, Any]:
         found = {"type": "phoenix", "project": self._server.project}
