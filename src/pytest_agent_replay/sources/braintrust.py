@@ -17,7 +17,7 @@ from pytest_agent_replay.formats.replay import ErrorSpec, Usage
 from pytest_agent_replay.formats.times import parse_time
 from pytest_agent_replay.sources.failures import read_error
 from pytest_agent_replay.sources.fetching import Api, environment, quoted
-from pytest_agent_replay.sources.grouping import Head, Shelf, by_session, inside
+from pytest_agent_replay.sources.grouping import Head, Known, Shelf, block_of, by_session, inside
 from pytest_agent_replay.sources.json_files import read_values
 from pytest_agent_replay.sources.messages import read_answer, read_conversation, read_result, read_tools
 from pytest_agent_replay.sources.session import Notes
@@ -87,7 +87,8 @@ class Braintrust(Source):
                 raise ReplayError(f"{given.project or ', '.join(given.file)}: there are no such spans of Braintrust's")
             if any(head.session is None for head in heads) and len(heads) > 1:
                 importing.note(NO_SESSION)
-            groups = by_session(heads)[-given.limit if given.limit else 0 :]
+            groups = [(given.trace, heads)] if given.trace is not None else by_session(heads)
+            groups = groups[-given.limit :] if given.limit is not None else groups
             importing.total = len(groups)
             for id_, group in groups:
                 yield _session(id_, [(head, shelf.values(head.trace)) for head in group], given)
@@ -148,17 +149,21 @@ def _project_id(api: Api, project: str) -> str:
     return str(found[0]["id"]) if found else project
 
 
-def _put_aside(rows: Iterable[Row], shelf: Shelf) -> Iterator[Head]:
+def _put_aside(rows: Iterable[Row], shelf: Shelf) -> list[Head]:
     """The traces."""
-    known: dict[str, tuple[str | None, float | None, str | None]] = {}
+    known = Known()
     for row in rows:
         trace = str(row["root_span_id"])
         shelf.put(trace, row)
-        session, began, project = known.get(trace, (None, None, None))
-        times = [time for time in (began, _began(row)) if time is not None]
-        known[trace] = (session or _session_of(row), min(times, default=None), project or row.get("project_id"))
-    for trace, (session, began, project) in known.items():
-        yield Head(trace, session, began, project)
+        is_root = _parent(row) is None
+        known.add(
+            trace,
+            session=_session_of(row),
+            started=_began(row),
+            project=row.get("project_id"),
+            root_ended=_mapping(row.get("metrics")).get("end") is not None if is_root else None,
+        )
+    return known.heads()
 
 
 def _session_of(row: Row) -> str | None:
@@ -202,14 +207,15 @@ def _mapping(value: Any) -> Row:
 
 
 def _session(id_: str, traces: Sequence[tuple[Head, list[Row]]], given: Namespace) -> RunSession:
-    first = traces[0][0]
+    heads = [head for head, _ in traces]
     source: dict[str, Any] = {"type": "braintrust"}
     if len(given.file) == 1:
         source["file"] = Path(given.file[0]).name
-    if given.project or first.project:
-        source["project"] = given.project or first.project
-    source["thread_id" if first.session is not None else "run_id"] = id_
-    session = RunSession(id_, [], source, is_part=given.trace is not None and first.session is not None, where=id_)
+    source.update(block_of(id_, heads))
+    if given.project:
+        source["project"] = given.project
+    is_part = given.trace is not None and heads[0].session is not None
+    session = RunSession(id_, [], source, is_part=is_part, where=id_)
     for head, raw in traces:
         rows = _of_agent(_merged(raw), session.notes)
         trace = RunTrace(head.trace, [_span(row) for row in rows], started=head.started)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-__all__ = ["Head", "Shelf", "by_session", "inside"]
+__all__ = ["Head", "Known", "Shelf", "block_of", "by_session", "inside"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,59 @@ def by_session(heads: Iterable[Head]) -> list[tuple[str, list[Head]]]:
 
 def _time(head: Head) -> tuple[bool, float, str]:
     return (head.started is None, head.started or 0.0, head.trace)
+
+
+def block_of(id_: str, heads: Sequence[Head]) -> dict[str, Any]:
+    """What the block `source:` of a session says of its traces.
+
+    It has the ids of all of them: a conversation that went on since an earlier import is another one to import.
+    """
+    block: dict[str, Any] = {}
+    if heads[0].project is not None:
+        block["project"] = heads[0].project
+    if id_ == heads[0].session:
+        block["thread_id"] = id_
+    ids = [head.trace for head in heads]
+    block.update({"run_id": ids[0]} if len(ids) == 1 else {"run_ids": ids})
+    if any(head.is_open for head in heads):
+        block["incomplete"] = True
+    return block
+
+
+class Known:
+    """What is known of traces whose spans come one by one, in any order, and some more than once."""
+
+    def __init__(self) -> None:
+        self._heads: dict[str, Head] = {}
+        self._ended: set[str] = set()
+
+    def add(
+        self,
+        trace: str,
+        *,
+        session: Any = None,
+        started: float | None = None,
+        project: Any = None,
+        root_ended: bool | None = None,
+    ) -> None:
+        """Something of a span of the trace; `root_ended` is None for a span that is not its root."""
+        old = self._heads.get(trace, Head(trace))
+        times = [time for time in (old.started, started) if time is not None]
+        own = None if session in (None, "") else str(session)
+        named = None if project is None else str(project)
+        if root_ended:
+            self._ended.add(trace)
+        self._heads[trace] = Head(
+            trace,
+            old.session or own,
+            min(times, default=None),
+            old.project or named,
+            is_open=trace not in self._ended and (old.is_open or root_ended is False),
+        )
+
+    def heads(self) -> list[Head]:
+        """The traces."""
+        return list(self._heads.values())
 
 
 def inside(parents: Mapping[str, str | None], outer: Iterable[str]) -> set[str]:

@@ -17,7 +17,7 @@ from pytest_agent_replay.errors import ReplayError
 from pytest_agent_replay.formats.replay import Usage
 from pytest_agent_replay.formats.times import parse_time
 from pytest_agent_replay.sources.failures import read_error
-from pytest_agent_replay.sources.grouping import Head, Shelf, by_session, inside
+from pytest_agent_replay.sources.grouping import Head, Known, Shelf, block_of, by_session, inside
 from pytest_agent_replay.sources.json_files import read_values
 from pytest_agent_replay.sources.messages import read_answer, read_conversation, read_result, read_tools, read_usage
 from pytest_agent_replay.sources.session import Notes
@@ -66,14 +66,13 @@ class Weave(Source):
 
     def sessions(self, given: Namespace, importing: Importing) -> Iterator[RunSession]:
         with Shelf() as shelf:
-            heads = list(_put_aside(given.file, shelf, importing))
-            if given.trace is not None:
-                heads = [head for head in heads if head.trace == given.trace]
-            if given.session is not None:
-                heads = [head for head in heads if head.session == given.session]
-            if not heads:
+            heads = _put_aside(given.file, shelf, importing)
+            wanted = [
+                head for head in heads if given.trace in (None, head.trace) and given.session in (None, head.session)
+            ]
+            if not wanted:
                 raise ReplayError(f"{', '.join(given.file)}: there are no such calls of Weave's in it")
-            groups = by_session(heads)
+            groups = [(given.trace, wanted)] if given.trace is not None else by_session(wanted)
             importing.total = len(groups)
             for id_, group in groups:
                 yield _session(id_, [(head, shelf.values(head.trace)) for head in group], given)
@@ -86,9 +85,9 @@ class Weave(Source):
         )
 
 
-def _put_aside(files: Sequence[str], shelf: Shelf, importing: Importing) -> Iterator[Head]:
+def _put_aside(files: Sequence[str], shelf: Shelf, importing: Importing) -> list[Head]:
     """The traces; one call may come several times, as it began and as it ended."""
-    sessions: dict[str, tuple[str | None, float | None, str | None]] = {}
+    known = Known()
     for file in files:
         for where, value in read_values(Path(file), importing.problems):
             calls = _calls_in(value)
@@ -97,15 +96,14 @@ def _put_aside(files: Sequence[str], shelf: Shelf, importing: Importing) -> Iter
             for call in calls:
                 trace = str(call["trace_id"])
                 shelf.put(trace, call)
-                session, began, project = sessions.get(trace, (None, None, None))
-                times = [time for time in (began, _time(call.get("started_at"))) if time is not None]
-                sessions[trace] = (
-                    session or call.get("thread_id"),
-                    min(times, default=None),
-                    project or call.get("project_id"),
+                known.add(
+                    trace,
+                    session=call.get("thread_id"),
+                    started=_time(call.get("started_at")),
+                    project=call.get("project_id"),
+                    root_ended=None if call.get("parent_id") is not None else call.get("ended_at") is not None,
                 )
-    for trace, (session, began, project) in sessions.items():
-        yield Head(trace, session, began, project)
+    return known.heads()
 
 
 def _calls_in(value: Any) -> list[Call]:
@@ -122,14 +120,13 @@ def _calls_in(value: Any) -> list[Call]:
 
 
 def _session(id_: str, traces: Sequence[tuple[Head, list[Call]]], given: Namespace) -> RunSession:
-    first = traces[0][0]
+    heads = [head for head, _ in traces]
     source: dict[str, Any] = {"type": "weave"}
     if len(given.file) == 1:
         source["file"] = Path(given.file[0]).name
-    if first.project is not None:
-        source["project"] = first.project
-    source["thread_id" if first.session is not None else "run_id"] = id_
-    session = RunSession(id_, [], source, is_part=given.trace is not None and first.session is not None, where=id_)
+    source.update(block_of(id_, heads))
+    is_part = given.trace is not None and heads[0].session is not None
+    session = RunSession(id_, [], source, is_part=is_part, where=id_)
     for head, raw in traces:
         calls = _of_agent(_merged(raw), session.notes)
         session.traces.append(_trace(head, calls, session.notes))
@@ -161,7 +158,7 @@ def _trace(head: Head, calls: Sequence[Call], notes: Notes) -> RunTrace:
     for order, call in enumerate(calls):
         what = _what(call, str(call["id"]) in parents, notes)
         if not isinstance(what, Agent):
-            notes.lose(ELSEWHERE, len(_REFERENCE.findall(json.dumps([call.get("inputs"), call.get("output")]))))
+            notes.lose(ELSEWHERE, len(_REFERENCE.findall(json.dumps([_inputs(call), call.get("output")]))))
         spans.append(
             Span(
                 id=str(call["id"]),
@@ -178,7 +175,7 @@ def _trace(head: Head, calls: Sequence[Call], notes: Notes) -> RunTrace:
 
 
 def _what(call: Call, has_calls: bool, notes: Notes) -> Agent | Model | Tool:
-    given, made = _plain(call.get("inputs", MISSING)), _output(call)
+    given, made = _inputs(call), _output(call)
     kind, name = _kind(call), _name(call)
     if kind == "llm" or (kind is None and _CLIENTS.match(name)):
         return _model(call, given, made)
@@ -193,7 +190,7 @@ def _what(call: Call, has_calls: bool, notes: Notes) -> Agent | Model | Tool:
 def _tool(name: str, given: Any, made: Any) -> Tool:
     tool = Tool(name.rpartition(".")[2])
     if isinstance(given, dict):
-        tool.args = {key: value for key, value in given.items() if key != "self"}
+        tool.args = given
     else:
         tool.bare = given
     if made is not MISSING:
@@ -207,7 +204,7 @@ def _model(call: Call, given: Any, made: Any) -> Model:
     name = request.get("model", made.get("model") if isinstance(made, dict) else None)
     return Model(
         name=name if isinstance(name, str) else None,
-        messages=read_conversation(given) if given is not MISSING else None,
+        messages=read_conversation(given),
         tools=read_tools(request),
         answer=read_answer(made) if made is not MISSING and made is not None else None,
         usage=_usage(call),
@@ -245,6 +242,12 @@ def _kind(call: Call) -> str | None:
     return kind if isinstance(kind, str) else None
 
 
+def _inputs(call: Call) -> Any:
+    """What it was called with, without the object whose method it is."""
+    given = _plain(call.get("inputs", {}))
+    return {key: value for key, value in given.items() if key != "self"} if isinstance(given, dict) else given
+
+
 def _output(call: Call) -> Any:
     """What came out; of LangChain, Weave keeps the whole run with its `outputs`."""
     if call.get("exception") or (call.get("output") is None and call.get("ended_at") is None):
@@ -252,7 +255,7 @@ def _output(call: Call) -> Any:
     made = _plain(call.get("output"))
     if _name(call).startswith("langchain.") and isinstance(made, dict) and "outputs" in made:
         return made["outputs"]
-    return made
+    return MISSING if isinstance(made, str) and _REFERENCE.match(made) else made
 
 
 def _plain(value: Any) -> Any:
@@ -286,16 +289,18 @@ def _add_feedback(session: RunSession, call: Mapping[str, Any]) -> None:
     summary = call.get("summary")
     weave = summary.get("weave") if isinstance(summary, dict) else None
     told = weave.get("feedback") if isinstance(weave, dict) else None
+    notes = []
     for each in told if isinstance(told, list) else []:
         payload = each.get("payload") if isinstance(each, dict) else None
         if not isinstance(payload, dict):
             continue
-        kind = str(each.get("feedback_type", ""))
         if isinstance(payload.get("note"), str):
-            session.remarks.append(payload["note"])
+            notes.append(payload["note"])
         elif isinstance(payload.get("emoji"), str):
             session.scores["reaction"] = payload["emoji"]
         elif "output" in payload or "value" in payload:
-            session.scores[kind.removeprefix("wandb.runnable.").removeprefix("wandb.annotation.")] = payload.get(
-                "output", payload.get("value")
-            )
+            name = re.sub(r"^wandb\.(runnable|annotation)\.", "", str(each.get("feedback_type", "feedback")))
+            session.scores[name] = payload.get("output", payload.get("value"))
+    session.remarks += notes
+    if notes and str(session.scores.get("reaction", "")).startswith("👎") and session.expected_failure is None:
+        session.expected_failure = notes[0]

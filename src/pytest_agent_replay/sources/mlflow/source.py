@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pytest_agent_replay.errors import ReplayError
 from pytest_agent_replay.formats.times import parse_time
 from pytest_agent_replay.sources.fetching import environment, in_order
-from pytest_agent_replay.sources.grouping import Head, by_session
+from pytest_agent_replay.sources.grouping import Head, block_of, by_session
 from pytest_agent_replay.sources.mlflow.database import Database, has_traces, is_database
 from pytest_agent_replay.sources.mlflow.files import Files
 from pytest_agent_replay.sources.mlflow.server import Server
@@ -181,7 +181,10 @@ def _wanted(store: Store, query: Query, given: Namespace) -> list[_Wanted]:
         groups = [(head.trace, [head], _has_earlier(store, head)) for _, heads in by_session(found) for head in heads]
     else:
         groups = [(id_, _whole(store, heads) if query.is_narrow else heads, False) for id_, heads in by_session(found)]
-    return [_Wanted(id_, heads, is_part, _block(store, id_, heads)) for id_, heads, is_part in groups]
+    return [
+        _Wanted(id_, heads, is_part, {"type": "mlflow", **store.place, **block_of(id_, heads)})
+        for id_, heads, is_part in groups
+    ]
 
 
 def _whole(store: Store, heads: list[Head]) -> list[Head]:
@@ -196,20 +199,6 @@ def _whole(store: Store, heads: list[Head]) -> list[Head]:
 
 def _has_earlier(store: Store, head: Head) -> bool:
     return head.session is not None and _whole(store, [head])[0].trace != head.trace
-
-
-def _block(store: Store, id_: str, heads: list[Head]) -> dict[str, Any]:
-    """With the ids of all traces: a conversation that went on since an earlier import is another one to import."""
-    block: dict[str, Any] = {"type": "mlflow", **store.place}
-    if heads[0].project is not None:
-        block["project"] = heads[0].project
-    if id_ == heads[0].session:
-        block["thread_id"] = id_
-    ids = [head.trace for head in heads]
-    block.update({"run_id": ids[0]} if len(ids) == 1 else {"run_ids": ids})
-    if any(head.is_open for head in heads):
-        block["incomplete"] = True
-    return block
 
 
 def _read(store: Store, wanted: _Wanted) -> RunSession:
