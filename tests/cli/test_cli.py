@@ -55,7 +55,7 @@ def test_version_and_no_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert f"agent-replay {__version__}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("words", [["nonsense"], ["schema", "trace"], ["validate"], ["import", "nowhere", "x"]])
+@pytest.mark.parametrize("words", [["nonsense"], ["schema", "trace"], ["validate"], ["import", "openai-chat"]])
 def test_wrong_usage_exits_with_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """As argparse does it."""
     with pytest.raises(SystemExit) as end:
@@ -192,15 +192,18 @@ def test_schemas_are_schemas_and_accept_what_init_writes(name: str, capsys: pyte
 
 
 def test_transcripts_become_replay_files(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With what was guessed and lost on the screen; nothing is overwritten without `--force`."""
+    """With what was guessed and lost on the screen; what is there is left alone without `--force`."""
     messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello, how can I help?"}]
     (here / "chat.json").write_text(json.dumps(messages))
     words = ["import", "openai-chat", "chat.json", "-o", "out", "--tag", "t", "--golden"]
     assert main(words) == 0
     assert capsys.readouterr().out.startswith("1 replay file in out: 1 turns, 0 tool calls")
     assert main(["validate", "out"]) == 0
-    assert main(words) == 2
-    assert "exist already" in capsys.readouterr().err
+    assert main(words) == 0
+    assert "0 replay files in out" in capsys.readouterr().out
+    (here / "out" / "chat.replay.yaml").write_text((here / "out" / "chat.replay.yaml").read_text() + "notes: mine\n")
+    assert main(words) == 1
+    assert "exists with other content; it was left as it is" in capsys.readouterr().err
     assert main([*words, "--force"]) == 0
 
 

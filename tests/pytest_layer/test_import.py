@@ -8,6 +8,8 @@ import pytest
 
 from tests.pytest_layer.project import Project
 
+pytest_plugins = ["pytester"]
+
 SOURCE = """
 import os
 from pytest_agent_replay.sources.fetching import ApiError
@@ -46,7 +48,6 @@ def sources(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     project.write(f"{info}/METADATA", "Metadata-Version: 2.1\nName: orders\nVersion: 1.0\n")
     project.write(f"{info}/entry_points.txt", "[pytest_agent_replay.sources]\norders = orders_source:Orders\n")
     monkeypatch.setenv("PYTHONPATH", str(project.path / "site"))
-    monkeypatch.setenv("AGENT_REPLAY_REDACTION_KEY", "a key of the tests")
     project.ini("replay_sources =", "    orders --count 2 --contract 'Order Contract' --incident")
     return project
 

@@ -202,6 +202,24 @@ def test_a_call_seen_by_framework_and_client_is_one() -> None:
     assert response.response == "7"
 
 
+def test_a_model_span_around_a_loop_is_no_call() -> None:
+    """The calls inside of it are; a model call seen by two layers is one; tools inside of a call count."""
+    time = Timeline()
+    loop = time.model([user("?")], says("7"))
+    first = asks(("c1", "f", {"x": 1}))
+    outer = time.model([user("?")], first, parent_id=loop.id)
+    time.model([user("?")], first, parent_id=outer.id)
+    time.tool("f", {"x": 1}, "7", parent_id=loop.id)
+    time.model([user("?"), first, told("c1", "7")], says("7"), parent_id=loop.id)
+    replay = replay_of(time.trace())
+    assert [answer.content for answer in replay.llm_responses or []] == [None, "7"]
+    assert len(replay.tool_responses) == 1
+    time = Timeline()
+    asking = time.model([user("?")], first)
+    time.tool("f", {"x": 1}, "7", parent_id=asking.id)
+    assert [response.call_id for response in replay_of(time.trace()).tool_responses] == ["c1"]
+
+
 # -- turns
 
 

@@ -62,7 +62,7 @@ def session(number, source):
     return RunSession(f"thread {number}", [RunTrace("t", spans)], source, tags=["shop"])
 """
 
-POINTS = "[pytest_agent_replay.sources]\nshop = shop_sessions:Shop\nbroken = shop_sessions:Nowhere\n"
+POINTS = "[pytest_agent_replay.sources]\nshop = shop_sessions:Shop\n"
 
 
 @pytest.fixture
@@ -79,7 +79,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(work)
     monkeypatch.syspath_prepend(str(site))
     monkeypatch.setenv("PYTHONPATH", str(site))
-    monkeypatch.setenv("AGENT_REPLAY_REDACTION_KEY", "a key of the tests")
     monkeypatch.delitem(sys.modules, "shop_sessions", raising=False)
     return work
 
@@ -192,6 +191,8 @@ def test_the_sources_are_listed(here: Path, capsys: pytest.CaptureFixture[str]) 
 
 def test_a_source_that_is_not_there_is_one_line(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With the nearest name; so is one that cannot be loaded."""
+    points = here.parent / "site" / "shop_sessions-1.0.dist-info" / "entry_points.txt"
+    points.write_text(POINTS + "broken = shop_sessions:Nowhere\n")
     assert main(["import", "shopp"]) == 2
     assert "did you mean `shop`?" in capsys.readouterr().err
     assert main(["import", "broken"]) == 2

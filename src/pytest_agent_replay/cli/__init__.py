@@ -7,11 +7,11 @@ import sys
 from collections.abc import Callable, Sequence
 
 from pytest_agent_replay import __version__
-from pytest_agent_replay.cli import import_, init, record, run, schema, validate
+from pytest_agent_replay.cli import import_, init, prune, record, redact, run, scan, schema, validate
 
 __all__ = ["main"]
 
-_COMMANDS = (run, validate, schema, init, import_, record)
+_COMMANDS = (run, validate, schema, init, import_, record, scan, redact, prune)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

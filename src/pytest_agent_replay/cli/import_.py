@@ -102,6 +102,11 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     taken = parser._option_string_actions
     names = ["--add-tag"] if "--tag" in taken else ["--add-tag", "--tag"]
     group.add_argument(*names, metavar="T", action="append", default=[], dest="add_tag", help="repeatable")
+    group.add_argument(
+        "--expires",
+        metavar="TIME",
+        help="when the files are to go: 90d after the session, or a date (`agent-replay prune`)",
+    )
     group.add_argument("--force", action="store_true", help="write over files that exist")
     group.add_argument(
         "--no-redaction", action="store_true", help="leave secrets and personal data as they are in the source"
@@ -109,7 +114,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--run", action="store_true", help="run the files with pytest afterwards")
 
 
-_COMMON = ("out", "contract", "no_contract", "golden", "agent", "add_tag", "force", "no_redaction", "run")
+_COMMON = ("out", "contract", "no_contract", "golden", "agent", "add_tag", "expires", "force", "no_redaction", "run")
 
 
 def _common(given: argparse.Namespace) -> dict[str, Any]:
@@ -134,6 +139,7 @@ def _wishes(given: argparse.Namespace) -> Wishes:
         tags=given.add_tag,
         agent=given.agent,
         propose=not given.no_contract,
+        expires=given.expires,
         redactor=None if given.no_redaction else redactors(Path.cwd()),
     )
 

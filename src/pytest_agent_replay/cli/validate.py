@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_agent_replay.cli.files import is_contract, is_replay, named_files, stem
 from pytest_agent_replay.cli.progress import progress
 
 if TYPE_CHECKING:
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from pytest_agent_replay.errors import Problem
 
 __all__ = ["add_parser"]
-
-_ENDINGS = (".yaml", ".yml", ".json")
-_SKIPPED = frozenset({"node_modules", "__pycache__", "site-packages"})
 
 
 def add_parser(commands: Any) -> None:
@@ -40,16 +38,8 @@ def add_parser(commands: Any) -> None:
 
 def main(given: argparse.Namespace) -> int:
     """Checks all files."""
-    from pytest_agent_replay.errors import ReplayError
-
-    named = [Path(os.path.abspath(path)) for path in given.paths]
-    for path, word in zip(named, given.paths, strict=True):
-        if not path.exists():
-            raise ReplayError(f"{word}: there is no such file or folder")
-    files = list(dict.fromkeys(file for path in named for file in _files(path)))
-    if not files:
-        raise ReplayError(f"{', '.join(given.paths)}: there is no replay file, contract or flakestorm.yaml")
-    root = Path(os.path.abspath(given.root)) if given.root else _root(named)
+    files = named_files(given.paths)
+    root = Path(os.path.abspath(given.root)) if given.root else _root([Path(os.path.abspath(p)) for p in given.paths])
     problems = _Validator(root).check(files)
     for problem in problems:
         print(" ".join(str(problem).split("\n")))
@@ -69,29 +59,6 @@ def _root(paths: Sequence[Path]) -> Path:
     if all(path.is_relative_to(here) for path in paths):
         return here
     return Path(os.path.commonpath([path if path.is_dir() else path.parent for path in paths]))
-
-
-def _files(path: Path) -> Iterator[Path]:
-    """The file itself, whatever its name, or what a folder holds of ours."""
-    if path.is_file():
-        yield path
-        return
-    for folder, folders, names in os.walk(path):
-        folders[:] = sorted(f for f in folders if f not in _SKIPPED and not f.startswith("."))
-        yield from (Path(folder, name) for name in sorted(names) if _is_replay(name) or _is_contract(name))
-
-
-def _is_replay(name: str) -> bool:
-    return _stem(name).endswith(".replay") or _stem(name) == "flakestorm"
-
-
-def _is_contract(name: str) -> bool:
-    return _stem(name).endswith(".contract") or _stem(name) == "contracts"
-
-
-def _stem(name: str) -> str:
-    stem, ending = os.path.splitext(name.lower())
-    return stem if ending in _ENDINGS else ""
 
 
 class _Validator:
@@ -115,11 +82,11 @@ class _Validator:
         from pytest_agent_replay.errors import FormatError
 
         try:
-            if _stem(path.name) == "flakestorm":
+            if stem(path.name) == "flakestorm":
                 yield from self._contracts_of(path)
                 if self._has_replays(path):
                     yield from self._replays_of(path)
-            elif _is_contract(path.name) or (not _is_replay(path.name) and self._looks_like_contract(path)):
+            elif is_contract(path.name) or (not is_replay(path.name) and self._looks_like_contract(path)):
                 yield from self._contracts_of(path)
             else:
                 yield from self._replays_of(path)
@@ -166,7 +133,7 @@ class _Validator:
         from pytest_agent_replay.errors import FormatError
 
         document = self._document(path)
-        for loc in _contract_places(document.data, is_flakestorm=_stem(path.name) == "flakestorm"):
+        for loc in _contract_places(document.data, is_flakestorm=stem(path.name) == "flakestorm"):
             try:
                 self.contracts.resolve(document.at(loc), path, document, loc)
             except FormatError as error:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from pytest_agent_replay.formats.files import LoadedReplay, PackedReplay
 
-__all__ = ["ReplayItem", "ReplayModule"]
+__all__ = ["ReplayItem", "ReplayModule", "ScanItem"]
 
 
 def play() -> None:
@@ -40,14 +40,18 @@ class ReplayModule(pytest.Module):
     def _getobj(self) -> ModuleType:
         return ModuleType(self.path.name.replace(".", "_"))
 
-    def collect(self) -> Iterable[ReplayItem]:
-        """One item for each session of the file; for a file that cannot be loaded, one that fails with the reason."""
+    def collect(self) -> Iterable[pytest.Item]:
+        """One item for each session of the file; for a file that cannot be loaded, one that fails with the reason.
+
+        With `replay_scan`, one more that looks for secrets and personal data in the file.
+        """
         project = project_of(self.config)
         try:
             loaded = project.load(self.path)
         except FormatError as error:
-            return [self._broken(self.path.name.partition(".")[0] or self.path.name, str(error))]
-        items = []
+            broken = self._broken(self.path.name.partition(".")[0] or self.path.name, str(error))
+            return [broken, *self._scan({broken.name})]
+        items: list[ReplayItem] = []
         names: set[str] = set()
         for each in loaded:
             other = project.duplicate_of(each)
@@ -57,7 +61,14 @@ class ReplayModule(pytest.Module):
             name = each.id if each.id not in names else f"{each.id}@line-{each.line}"
             names.add(name)
             items.append(self._item(name, each, problem))
-        return items
+        return [*items, *self._scan(names)]
+
+    def _scan(self, taken: set[str]) -> list[pytest.Item]:
+        if not self.config.getini("replay_scan"):
+            return []
+        name = next(name for name in ("scan", "replay-scan", "scan-of-the-file") if name not in taken)
+        item: pytest.Item = ScanItem.from_parent(self, name=name)
+        return [item]
 
     def _item(self, name: str, loaded: LoadedReplay, problem: str | None) -> ReplayItem:
         item = self._new(name)
@@ -126,9 +137,19 @@ class ReplayItem(pytest.Function):
         case = build_case(project, self, loaded, FixtureValues(self._request, self._not_given()), marker_values(self))
         if project.records:
             pytest.skip(record(project, case))
+        if loaded.replay.expires is not None:
+            self._warn_if_expired(loaded.replay.expires)
         result = run_replay(case)
         note(project, self, loaded, result)
         conclude(project, result, skip=True)
+
+    def _warn_if_expired(self, expires: str) -> None:
+        from datetime import datetime, timezone
+
+        from pytest_agent_replay.formats.times import parse_time
+
+        if parse_time(expires) <= datetime.now(timezone.utc):
+            self.warn(pytest.PytestWarning(f"this replay expired {expires}; `agent-replay prune` deletes such files"))
 
     def _not_given(self) -> set[str]:
         # like the fixtures that an item needs, those that its project overrides are the same in all of a folder
@@ -155,3 +176,28 @@ class ReplayItem(pytest.Function):
     def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
         """Path, line from 0, and title."""
         return self.path, (self.packed.line - 1 if self.packed is not None else 0), self.name
+
+
+class ScanItem(pytest.Item):
+    """Looks for secrets and personal data in a replay file."""
+
+    def runtest(self) -> None:
+        """Raises `ReplayError` with each finding and its place."""
+        from pytest_agent_replay.redaction import project_rules
+        from pytest_agent_replay.redaction.files import scan_file
+
+        root = self.config.rootpath
+        shown = str(self.path.relative_to(root)) if self.path.is_relative_to(root) else str(self.path)
+        found = scan_file(self.path, project_rules(root), display=shown)
+        if found:
+            raise ReplayError("\n".join(map(str, found)))
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *args: Any, **kwargs: Any) -> Any:
+        """The findings without a traceback."""
+        if isinstance(excinfo.value, ReplayError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, *args, **kwargs)
+
+    def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
+        """Path, line from 0, and title."""
+        return self.path, 0, self.name

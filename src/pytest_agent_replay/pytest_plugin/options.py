@@ -285,6 +285,12 @@ def add_options(parser: pytest.Parser) -> None:
         type="linelist",
         default=[],
     )
+    parser.addini(
+        "replay_scan",
+        "one more item for each replay file: are there secrets or personal data in it?",
+        type="bool",
+        default=False,
+    )
     parser.addini("replay_import_dir", "where --replay-import puts its files (replays/imported)", default=None)
     group.addoption(
         "--replay-collect",

@@ -146,6 +146,7 @@ def refresh(
             tags=given.add_tag,
             agent=given.agent or configured.agent,
             propose=not given.no_contract,
+            expires=given.expires,
             redactor=None if given.no_redaction else redactor,
         )
         try:

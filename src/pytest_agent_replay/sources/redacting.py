@@ -10,17 +10,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pytest_agent_replay.formats.replay import ErrorSpec, LlmRequestDigests, LlmResponse, RecordingRef, ReplayFile
-from pytest_agent_replay.formats.writing import replay_to_data
-from pytest_agent_replay.llm.conversation import recorded_messages
-from pytest_agent_replay.llm.digest import request_digests
+from pytest_agent_replay.formats.replay import ErrorSpec
+from pytest_agent_replay.redaction.files import redacted_file
 from pytest_agent_replay.sources.session import ImportedSession, Notes
 from pytest_agent_replay.sources.spans import MISSING, Agent, Model, RunSession, Span
 
 if TYPE_CHECKING:
     from pytest_agent_replay.redaction import Redactor
 
-__all__ = ["redact_replay", "redact_run", "redacted_file"]
+__all__ = ["redact_replay", "redact_run"]
 
 STALE_DIGESTS = "digests of model requests in which something was redacted"
 
@@ -51,43 +49,6 @@ def redact_replay(session: ImportedSession, redactor: Redactor) -> ImportedSessi
     notes.lose(STALE_DIGESTS, stale)
     wish = redactor.clean(session.wish)
     return replace(session, replay=replay, wish=wish, notes=notes)
-
-
-def redacted_file(replay: ReplayFile, redactor: Redactor) -> tuple[ReplayFile, int]:
-    """A replay file without secrets and personal data, and how many digests of model requests were dropped for it."""
-    data = replay_to_data(replay)
-    cleaned = redactor.replay(data)
-    if cleaned == data:
-        return replay, 0
-    redacted = ReplayFile.model_validate(cleaned)
-    stale = 0
-    for ref, answer in _answers(redacted):
-        stale += _renew(answer, recorded_messages(replay, ref), recorded_messages(redacted, ref))
-    return redacted, stale
-
-
-def _renew(answer: LlmResponse, before: list[dict[str, Any]], after: list[dict[str, Any]]) -> bool:
-    """Gives an answer the digests of the redacted request; true when they cannot be known, and are dropped."""
-    given = answer.request
-    if given is None or before == after:
-        return False
-    old, new = request_digests(before), request_digests(after)
-    renewed = given.model_dump(exclude_none=True)
-    is_stale = False
-    for part in ("system", "messages"):
-        if renewed.get(part) == getattr(old, part):
-            renewed[part] = getattr(new, part)
-        elif part in renewed and getattr(old, part) != getattr(new, part):
-            del renewed[part]
-            is_stale = True
-    answer.request = LlmRequestDigests(**renewed)
-    return is_stale
-
-
-def _answers(replay: ReplayFile) -> Iterator[tuple[RecordingRef, LlmResponse]]:
-    for number, turn in enumerate(replay.turn_list, 1):
-        for index, answer in enumerate(turn.llm_responses or ()):
-            yield RecordingRef(number, index), answer
 
 
 def _places(run: RunSession) -> Iterator[tuple[Any, str]]:

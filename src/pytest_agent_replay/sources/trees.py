@@ -37,7 +37,7 @@ class Unit:
 
 
 def units_of(trace: RunTrace, notes: Notes) -> list[Unit]:
-    """The turns of a trace. Calls inside of a tool or model call belong to that call."""
+    """The turns of a trace. Calls inside of a tool call belong to that call."""
     tree = _Tree(trace, notes)
     turns = list(tree.turn_spans(tree.roots))
     if turns:
@@ -101,13 +101,10 @@ class _Tree:
                 continue
             calls = list(self._outermost(inside))
             if isinstance(span.what, Model):
-                told = [call for call in calls if isinstance(call.what, Model) and call.what.answer is not None]
-                if span.what.answer is None and span.error is None and told:
-                    yield from told
-                    continue
-            else:
-                self._from_inside(span, calls)
-                self.notes.lose(INSIDE, sum(not _is_same(span.what, call.what) for call in calls))
+                yield from _of_model(span, calls)
+                continue
+            self._from_inside(span, calls)
+            self.notes.lose(INSIDE, sum(not _is_same(span.what, call.what) for call in calls))
             yield span
 
     @staticmethod
@@ -122,6 +119,18 @@ class _Tree:
             tool.call_id = tool.call_id or call.what.call_id
             if tool.result is MISSING and span.error is None:
                 tool.result, tool.failed, span.error = call.what.result, call.what.failed, call.error
+
+
+def _of_model(span: Span, calls: list[Span]) -> Iterator[Span]:
+    """The call itself, seen by several layers; a span around a loop of models and tools is not one of them."""
+    tools = [call for call in calls if isinstance(call.what, Tool)]
+    told = [call for call in calls if isinstance(call.what, Model) and call.what.answer is not None]
+    is_silent = isinstance(span.what, Model) and span.what.answer is None and span.error is None
+    if told and (tools or is_silent):
+        yield from calls
+    else:
+        yield span
+        yield from tools
 
 
 def _is_same(tool: Any, inner: Any) -> bool:

@@ -6,15 +6,19 @@ Sessions go through one at a time, whatever their number.
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from pytest_agent_replay.errors import ReplayError
 from pytest_agent_replay.formats.replay import ReplayFile, Source
+from pytest_agent_replay.formats.times import parse_time
 from pytest_agent_replay.formats.writing import dump_yaml, replay_to_data
 from pytest_agent_replay.sources.folder import Outcome, ReplayFolder
 from pytest_agent_replay.sources.session import ImportedSession, Notes, SessionProblem
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ImportReport", "Wishes", "import_sessions", "write_sessions"]
 
+_DAYS = re.compile(r"(\d{1,5})d")
+
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
@@ -41,8 +47,18 @@ class Wishes:
     agent: str | None = None
     propose: bool = True
     """Without a `contract`, each file gets one of its own, made from what was recorded."""
+    expires: str | None = None
+    """A date or time, or days after the session (`90d`)."""
     redactor: Callable[[], Redactor] | None = None
     """Makes a redactor for a session; None writes the data as it is."""
+
+    def __post_init__(self) -> None:
+        """Raises `ReplayError` for an `expires` that is neither."""
+        if self.expires is not None and not _DAYS.fullmatch(self.expires):
+            try:
+                parse_time(self.expires)
+            except ValueError as error:
+                raise ReplayError(f"--expires: {error}, nor a number of days such as 90d") from None
 
 
 @dataclass(slots=True)
@@ -173,6 +189,8 @@ def _completed(
         update["agent"] = wishes.agent
     if wishes.tags:
         update["tags"] = list(dict.fromkeys([*replay.tags, *wishes.tags]))
+    if wishes.expires is not None:
+        update["expires"] = _expiry(wishes.expires, replay)
     if wishes.golden is not None:
         update["golden"] = wishes.golden
     if wishes.contract is not None:
@@ -188,6 +206,16 @@ def _completed(
         update["golden"] = True
     is_golden = bool(update.get("golden"))
     return replay.model_copy(update=update), "golden" if is_golden else proposal.reproduces
+
+
+def _expiry(wish: str, replay: ReplayFile) -> str:
+    days = _DAYS.fullmatch(wish)
+    if days is None:
+        return wish
+    if replay.captured_at is None:
+        raise SessionProblem("the source does not say when it was, so `--expires` needs a date")
+    end = parse_time(replay.captured_at) + timedelta(days=int(days[1]))
+    return end.date().isoformat()
 
 
 def _id(session: RunSession | ImportedSession) -> str:

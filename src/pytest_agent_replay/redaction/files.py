@@ -1,0 +1,155 @@
+"""Replay files that exist: what is in them that should not be, and how they are without it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pytest_agent_replay.errors import FormatError, Problem
+from pytest_agent_replay.formats.loading import Document, load_document
+from pytest_agent_replay.formats.replay import LlmRequestDigests, LlmResponse, RecordingRef, ReplayFile
+from pytest_agent_replay.formats.validation import validate
+from pytest_agent_replay.formats.writing import dump_yaml, replay_to_data
+from pytest_agent_replay.llm.conversation import recorded_messages
+from pytest_agent_replay.llm.digest import request_digests
+from pytest_agent_replay.redaction.engine import Redactor
+from pytest_agent_replay.redaction.rules import Rules
+from pytest_agent_replay.redaction.scanning import Finding, scan
+
+__all__ = ["has_comments", "redact_file", "redacted_file", "scan_file"]
+
+_DATA = (".yaml", ".yml", ".json")
+
+
+def scan_file(path: Path, rules: Rules, *, display: str | None = None, max_size: int = 1 << 26) -> list[Problem]:
+    """What is found in a file, each with its place.
+
+    YAML and JSON are read as data, a replay file as such; what cannot be read so, and every other file, is looked
+    through as text. Raises `FormatError` when the file cannot be read at all.
+    """
+    shown = str(path) if display is None else display
+    if path.suffix.lower() in _DATA:
+        try:
+            document = load_document(path, display=shown, max_size=max_size)
+        except FormatError:
+            pass  # broken files can have secrets too
+        else:
+            return _in_data(document, rules)
+    return _in_text(path, shown, rules)
+
+
+def _in_data(document: Document, rules: Rules) -> list[Problem]:
+    data = document.data
+    is_replay = isinstance(data, dict) and bool({"input", "turns", "tool_responses"} & set(data))
+    return [
+        document.problem(_loc(finding.path, data), _words(finding)) for finding in scan(data, rules, replay=is_replay)
+    ]
+
+
+def _loc(path: str, data: Any) -> tuple[str | int, ...]:
+    """A JSON pointer as a place in a document; as far as it goes there, since pointers also lead into JSON texts."""
+    found: list[str | int] = []
+    for part in path.split("/")[1:]:
+        key = part.replace("~1", "/").replace("~0", "~")
+        try:
+            step: str | int = int(key) if isinstance(data, list) else key
+            data = data[step]
+        except (LookupError, ValueError, TypeError):
+            break
+        found.append(step)
+    return tuple(found)
+
+
+def _words(finding: Finding) -> str:
+    return f"{finding.kind}: {finding.preview}"
+
+
+def _in_text(path: Path, shown: str, rules: Rules) -> list[Problem]:
+    try:
+        text = path.read_bytes().decode("utf-8", "replace")
+    except OSError as error:
+        raise FormatError(Problem(shown, 0, 0, f"it cannot be read: {error.strerror or error}")) from None
+    problems = []
+    for finding in scan(text, rules):
+        line = text.count("\n", 0, finding.start) + 1
+        column = finding.start - text.rfind("\n", 0, finding.start)
+        problems.append(Problem(shown, line, column, _words(finding)))
+    return problems
+
+
+def redacted_file(replay: ReplayFile, redactor: Redactor) -> tuple[ReplayFile, int]:
+    """A replay file without secrets and personal data, and how many digests of model requests were dropped for it."""
+    data = replay_to_data(replay)
+    cleaned = redactor.replay(data)
+    if cleaned == data:
+        return replay, 0
+    redacted = ReplayFile.model_validate(cleaned)
+    stale = 0
+    for ref, answer in _answers(redacted):
+        stale += _renew(answer, recorded_messages(replay, ref), recorded_messages(redacted, ref))
+    return redacted, stale
+
+
+def _renew(answer: LlmResponse, before: list[dict[str, Any]], after: list[dict[str, Any]]) -> bool:
+    """Gives an answer the digests of the redacted request; true when they cannot be known, and are dropped."""
+    given = answer.request
+    if given is None or before == after:
+        return False
+    old, new = request_digests(before), request_digests(after)
+    renewed = given.model_dump(exclude_none=True)
+    is_stale = False
+    for part in ("system", "messages"):
+        if renewed.get(part) == getattr(old, part):
+            renewed[part] = getattr(new, part)
+        elif part in renewed and getattr(old, part) != getattr(new, part):
+            del renewed[part]
+            is_stale = True
+    answer.request = LlmRequestDigests(**renewed)
+    return is_stale
+
+
+def _answers(replay: ReplayFile) -> Iterator[tuple[RecordingRef, LlmResponse]]:
+    for number, turn in enumerate(replay.turn_list, 1):
+        for index, answer in enumerate(turn.llm_responses or ()):
+            yield RecordingRef(number, index), answer
+
+
+def redact_file(path: Path, redactor: Redactor, *, display: str | None = None) -> tuple[str, list[str]]:
+    """The text of a replay file without secrets and personal data, and what was taken out; nothing is written.
+
+    Raises `FormatError` for a file that is no valid replay file, and `ReplayError` for one that pulls in other files
+    or has several sessions: their data is not all in it.
+    """
+    document = load_document(path, display=display)
+    data = document.data
+    if not isinstance(data, dict) or not {"input", "turns", "parent"} & set(data):
+        raise FormatError(document.problem((), "it is no replay file of one session"))
+    replay = validate(ReplayFile, document)
+    redacted, stale = redacted_file(replay, redactor)
+    if redacted is replay:
+        return document.text, []
+    lines = redactor.lines()
+    remarks = dict(redacted.import_ or {})
+    before = remarks.get("redacted")
+    remarks["redacted"] = list(dict.fromkeys([*(before if isinstance(before, list) else []), *lines]))
+    redacted = redacted.model_copy(update={"import_": remarks})
+    written = replay_to_data(redacted)
+    text = json.dumps(written, indent=2, ensure_ascii=False) + "\n" if path.suffix == ".json" else dump_yaml(written)
+    return text, [*lines, *([f"{stale} digests of model requests, which are not compared any more"] if stale else [])]
+
+
+def has_comments(path: Path) -> bool:
+    """Whether a YAML file has comments."""
+    if path.suffix.lower() == ".json":
+        return False
+    text = path.read_text("utf-8")
+    rest, end = [], 0
+    for event in yaml.parse(text):
+        if isinstance(event, yaml.ScalarEvent) and event.start_mark is not None and event.end_mark is not None:
+            rest.append(text[end : event.start_mark.index])
+            end = event.end_mark.index
+    return "#" in "".join([*rest, text[end:]])
