@@ -20,20 +20,23 @@ MARKED = "marked as truncated"
 MIDDLE = "JSON that ends in the middle"
 MEDIA = "media that is kept elsewhere"
 
-_AMOUNT = r"[\d,._]+\s*(?:more\s+)?(?:chars?|characters?|bytes?|[kmg]i?b|tokens?|lines?|items?)"
+_SIZE = r"[\d,._]+\s*(?:more\s+)?(?:chars?|characters?|bytes?|[kmg]i?b)"
+_COUNT = r"[\d,._]+\s*more\s+(?:tokens?|lines?|items?|words?|rows?|elements?)"
+_ANY = rf"(?:{_SIZE}|{_COUNT}|[\d,._]+\s*(?:tokens?|lines?|items?))"
 _WORD = r"(?:truncated|omitted|trimmed|clipped|cut(?:\ off)?|abbreviated|elided)"
 _MARKED = re.compile(
     rf"""
     (?: (?:\.\.\.|…)?\s* [\[(<]+ \s* (?:\.\.\.|…)?\s* (?:output|content|text|value|result|message)?\s* {_WORD}
         (?:[\s:,;-]+ [^\[\]()<>\n]{{0,80}})? \s* (?:\.\.\.|…)?\s* [\])>]+
       | (?:\.\.\.|…)\s* {_WORD} \.?
-      | (?:\.\.\.|…)\s* [\[(<]* \s* \+? {_AMOUNT} (?:\s+ (?:{_WORD}|left|remaining))? \s* [\])>]*
+      | (?:\.\.\.|…)\s* [\[(<]* \s* \+?
+        (?:{_SIZE}|{_COUNT}|{_ANY}\s+(?:{_WORD}|left|remaining)) (?:\s+ {_WORD})? \s* [\])>]*
     ) \s* \Z
     """,
     re.IGNORECASE | re.VERBOSE,
 )
 _WITHIN = re.compile(
-    rf"[\[(<]+[^\[\]()<>\n]{{0,40}}(?:{_WORD}\s+{_AMOUNT}|{_AMOUNT}\s+(?:were\s+)?{_WORD})[^\[\]()<>\n]{{0,40}}[\])>]+",
+    rf"[\[(<]+[^\[\]()<>\n]{{0,40}}(?:{_WORD}\s+{_ANY}|{_ANY}\s+(?:were\s+)?{_WORD})[^\[\]()<>\n]{{0,40}}[\])>]+",
     re.IGNORECASE | re.VERBOSE,
 )
 _MEDIA = re.compile(
@@ -86,12 +89,16 @@ _NAMES = (
     "TOKEN|USERNAME|PASSPORT|AGE|ZIP_CODE|"
     "(?:US|UK|ES|IT|PL|SG|AU|IN|FI|KR|TH|DE)_[A-Z]+(?:_[A-Z]+)*"
 )
-_WORDS = r"(?:redacted|filtered|masked|scrubbed|hidden|sanitized|anonymi[sz]ed)"
-_BRACKETED = rf"[\[<({{]+\s*(?i:{_WORDS})(?:[\s_:-][^\[\]<>(){{}}\n]{{0,80}})?\s*[\]>)}}]+"
+_BRACKETED = (
+    r"[\[<{]+\s*(?:(?i:redacted|scrubbed)(?:[\s_:-][^\[\]<>(){}\n]{0,80})?"
+    r"|(?i:filtered|masked|hidden|sanitized|anonymi[sz]ed))\s*[\]>}]+"
+)
 _ENTITY = rf"<(?:{_NAMES})(?:_\d+)?>|\[(?:{_NAMES})(?:[_-]\d+)?\]"
 _BARE = r"__REDACTED__|\bREDACTED(?:_[A-Z0-9]+)*\b"
 _SAID = r"(?:Tool execution failed\. )?Error details are redacted\.?"
-_WHOLE = re.compile(rf"\s*(?:{_BRACKETED}|{_ENTITY}|{_BARE}|{_SAID}|\*{{3,}}|[█•●]{{3,}})\s*")
+_WHOLE = re.compile(
+    rf"\s*(?:{_BRACKETED}|{_ENTITY}|{_BARE}|{_SAID}|\((?i:redacted|hidden|masked)\)|\*{{3,}}|[█•●]{{3,}})\s*"
+)
 _INSIDE = re.compile(f"{_BRACKETED}|{_ENTITY}|{_BARE}|{_SAID}")
 
 

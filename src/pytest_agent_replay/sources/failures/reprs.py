@@ -13,7 +13,7 @@ __all__ = ["Told", "is_class", "python_value", "read_call"]
 
 _NAME = re.compile(r"[^\W\d]\w*(?:\.(?:[^\W\d]\w*|<locals>))*")
 _CLASS = re.compile(
-    r"[A-Z]\w*(?:Error|Exception|Warning|Timeout|TimedOut|Interrupt|Exit|Failure|Fault|Refused|Denied|NotFound|Retry)"
+    r"(?:[A-Z]\w*)?(?:Error|Exception|Warning|Timeout|TimedOut|Interrupt|Exit|Failure|Fault|Refused|Denied|NotFound|Retry|ExceptionGroup)"
 )
 _UNREADABLE = (SyntaxError, ValueError, TypeError, RecursionError, MemoryError)
 

@@ -87,8 +87,10 @@ def _first(value: Any) -> Any:
 
 def _answer(value: dict[str, Any]) -> Message | None:
     """The message that the mapping itself is; Google's candidates and ADK's events have it below `content`."""
-    if neutral_role(value.get("role") or value.get("type") or value.get("kind")) is None and "message" in value:
-        return None
+    if neutral_role(value.get("role") or value.get("type") or value.get("kind")) is None:
+        if "message" in value:
+            return None
+        value = {"role": "assistant", **value} if isinstance(value.get("parts"), list) else value
     return _whole(read_message(value) or [])
 
 

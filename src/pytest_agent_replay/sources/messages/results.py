@@ -82,7 +82,7 @@ def _message(thing: dict[str, Any]) -> ToolResult | None:
     whole = thing.get("kwargs") if thing.get("type") == "constructor" else thing.get("data", thing)
     if not isinstance(whole, dict) or not isinstance(whole.get("tool_call_id"), str) or "content" not in whole:
         return None
-    read = read_message(thing if "role" in thing or "type" in thing else {**thing, "role": "tool"})
+    read = read_message({**whole, "role": "tool"})
     return _result(read[0]) if read and len(read) == 1 and read[0]["role"] == "tool" else None
 
 

@@ -63,6 +63,7 @@ _REASONING = (
     "reasoning",
     "thinking_tokens",
 )
+_GOOGLES = ("candidatesTokenCount", "candidates_token_count", "thoughtsTokenCount", "thoughts_token_count")
 _DETAILS = (
     "prompt_tokens_details",
     "input_tokens_details",
@@ -81,8 +82,8 @@ _DEEPEST = 5
 def read_usage(value: Any) -> Usage | None:
     """The counts of `value`, or of what lies below its usual keys; None when there are none. Never raises.
 
-    `input_tokens` counts the cached ones too (Anthropic's counts them apart). A count that is no whole number, or
-    below zero, is not told.
+    `input_tokens` counts the cached ones too (Anthropic counts them apart), `output_tokens` the thoughts (Google does
+    not). A count that is no whole number, or below zero, is not told.
     """
     return _read(value, _DEEPEST)
 
@@ -99,6 +100,9 @@ def _read(value: Any, depth: int) -> Usage | None:
     apart = [_number(value.get(key)) for key in _ANTHROPIC]
     if given is not None:
         given += sum(count or 0 for count in apart)
+    if made is None or made == _count(value, _GOOGLES[:2]):
+        thoughts = _count(value, _GOOGLES[2:])
+        made = made if thoughts is None else (made or 0) + thoughts
     told: dict[str, Any] = {
         "input_tokens": given,
         "output_tokens": made,
