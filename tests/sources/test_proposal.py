@@ -15,6 +15,7 @@ from pytest_agent_replay.formats.replay import ReplayFile
 from pytest_agent_replay.formats.writing import dump_yaml, replay_to_data
 from pytest_agent_replay.sources.openai_chat import read_openai_chat
 from pytest_agent_replay.sources.proposal import Proposal, propose
+from pytest_agent_replay.sources.proposing.tools import kind_of
 from tests.contracts.session import Run, bind, make_replay
 
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data" / "tau-bench" / "airline-even-tasks.json"
@@ -267,6 +268,13 @@ def test_texts_are_left_open_in_the_changes() -> None:
     assert wanted == [{"tool": "issue_refund", "args": REFUNDED["args"]}, {"tool": "send_mail", "args": {"to": "ann"}}]
 
 
+def test_what_differs_in_every_run_is_left_open_in_the_changes() -> None:
+    """By its name, or because it is a longer text, also within a list."""
+    args = {"request_id": "r1", "note": "ok", "reply": "Dear Ann, it is done", "to": ["a"], "items": [{"note": "x"}]}
+    proposal = proposed(tool_responses=[{"tool": "create_ticket", "args": args, "response": 1}], output="Fine.")
+    assert line(proposal, "makes-its-changes")["tools"] == [{"tool": "create_ticket", "args": {"to": ["a"]}}]
+
+
 def test_a_failed_change_is_not_asked_for_again() -> None:
     """Only what succeeded; as many calls are allowed as there were."""
     proposal = proposed(tool_responses=[NOT_FOUND, BOOKED], output="Booked.")
@@ -307,6 +315,26 @@ def test_a_good_session_without_an_answer_has_a_contract_too() -> None:
     """A contract without any line would check nothing."""
     proposal = proposed(output=None, tool_responses=[LOOKUP], scores={"reward": 1})
     assert (proposal.is_golden, proposal.reproduces, ids(proposal)) == (True, "no", ["no-more-calls"])
+
+
+@pytest.mark.parametrize(
+    ("names", "kind"),
+    [
+        (
+            ["issue_refund", "bookRoom", "send-mail", "refund_order", "POST https://shop/refunds", "DELETE /a"],
+            "changes",
+        ),
+        (
+            ["get_order", "searchFlights", "refund_status", "order_lookup", "exchange_rate", "GET https://shop/x"],
+            "reads",
+        ),
+        (["POST https://shop/orders/search", "list_updates"], "reads"),
+        (["frobnicate", "Wikipedia", "ANY https://shop/x", "https://shop/x", "weather_api", "7"], "unknown"),
+    ],
+)
+def test_the_name_of_a_tool_tells_whether_it_changes_something(names: list[str], kind: str) -> None:
+    """Verbs that are nouns too are told apart by what follows them."""
+    assert [kind_of(name) for name in names] == [kind] * len(names)
 
 
 # -- scores
@@ -384,7 +412,7 @@ def test_refused_arguments_are_a_guess() -> None:
     right = Run().start().call("book_room", {"room": 12}, card="c2").answer("Booked.")
     contract = bind(*proposal.contract["invariants"])
     assert evaluate(contract, right.trace, replay, Services()).outcome == "passed"
-    passing = {**NOT_FOUND, "response": "Error: connection timed out"}
+    passing = {**NOT_FOUND, "response": "Error: connection timed out, the room cannot be booked"}
     assert proposed(tool_responses=[passing, BOOKED], output="Booked.", scores={"reward": 0}).basis is None
 
 
@@ -414,6 +442,7 @@ def test_there_are_no_guesses_beside_a_sign() -> None:
         ("It forgot to call check_policy()", [("tool_called", "check_policy")]),
         ("It called issue_refund without calling check_policy", [("tool_order", "check_policy")]),
         ("must call check_policy before issue_refund", [("tool_order", "check_policy")]),
+        ("It should not have called `lookup`", [("tool_not_called", "lookup")]),
         ("It fabricated the revenue", [("grounded_numbers", None)]),
         ("Leaked the customer's e-mail address", [("excludes_pii", None)]),
         ("Said $84.20 instead of $48.20", [("excludes_regex", None), ("regex", None)]),
@@ -423,7 +452,8 @@ def test_there_are_no_guesses_beside_a_sign() -> None:
 def test_plain_words_become_invariants(said: str, types: list[tuple[str, str | None]]) -> None:
     """Tools together with a verb, figures, and what was made up or leaked."""
     output = "I have refunded $84.20, see jo@example.org."
-    proposal = proposed(tool_responses=[LOOKUP, REFUNDED], output=output, expected_failure=said)
+    calls = [LOOKUP, REFUNDED, {"tool": "lookup", "response": 1}]
+    proposal = proposed(tool_responses=calls, output=output, expected_failure=said)
     found = [each for each in proposal.contract["invariants"] if "expected_failure" in each["description"]]
     assert [(each["type"], each.get("tool", each.get("before"))) for each in found] == types, found
     assert (proposal.reproduces, proposal.basis) == ("yes", "told")
@@ -490,6 +520,8 @@ def test_a_claim_is_about_the_tool_that_failed() -> None:
     proposal = propose(refund_session(expected_failure="Claimed success although the refund failed"))
     assert line(proposal, "no-false-claim")["tools"] == ["issue_refund"]
     assert "no-false-success" not in ids(proposal)
+    proposal = propose(refund_session(expected_failure="It said so although send_receipt was not done"))
+    assert line(proposal, "no-false-claim")["tools"] == ["send_receipt"]
 
 
 def test_words_count_more_than_a_score() -> None:

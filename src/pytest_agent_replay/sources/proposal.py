@@ -111,8 +111,8 @@ def _why(replay: ReplayFile, judged: Judgement | None) -> str:
 def _conclusion(reproduces: Reproduces, basis: Rank | None, *, is_reported: bool) -> str:
     if reproduces == "no" and is_reported:
         return (
-            "the contract holds on the original, and would not have caught this failure: what `expected_failure` says could "
-            "not be made into an invariant. Add one that says it"
+            "the contract holds on the original, and would not have caught this failure: what `expected_failure` says "
+            "could not be made into an invariant. Add one that says it"
         )
     if reproduces == "no":
         return (
