@@ -41,7 +41,6 @@ from pytest_agent_replay.sources.transcript import Said, read_transcript
 from pytest_agent_replay.sources.transcript_files import (
     NO_TOOLS,
     caught,
-    is_message,
     labels,
     own_id,
     replay_of,
@@ -154,7 +153,7 @@ def _item_sessions(path: Path, problems: list[str]) -> Iterator[ItemSession]:
 
 def _raw_items(path: Path, problems: list[str]) -> Iterator[tuple[str, Any]]:
     values = list(read_values(path, problems))
-    if len(values) > 1 and all(is_message(value) for _, value in values):
+    if len(values) > 1 and all(isinstance(value, dict) and {"type", "role"} & value.keys() for _, value in values):
         yield str(path), [value for _, value in values]
         return
     for where, value in values:

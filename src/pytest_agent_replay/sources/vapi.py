@@ -321,6 +321,8 @@ def _labels(call: dict[str, Any], assistant: dict[str, Any], notes: Notes) -> di
         "system_prompt": "\n\n".join(_prompts(assistant)),
         "assistant": without_secrets(assistant, notes),
         "overrides": without_secrets(call.get("assistantOverrides"), notes),
+        "squad": without_secrets(call.get("squad"), notes),
+        "workflow": without_secrets(call.get("workflow"), notes),
     }
     metadata = {
         "call_type": call.get("type"),
