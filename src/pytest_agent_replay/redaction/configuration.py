@@ -8,7 +8,6 @@ from typing import Any
 
 from pytest_agent_replay.errors import ReplayError, SettingsError
 from pytest_agent_replay.redaction.engine import Redactor
-from pytest_agent_replay.redaction.key import redaction_key
 from pytest_agent_replay.redaction.rules import Rules
 
 __all__ = ["project_rules", "redactors"]
@@ -19,9 +18,7 @@ def redactors(root: Path) -> Callable[[], Redactor]:
 
     Raises `ReplayError` when the configuration or the key cannot be used.
     """
-    rules = project_rules(root)
-    key = redaction_key()
-    return lambda: Redactor(rules, key=key)
+    return Redactor(project_rules(root)).fresh
 
 
 def project_rules(root: Path) -> Rules:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
 
 from pytest_agent_replay.redaction.lists import listed
 from pytest_agent_replay.redaction.spans import is_placeholder
 
-__all__ = ["FIELD", "cookies", "names_secret", "plain", "secrets_in_context"]
+__all__ = ["NAMED_ID", "names_secret", "pairs", "plain", "secrets_in_context"]
 
 _SURE = listed(
     """
@@ -32,38 +34,74 @@ _NOT = re.compile(
 )
 _RANDOM = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w.~+/=%:-]{12,}")
 _LEAST = 4
+_IN_QUERY = frozenset(("sig", "signature", "key", "code", "sid", "credential", "hmac", "auth", "xamzcredential"))
+"""Parameters of URLs."""
+_QUOTE = r"\\*[\"'`]"
 
-_NAME = (
-    r"(?:[A-Za-z0-9]+[_.-])*(?:passw(?:or)?d|passwd|passwort|passphrase|passcode|pwd|secret|api[_-]?key|api[_-]?token"
-    r"|access[_-]?key(?:[_-]id)?|access[_-]?token|refresh[_-]?token|id[_-]?token|auth[_-]?token|bearer[_-]?token"
-    r"|session[_-]?token|security[_-]?token|private[_-]?key|private[_-]?token|secret[_-]?key|secret[_-]?access[_-]?key"
-    r"|signing[_-]?key|client[_-]?secret|webhook[_-]?secret|account[_-]?key|shared[_-]?access[_-]?key"
-    r"|shared[_-]?access[_-]?signature|encryption[_-]?key|master[_-]?key|subscription[_-]?key|app(?:lication)?[_-]?key"
-    r"|license[_-]?key|session[_-]?key|token|jwt|otp)"
-)
-_QUERY = r"(?:[A-Za-z0-9]+[_.-])*(?:sig|signature|key|code|sid|credential|x-amz-[a-z-]+|hmac|auth)"
-_QUOTE = r"\\*[\"']"
-
-_USERINFO = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/:@\"'<>]*:(?P<secret>[^\s/@\"'<>]+)@")
+_USERINFO = re.compile(r"(?<=://)[^\s/:@\"'<>]*:(?P<secret>[^\s/@\"'<>]+)@")
 _HEADER = re.compile(
-    r"(?i)\b(?:bearer|basic|token|apikey|digest|negotiate)[ =:]+(?:" + _QUOTE + r")?(?P<secret>[A-Za-z0-9._~+/=-]{16,})"
+    rf"(?i)\b(?:bearer|basic|token|apikey|digest|negotiate)[ =:]+(?:{_QUOTE})?(?P<secret>[A-Za-z0-9._~+/=-]{{16,}})"
 )
-_IN_QUERY = re.compile(rf"(?i)[?&;](?:{_NAME}|{_QUERY})=(?P<secret>[^\s&#\"'<>\\]{{8,}})")
-FIELD = re.compile(
-    rf"(?<![\w-])(?:{_QUOTE})?(?P<name>[A-Za-z][\w.-]{{1,59}})(?:{_QUOTE})?\s*(?:=>|[:=])\s*[bru]?(?P<quote>{_QUOTE})"
-    r"(?P<value>(?:(?!(?P=quote))[^\n]){1,500}?)(?P=quote)"
-)
-"""A field with its value in quotes, in JSON, in a Python repr, in code."""
-_PAIR = re.compile(
-    rf"(?i)(?<![A-Za-z0-9])(?P<name>{_NAME})[\"']?(?P<sign>\s?=\s?|:\s?|\s+is\s+|=>\s?)(?P<quote>\\?[\"'`])?"
-    r"(?P<secret>[^\s\"'`,;&<>\\]{4,})"
-)
-_OPTION = re.compile(rf"(?<![\w-])--?(?P<name>{_NAME})[ =](?P<secret>[^\s\"'`-][^\s\"'`]{{3,}})")
+_SIGN = re.compile(r"[=:]|(?<=\s)is(?=\s)")
+_NAME = re.compile(rf"(?P<name>[A-Za-z][\w.-]*)(?:{_QUOTE})?\s?\Z")
+_AFTER = re.compile(rf">?\s{{0,2}}[bru]?(?P<quote>{_QUOTE})?(?=[^\s=:>])")
+_LONGEST_NAME = 60
+_BARE_VALUE = re.compile(r"[^\s\"'`,;&<>\\]{1,5000}")
+_LONGEST_QUOTED = 5000
+_OPTION = re.compile(r"(?<![\w-])--?(?P<name>[A-Za-z][\w-]{2,60})[ =](?P<secret>[^\s\"'`-][^\s\"'`]{3,})")
 _COOKIE = re.compile(r"(?i)(?<![\w])(?:set-)?cookie2?[\"']?\s*[:=]\s*\\*[\"']?(?P<all>[^\r\n\"'\\]+)")
 _CRUMB = re.compile(r"(?P<name>[^\s=;,]+)=(?P<secret>[^\s;,]{6,})")
 _ATTRIBUTES = frozenset(("path", "domain", "expires", "max-age", "samesite", "version", "comment", "priority"))
 
+NAMED_ID = re.compile(
+    r"(?i)\b(?:user ?name|user ?id|login|handle|account)(?: is|:)? *[:=]? *[\"'`*]{0,2}"
+    r"(?P<value>[a-z]{2,}[._][a-z]{2,}(?:[._]?\d+)?)(?![\w@])"
+)
+"""Where somebody says the name of an account."""
 
+
+class Pair(NamedTuple):
+    """A name with a value, in whatever a text is: JSON, code, a query string, a sentence."""
+
+    name: str
+    sign: str
+    is_quoted: bool
+    in_query: bool
+    value: str
+    start: int
+    end: int
+    """Of the value."""
+
+
+@lru_cache(4096)
+def pairs(text: str) -> tuple[Pair, ...]:
+    """`name: value`, `"name": "value"`, `name='value'`, `name is value`, …, as they stand in a text."""
+    return tuple(_pairs(text))
+
+
+def _pairs(text: str) -> Iterator[Pair]:
+    for sign in _SIGN.finditer(text):
+        start = sign.start()
+        name = _NAME.search(text, max(0, start - _LONGEST_NAME), start)
+        after = _AFTER.match(text, sign.end()) if name is not None else None
+        value = _value_at(text, after.end(), after["quote"]) if after is not None else None
+        if name is None or after is None or value is None or value.startswith("//"):
+            continue
+        in_query = sign[0] == "=" and text[name.start() - 1 : name.start()] in ("?", "&", ";", "#")
+        end = after.end() + len(value)
+        yield Pair(name["name"], sign[0], after["quote"] is not None, in_query, value, after.end(), end)
+
+
+def _value_at(text: str, start: int, quote: str | None) -> str | None:
+    if quote is None:
+        match = _BARE_VALUE.match(text, start)
+        return match[0] if match else None
+    end = text.find(quote, start, start + _LONGEST_QUOTED)
+    value = text[start:end] if end > start else None
+    return None if value is None or "\n" in value else value
+
+
+@lru_cache(8192)
 def plain(name: str) -> str:
     """The name of a field without case and separators."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
@@ -71,14 +109,21 @@ def plain(name: str) -> str:
 
 def names_secret(name: str, value: str, further: frozenset[str] = frozenset()) -> bool:
     """Whether a field of that name with that value holds a secret."""
-    bare = plain(name)
-    if len(value) < _LEAST or is_placeholder(value):
+    if len(value) < _LEAST:
         return False
-    if bare in further:
-        return True
-    if any(bare.endswith(sure) for sure in _SURE) and not (_NOT.match(bare) and not bare.endswith("secret")):
-        return not value.isspace()
-    return any(bare.endswith(each) for each in _WITH_CARE) and _NOT.match(bare) is None and _is_random(value)
+    bare = plain(name)
+    surety = "sure" if bare in further else _surety(bare)
+    if surety is None or is_placeholder(value):
+        return False
+    return not value.isspace() if surety == "sure" else _is_random(value)
+
+
+@lru_cache(8192)
+def _surety(name: str) -> str | None:
+    is_other = _NOT.match(name) is not None
+    if name.endswith(tuple(_SURE)) and (not is_other or name.endswith("secret")):
+        return "sure"
+    return "random" if name.endswith(tuple(_WITH_CARE)) and not is_other else None
 
 
 def _is_random(value: str) -> bool:
@@ -87,37 +132,35 @@ def _is_random(value: str) -> bool:
 
 def secrets_in_context(text: str, further: frozenset[str] = frozenset()) -> Iterator[tuple[int, int, str]]:
     """Start, end and kind of the secrets of a text that are known by their surroundings."""
-    if "://" in text:
+    if "://" in text and "@" in text:
         for match in _USERINFO.finditer(text):
             yield (*match.span("secret"), "password in a URL")
-    for match in _HEADER.finditer(text):
+    for match in _HEADER.finditer(text) if len(text) > 20 else ():
         if _is_random(match["secret"]) or match["secret"].endswith("="):
             yield (*match.span("secret"), "authorization")
-    if "=" in text:
-        for match in _IN_QUERY.finditer(text):
-            yield (*match.span("secret"), "secret in a URL")
-    for start, end in cookies(text):
+    for start, end in _cookies(text):
         yield start, end, "cookie"
-    for match in _PAIR.finditer(text):
-        if _is_pair(match, further):
-            yield (*match.span("secret"), f"field {match['name'].lower()}")
-    if "-" in text:
-        for match in _OPTION.finditer(text):
-            if names_secret(match["name"], match["secret"], further):
-                yield (*match.span("secret"), f"option {match['name'].lower()}")
+    for pair in pairs(text):
+        if _is_secret(pair, further):
+            yield pair.start, pair.end, "secret in a URL" if pair.in_query else f"field {pair.name.lower()}"
+    for match in _OPTION.finditer(text) if "-" in text else ():
+        if names_secret(match["name"], match["secret"], further):
+            yield (*match.span("secret"), f"option {match['name'].lower()}")
 
 
-def _is_pair(match: re.Match[str], further: frozenset[str]) -> bool:
+def _is_secret(pair: Pair, further: frozenset[str]) -> bool:
     """In prose a colon stands after any word: then the value has to look like a secret."""
-    secret = match["secret"]
-    if not names_secret(match["name"], secret, further):
-        return False
-    if "=" in match["sign"] or match["quote"]:
+    if pair.in_query and plain(pair.name) in _IN_QUERY and len(pair.value) >= 8 and not is_placeholder(pair.value):
         return True
-    return len(secret) >= 6 and re.search(r"\d|[^\w.?!)-]|[a-z][A-Z]", secret.rstrip(".?!)")) is not None
+    if not names_secret(pair.name, pair.value, further):
+        return False
+    if pair.is_quoted or "=" in pair.sign:
+        return True
+    bare = pair.value.rstrip(".?!)")
+    return len(bare) >= 6 and re.search(r"\d|[^\w.?!)-]|[a-z][A-Z]", bare) is not None
 
 
-def cookies(text: str) -> Iterator[tuple[int, int]]:
+def _cookies(text: str) -> Iterator[tuple[int, int]]:
     """Start and end of the values of cookies in a header that stands in a text."""
     if "ookie" not in text and "OOKIE" not in text:
         return

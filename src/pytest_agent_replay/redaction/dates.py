@@ -3,36 +3,78 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import date
+from typing import NamedTuple
 
 from pytest_agent_replay.redaction.lists import listed
 
-__all__ = ["read_date", "rewritten", "written"]
+__all__ = ["Written", "dates_in", "read_date"]
 
-_MONTHS = listed(
-    """
-    January February March April May June July August September October November December
-    """
-)
+_MONTHS = listed("January February March April May June July August September October November December")
 _NUMBERS = {form.lower(): number for number, name in enumerate(_MONTHS, 1) for form in (name, name[:3], name[:4])}
+_MONTH = "(?P<name>" + "|".join(sorted((name.title() for name in _NUMBERS), key=len, reverse=True)) + ")"
+_NTH = r"(?P<nth>st|nd|rd|th)?"
 
-_FORMS = (
-    re.compile(r"(?P<y>\d{4})(?P<s>[-/.]?)(?P<m>\d{2})(?P=s)(?P<d>\d{2})(?:[T ]00:00(?::00(?:\.0+)?)?(?:Z|\+00:00)?)?"),
-    re.compile(r"(?P<m>\d{1,2})(?P<s>[/.-])(?P<d>\d{1,2})(?P=s)(?P<y>\d{4}|\d{2})"),
-    re.compile(r"(?P<d>\d{1,2})(?P<s>[/.-])(?P<m>\d{1,2})(?P=s)(?P<y>\d{4}|\d{2})"),
-    re.compile(r"(?P<name>[A-Za-z]{3,9})\.? (?P<d>\d{1,2})(?:st|nd|rd|th)?,? (?P<y>\d{4})"),
-    re.compile(r"(?P<d>\d{1,2})(?:st|nd|rd|th)?\.? (?:of )?(?P<name>[A-Za-z]{3,9})\.?,? (?P<y>\d{4})"),
+_FORMS = tuple(
+    re.compile(rf"(?i)(?<![\w.-]){form}(?![\w-])")
+    for form in (
+        r"(?P<y>\d{4})(?P<s>[-/.]?)(?P<m>\d{2})(?P=s)(?P<d>\d{2})",
+        r"(?P<y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})(?=T00:00)",
+        r"(?P<m>\d{1,2})(?P<s>[/.-])(?P<d>\d{1,2})(?P=s)(?P<y>\d{4}|\d{2})",
+        r"(?P<d>\d{1,2})(?P<s>[/.-])(?P<m>\d{1,2})(?P=s)(?P<y>\d{4}|\d{2})",
+        rf"{_MONTH}\.? (?:the )?(?P<d>\d{{1,2}}){_NTH},? (?P<y>\d{{4}})",
+        rf"(?P<d>\d{{1,2}}){_NTH}\.? (?:of )?{_MONTH}\.?,? (?P<y>\d{{4}})",
+    )
 )
 
 
-def read_date(text: str) -> date | None:
-    """The day that a field holds; None when it holds none. `04/05/1990` is read as Americans write it."""
+class Written(NamedTuple):
+    """A date as it stands in a text."""
+
+    day: date
+    match: re.Match[str]
+
+    def rewritten(self, day: date, *, whole_year: bool = False) -> str:
+        """Another day, written in the same way; with `whole_year` always with four digits of the year."""
+        parts = {"m": self._number("m", day.month), "d": self._number("d", day.day), "y": f"{day.year:04}"}
+        if not whole_year and len(self.match["y"]) == 2:
+            parts["y"] = parts["y"][2:]
+        found = self.match.groupdict()
+        if found.get("name"):
+            month = _MONTHS[day.month - 1]
+            parts["name"] = month if len(found["name"]) > 4 or found["name"].lower() == "may" else month[:3]
+        if found.get("nth"):
+            parts["nth"] = "th" if 10 <= day.day <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(day.day % 10, "th")
+        return self._with(parts)
+
+    def _number(self, part: str, value: int) -> str:
+        width = len(self.match[part]) if self.match.groupdict().get(part) else 0
+        return f"{value:02}" if width == 2 else str(value)
+
+    def _with(self, parts: dict[str, str]) -> str:
+        places = sorted((self.match.start(name), name) for name in parts if self.match.groupdict().get(name))
+        text, last = "", self.match.start()
+        for start, name in places:
+            text += self.match.string[last:start] + parts[name]
+            last = self.match.end(name)
+        return text + self.match.string[last : self.match.end()]
+
+
+def dates_in(text: str) -> Iterator[Written]:
+    """The dates of a text; `04/05/1990` is two."""
     for form in _FORMS:
-        match = form.fullmatch(text.strip())
-        day = _day(match.groupdict()) if match else None
-        if day is not None:
-            return day
-    return None
+        for match in form.finditer(text):
+            day = _day(match.groupdict())
+            if day is not None:
+                yield Written(day, match)
+
+
+def read_date(text: str) -> Written | None:
+    """The day that a field holds, perhaps with midnight; None when it holds none. `04/05/1990` is read as Americans
+    write it."""
+    bare = re.sub(r"[T ]00:00(?::00(?:\.0+)?)?(?:Z|\+00:00)?\Z", "", text.strip())
+    return next((written for written in dates_in(bare) if written.match[0] == bare), None)
 
 
 def _day(parts: dict[str, str]) -> date | None:
@@ -44,31 +86,3 @@ def _day(parts: dict[str, str]) -> date | None:
         return date(year, month, int(parts["d"]))
     except ValueError:
         return None
-
-
-def written(day: date) -> list[str]:
-    """All ways to write it, always in the same order; those with a year of two digits are the last."""
-    y, m, d = f"{day.year:04}", day.month, day.day
-    name, short = _MONTHS[m - 1], _MONTHS[m - 1][:3]
-    nth = f"{d}" + ("th" if 10 <= d <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(d % 10, "th"))
-    ways = [f"{y}{s}{m:02}{s}{d:02}" for s in ("-", "/", ".", "")]
-    for s in "/-.":
-        ways += [f"{m:02}{s}{d:02}{s}{y}", f"{m}{s}{d}{s}{y}", f"{d:02}{s}{m:02}{s}{y}", f"{d}{s}{m}{s}{y}"]
-    for month in (name, short):
-        ways += [f"{month} {d}, {y}", f"{month} {d} {y}", f"{month} {nth}, {y}", f"{month} {nth} {y}"]
-        ways += [f"{month} {d:02}, {y}", f"{month}. {d}, {y}"]
-        ways += [f"{d} {month} {y}", f"{nth} {month} {y}", f"{nth} of {month} {y}", f"{nth} of {month}, {y}"]
-        ways += [f"{d:02} {month} {y}", f"{d}. {month} {y}"]
-    return [*ways, f"{m:02}/{d:02}/{y[2:]}", f"{m}/{d}/{y[2:]}"]
-
-
-def rewritten(text: str, made: date) -> str:
-    """Another day in the way in which `text` is written, with all digits of the year."""
-    day = read_date(text)
-    if day is None:
-        return text
-    bare = text.strip()
-    for old, new in zip(written(day)[:-2], written(made), strict=False):
-        if bare.casefold().startswith(old.casefold()) and len(old) >= 8:
-            return text.replace(bare[: len(old)], new)
-    return str(made)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from pytest_agent_replay.redaction import rules
 from pytest_agent_replay.redaction.contexts import names_secret, plain
 from pytest_agent_replay.redaction.dates import read_date
 from pytest_agent_replay.redaction.lists import listed
-from pytest_agent_replay.redaction.personal import country_code, is_card, is_made_up_email, is_public, is_ssn
+from pytest_agent_replay.redaction.personal import is_card, is_made_up_email, is_made_up_phone, is_public, is_ssn
 from pytest_agent_replay.redaction.pseudonyms import STREET_WORDS, TITLES
 from pytest_agent_replay.redaction.words import is_made_up
 
@@ -73,7 +74,7 @@ _STREETS = frozenset(
     """
     )
 )
-_LINES = frozenset(["line1", "line2", "street1", "street2", "address1", "address2"])
+_LINES = frozenset(("line1", "line2", "street1", "street2", "address1", "address2"))
 _POSTCODES = frozenset(["zip", "zipcode", "postcode", "postalcode", "plz", "postal"])
 _CITIES = frozenset(["city", "town", "suburb", "locality"])
 _ADDRESS_SIGNS = _STREETS | _POSTCODES
@@ -101,6 +102,9 @@ _IPS = frozenset(
     )
 )
 
+_PARTS = frozenset(("name", "first", "last", "middle"))
+_CALL = frozenset(("args", "arguments", "parameters", "inputschema", "toolcallid"))
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _HUMAN = re.compile(r"[^\W\d_][^\W\d_'’.-]*(?:[ ,.'’-]+[^\W\d_][^\W\d_'’.-]*\.?){0,5}\.?")
 _NOBODY = frozenset(
     listed(
@@ -112,111 +116,175 @@ _NOBODY = frozenset(
 )
 
 
+_IDS = frozenset(listed("userid username login handle customerid memberid accountid loginname screenname"))
+_ID = re.compile(r"(?P<first>[a-z]{2,})[._](?P<last>[a-z]{2,})(?:[._]?\d+)?", re.IGNORECASE)
+
+_ROLES: tuple[tuple[frozenset[str], str], ...] = (
+    (_EMAILS, "email"),
+    (_PHONES, "phone"),
+    (_SSNS, "ssn"),
+    (_CARDS, "card"),
+    (_CODES, "code"),
+    (_IPS, "ip"),
+    (_POSTCODES, "postcode"),
+    (_BIRTHS, "birth date"),
+    (_NAME_FIELDS, "name"),
+    (_IDS, "identifier"),
+    (_CITIES, "city"),
+    (_LINES, "line"),
+    (_STREETS, "street"),
+    (_PARTS, "name of somebody"),
+    (_PEOPLE, "somebody"),
+)
+
+
 def fact(value: Any, place: Place, given: rules.Rules) -> Fact | None:
     """What the value of a field is; None when the field says nothing about it."""
     name = plain(place.field)
-    if not name or isinstance(value, (bool, float)) or not isinstance(value, (str, int)) or value == "":
+    if not name or not value or isinstance(value, (bool, float)) or not isinstance(value, (str, int)):
         return None
     text = str(value)
     if isinstance(value, str) and names_secret(place.field, text, given.secret_fields):
         return Fact(rules.SECRETS, f"field {place.field.lower()}", "secret")
-    for holds, found in (
-        (_is_email, Fact(rules.EMAILS, rules.EMAILS, "email")),
-        (_is_number, None),
-        (_is_birth, Fact(rules.BIRTH_DATES, rules.BIRTH_DATES, "birth date")),
-        (_is_name, Fact(rules.NAMES, rules.NAMES, "name")),
-        (_is_address, Fact(rules.ADDRESSES, rules.ADDRESSES, "address")),
-    ):
-        result = holds(name, text, place, given)
-        if isinstance(result, Fact):
-            return result
-        if result and found is not None:
-            return found
-    return None
+    role = given.roles.get(name) or _role(name)
+    return None if role is None else _JUDGES[role](text, place, given)
 
 
-def _is_email(name: str, text: str, place: Place, given: rules.Rules) -> bool:
-    return name in _EMAILS and re.fullmatch(r"[^\s@]+@[^\s@]+", text) is not None and not is_made_up_email(text)
+@lru_cache(8192)
+def _role(name: str) -> str | None:
+    return next((role for names, role in _ROLES if name in names), None)
 
 
-def _is_number(name: str, text: str, place: Place, given: rules.Rules) -> Fact | None:
-    digits = re.sub(r"\D", "", text)
-    if name in _PHONES and re.fullmatch(r"\+?[\d\s().-]{7,24}", text) and 7 <= len(digits) <= 15:
-        code = (country_code(digits) or "") if "+" in text else "1" if len(digits) == 11 and digits[0] == "1" else ""
-        made_up = digits[len(code) :].startswith("555" if len(digits) - len(code) == 10 and code in ("", "1") else "00")
-        return None if made_up else Fact(rules.PHONES, rules.PHONES, "phone")
-    if name in _SSNS and len(digits) == 9 and is_ssn(digits):
-        return Fact(rules.SSNS, rules.SSNS, "ssn")
-    if name in _CARDS and is_card(digits):
-        return Fact(rules.CARDS, rules.CARDS, "card")
-    if name in _CODES and re.fullmatch(r"\d{3,4}", text) and digits.strip("0"):
-        return Fact(rules.CARDS, "card security codes", "code")
-    if name in _IPS and is_public(text):
-        return Fact(rules.IPS, rules.IPS, "ipv6" if ":" in text else "ipv4")
-    if name in _POSTCODES and re.fullmatch(r"(?=.*\d)[\w -]{3,10}", text) and not _is_made_up_postcode(text):
-        return Fact(rules.ADDRESSES, rules.ADDRESSES, "postcode")
-    return None
+def _email(text: str, place: Place, given: rules.Rules) -> Fact | None:
+    is_one = re.fullmatch(r"[^\s@]+@[^\s@]+", text) is not None and not is_made_up_email(text)
+    return Fact(rules.EMAILS, rules.EMAILS, "email") if is_one else None
 
 
-def _is_made_up_postcode(text: str) -> bool:
-    letters = re.sub(r"[^A-Za-z]", "", text)
-    return not letters.strip("QXZ") if letters else text.startswith("00")
+def _phone(text: str, place: Place, given: rules.Rules) -> Fact | None:
+    if re.fullmatch(r"\+?(?:[\s().-]*\d){7,15}", text) is None or is_made_up_phone(text):
+        return None
+    return Fact(rules.PHONES, rules.PHONES, "phone")
 
 
-def _is_birth(name: str, text: str, place: Place, given: rules.Rules) -> bool:
-    if name not in _BIRTHS and name not in given.birth_date_fields:
-        return False
-    day = read_date(text)
-    return day is not None and day.year >= 1900
+def _ssn(text: str, place: Place, given: rules.Rules) -> Fact | None:
+    return Fact(rules.SSNS, rules.SSNS, "ssn") if is_ssn(re.sub(r"[ -]", "", text)) else None
 
 
-def _is_name(name: str, text: str, place: Place, given: rules.Rules) -> bool:
-    if name in _NAME_FIELDS or name in given.name_fields:
-        return _is_human(text)
-    if name in ("name", "first", "last", "middle"):
-        above = plain(place.above)
-        around = {plain(sibling) for sibling in place.siblings}
-        if above in _PEOPLE or above in given.people or around & _SIGNS:
-            return _is_human(text) and (name != "name" or not {"args", "arguments", "parameters"} & around)
-    return (name in _PEOPLE - _THINGS or name in given.people) and _is_full_name(text)
+def _card(text: str, place: Place, given: rules.Rules) -> Fact | None:
+    return Fact(rules.CARDS, rules.CARDS, "card") if is_card(re.sub(r"[ -]", "", text)) else None
+
+
+def _code(text: str, place: Place, given: rules.Rules) -> Fact | None:
+    is_one = re.fullmatch(r"\d{3,4}", text) is not None and text.strip("0")
+    return Fact(rules.CARDS, "card security codes", "code") if is_one else None
+
+
+def _ip(text: str, place: Place, given: rules.Rules) -> Fact | None:
+    return Fact(rules.IPS, rules.IPS, "ipv6" if ":" in text else "ipv4") if is_public(text) else None
+
+
+def _postcode(text: str, place: Place, given: rules.Rules) -> Fact | None:
+    if re.fullmatch(r"(?=.*\d)[\w -]{3,10}", text) is None:
+        return None
+    letters = re.sub(r"[\W\d_]", "", text)
+    is_made_up_ = not letters.strip("QXZ") if letters else text.startswith("00") or int(_digits(text)) < 500
+    return None if is_made_up_ else Fact(rules.ADDRESSES, rules.ADDRESSES, "postcode")
+
+
+def _birth_date(text: str, place: Place, given: rules.Rules) -> Fact | None:
+    found = read_date(text)
+    is_one = found is not None and found.day.year >= 1900
+    return Fact(rules.BIRTH_DATES, rules.BIRTH_DATES, "birth date") if is_one else None
+
+
+def _name(text: str, place: Place, given: rules.Rules) -> Fact | None:
+    return Fact(rules.NAMES, rules.NAMES, "name") if _is_human(text) else None
+
+
+def _name_of_somebody(text: str, place: Place, given: rules.Rules) -> Fact | None:
+    """`name` in the object of a person, and not in that of a tool call."""
+    above, around = plain(place.above), {plain(sibling) for sibling in place.siblings}
+    if around & _CALL or not (above in _PEOPLE or above in given.people or around & _SIGNS):
+        return None
+    return _name(text, place, given)
+
+
+def _somebody(text: str, place: Place, given: rules.Rules) -> Fact | None:
+    """`customer: Mia Li`, and not `customer: premium`."""
+    words = text.split()
+    is_full = 2 <= len(words) <= 4 and all(word[:1].isupper() for word in words)
+    return _name(text, place, given) if is_full and plain(place.field) not in _THINGS else None
+
+
+def _identifier(text: str, place: Place, given: rules.Rules) -> Fact | None:
+    """The name of an account that is made of names: `mia_li_3668`, and not `test_user`."""
+    match = _ID.fullmatch(text)
+    if match is None or _NOBODY & {match["first"].lower(), match["last"].lower()}:
+        return None
+    is_made_up_ = is_made_up(match["first"]) and is_made_up(match["last"])
+    return None if is_made_up_ else Fact(rules.NAMES, "names of accounts", "identifier")
 
 
 def _is_human(text: str) -> bool:
     if len(text) > 80 or text.lower() in _NOBODY or _HUMAN.fullmatch(text) is None:
         return False
-    return not all(map(is_made_up, _long_words(text)))
+    return not all(map(is_made_up, words_of(text, also_made_up=True)))
 
 
-def _long_words(text: str) -> list[str]:
-    return [word for word in re.findall(r"[^\W\d_]+(?:['’][^\W\d_]+)*", text) if len(word) > 1]
-
-
-def _is_full_name(text: str) -> bool:
-    """Two to four words in title case: `customer: Mia Li`, and not `customer: premium`."""
-    words = text.split()
-    return 2 <= len(words) <= 4 and all(word[:1].isupper() for word in words) and _is_human(text)
-
-
-def _is_address(name: str, text: str, place: Place, given: rules.Rules) -> bool:
-    around = {plain(sibling) for sibling in place.siblings}
-    if name in given.address_fields:
-        return True
-    in_address = bool(around & _ADDRESS_SIGNS) or "address" in plain(place.above)
-    if name in _CITIES:
-        return in_address and bool(_long_words(text)) and not all(map(is_made_up, _long_words(text)))
-    if name not in _STREETS or (name in _LINES and not in_address and len(around) > 1) or len(text) > 200:
-        return False
-    return _is_street(text)
-
-
-def _is_street(text: str) -> bool:
-    """Words and a number, and not an e-mail address, a host, or a made-up street."""
-    if not re.search(r"\d", text) or not re.search(r"[^\W\d_]", text) or re.search(r"[@{}\[\]<>=]|://", text):
-        return False
-    names = [word for word in _long_words(text) if word.lower() not in STREET_WORDS]
-    return not names or not all(map(is_made_up, names))
-
-
-def words_of(name: Any) -> list[str]:
+def words_of(name: str, *, also_made_up: bool = False) -> list[str]:
     """The words of a name that are somebody's: without titles and initials."""
-    return [word for word in _long_words(str(name)) if word.lower() not in TITLES and not is_made_up(word)]
+    words = [word for word in _WORD.findall(name) if len(word) > 1 and word.lower() not in TITLES]
+    return words if also_made_up else [word for word in words if not is_made_up(word)]
+
+
+def _city(text: str, place: Place, given: rules.Rules) -> Fact | None:
+    around = {plain(sibling) for sibling in place.siblings}
+    words = [word for word in _WORD.findall(text) if len(word) > 1]
+    if not words or all(map(is_made_up, words)) or not (around & _ADDRESS_SIGNS or "address" in plain(place.above)):
+        return None
+    return Fact(rules.ADDRESSES, rules.ADDRESSES, "address")
+
+
+def _line(text: str, place: Place, given: rules.Rules) -> Fact | None:
+    """`line1` is that of an address only beside other parts of one."""
+    around = {plain(sibling) for sibling in place.siblings}
+    is_address = bool(around & (_POSTCODES | _CITIES)) or "address" in plain(place.above)
+    return _street(text, place, given) if is_address else None
+
+
+def _street(text: str, place: Place, given: rules.Rules) -> Fact | None:
+    """Words and a number, and not an e-mail address, a host, or a made-up street."""
+    if len(text) > 200 or re.search(r"[@{}\[\]<>=]|://", text) or not re.search(r"\d", text):
+        return None
+    return _address(text, place, given) if re.search(r"[^\W\d_]", text) else None
+
+
+def _address(text: str, place: Place, given: rules.Rules) -> Fact | None:
+    names = [word for word in _WORD.findall(text) if len(word) > 1 and word.lower() not in STREET_WORDS]
+    if all(map(is_made_up, names)) if names else all(number.startswith("0") for number in re.findall(r"\d+", text)):
+        return None
+    return Fact(rules.ADDRESSES, rules.ADDRESSES, "address")
+
+
+def _digits(text: str) -> str:
+    return re.sub(r"\D", "", text)
+
+
+_JUDGES: dict[str, Callable[[str, Place, rules.Rules], Fact | None]] = {
+    "email": _email,
+    "phone": _phone,
+    "ssn": _ssn,
+    "card": _card,
+    "code": _code,
+    "ip": _ip,
+    "postcode": _postcode,
+    "birth date": _birth_date,
+    "name": _name,
+    "identifier": _identifier,
+    "city": _city,
+    "line": _line,
+    "street": _street,
+    "address": _address,
+    "name of somebody": _name_of_somebody,
+    "somebody": _somebody,
+}

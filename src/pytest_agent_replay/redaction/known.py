@@ -6,10 +6,13 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from datetime import date
 from itertools import permutations
 from urllib.parse import quote, quote_plus
 
 from pytest_agent_replay.redaction import rules
+from pytest_agent_replay.redaction.dates import dates_in, read_date
+from pytest_agent_replay.redaction.lists import any_of, lowered
 from pytest_agent_replay.redaction.ordinary import AMBIGUOUS, WITH_CAPITAL
 from pytest_agent_replay.redaction.spans import Span
 
@@ -22,8 +25,8 @@ _SHORT_NAME = 3
 """So short a name is only one with a capital letter."""
 
 _BEFORE_NAME = re.compile(
-    r"(?i)(?:\b(?:mr|mrs|ms|miss|dr|prof|hi|hello|hey|dear|thanks|thank you|sorry|welcome|name is|named|i'm|i am|this"
-    r"| is|meet|passenger|customer|user|guest|member|client|first name|last name|name)\b[.,:*\s\"'-]{1,6})\Z"
+    r"(?i)(?:\b(?:mr|mrs|ms|miss|dr|prof|hi|hello|hey|dear|thanks|thank you|sorry|welcome|name is|named|i'm|i am"
+    r"|this is|meet|passenger|customer|user|guest|member|client|(?:first |last )?name)\b[.,:*\s\"'-]{1,6})\Z"
 )
 _JOINT = re.compile(r"[ ,._-]{1,2}\Z")
 
@@ -35,8 +38,9 @@ class Known:
         self.version = 0
         """Grows with each value: what was searched before has to be searched again."""
         self._secrets: dict[str, tuple[str, str]] = {}
-        self._literals: dict[str, tuple[str, str, str, str | None]] = {}
+        self._literals: dict[str, tuple[str, str, str]] = {}
         self._names: set[str] = set()
+        self._births: set[date] = set()
         self._people: set[tuple[str, ...]] = set()
         self._compiled = -1
         self._secret_pattern: re.Pattern[str] | None = None
@@ -54,15 +58,22 @@ class Known:
             self._secrets.setdefault(form, (kind, made))
         self.version += 1
 
-    def literal(self, text: str, group: str, kind: str, shape: str, made: str | None = None) -> None:
+    def literal(self, text: str, group: str, kind: str, shape: str) -> None:
         """A value that is replaced wherever it stands as a whole, whatever its case."""
         key = _folded(text)
         if len(key) < _LEAST_LITERAL or key in self._literals:
             return
-        self._literals[key] = (group, kind, shape, made)
+        self._literals[key] = (group, kind, shape)
         escaped = _folded(json.dumps(text)[1:-1])
-        self._literals.setdefault(escaped, (group, kind, shape, made))
+        self._literals.setdefault(escaped, (group, kind, shape))
         self.version += 1
+
+    def birth_date(self, text: str) -> None:
+        """A date of birth, to be found however it is written."""
+        found = read_date(text)
+        if found is not None and found.day not in self._births:
+            self._births.add(found.day)
+            self.version += 1
 
     def person(self, words: Iterable[str]) -> None:
         """The words of somebody's name."""
@@ -84,28 +95,20 @@ class Known:
     def others(self, text: str) -> Iterator[Span]:
         """Where all else stands: whole values, what is made of names, and names."""
         self._compile()
-        for match in self._literal_pattern.finditer(text) if self._literal_pattern else ():
-            group, kind, shape, made = self._literals[_folded(match[0])]
-            yield Span(*match.span(), group, kind, shape, made=made)
-        for match in self._id_pattern.finditer(text) if self._id_pattern else ():
+        lower = lowered(text)
+        for match in self._literal_pattern.finditer(lower) if self._literal_pattern else ():
+            yield Span(*match.span(), *self._literals[_folded(match[0])])
+        for written in dates_in(text) if any(f"{day.year % 100:02}" in text for day in self._births) else ():
+            if written.day in self._births:
+                yield Span(*written.match.span(), rules.BIRTH_DATES, rules.BIRTH_DATES, "birth date")
+        for match in self._id_pattern.finditer(lower) if self._id_pattern else ():
             yield Span(*match.span(), rules.NAMES, "names", "identifier")
-        if self._name_pattern:
-            yield from self._standing_names(text, self._name_pattern)
-
-    def _standing_names(self, text: str, pattern: re.Pattern[str]) -> Iterator[Span]:
-        found = [match.span() for match in pattern.finditer(text)]
-        sure = {span for span in found if self._is_sure(text[slice(*span)])}
-        for index, (start, end) in enumerate(found):
-            word = text[start:end]
-            if (start, end) in sure or (
-                word[0].isupper()
-                and (
-                    _BEFORE_NAME.search(text, max(0, start - 24), start)
-                    or (index > 0 and _JOINT.fullmatch(text, found[index - 1][1], start))
-                    or (index + 1 < len(found) and _JOINT.fullmatch(text, end, found[index + 1][0]))
-                )
-            ):
-                yield Span(start, end, rules.NAMES, "names", "name")
+        found = [match.span() for match in self._name_pattern.finditer(lower)] if self._name_pattern else []
+        yield from (
+            Span(start, end, rules.NAMES, "names", "name")
+            for index, (start, end) in enumerate(found)
+            if self._is_sure(text[start:end]) or _is_beside(text, found, index)
+        )
 
     @staticmethod
     def _is_sure(word: str) -> bool:
@@ -119,13 +122,26 @@ class Known:
         if self._compiled == self.version:
             return
         self._compiled = self.version
-        self._secret_pattern = _either(self._secrets)
-        words = "|".join(re.escape(text).replace(r"\ ", r"\s+") for text in _longest_first(self._literals))
-        self._literal_pattern = re.compile(rf"(?i)(?<![^\W_])(?:{words})(?![^\W_])") if words else None
-        names = "|".join(map(re.escape, _longest_first(self._names)))
-        self._name_pattern = re.compile(rf"(?i)(?<![^\W_])(?:{names})(?![^\W_])") if names else None
-        ids = "|".join(dict.fromkeys(form for person in sorted(self._people) for form in _ids(person)))
-        self._id_pattern = re.compile(rf"(?i)(?<![^\W_])(?:{ids})(?![^\W_])") if ids else None
+        self._secret_pattern = re.compile(any_of(self._secrets)) if self._secrets else None
+        self._literal_pattern = _whole(any_of(self._literals, spaces=r"\s+"))
+        self._name_pattern = _whole(any_of(self._names))
+        self._id_pattern = _whole("|".join(dict.fromkeys(form for each in sorted(self._people) for form in _ids(each))))
+
+
+def _is_beside(text: str, found: list[tuple[int, int]], index: int) -> bool:
+    """Whether an ambiguous name is one, because of the name or the word of address that stands beside it."""
+    start, end = found[index]
+    if not text[start].isupper():
+        return False
+    return bool(
+        _BEFORE_NAME.search(text, max(0, start - 24), start)
+        or (index > 0 and _JOINT.fullmatch(text, found[index - 1][1], start))
+        or (index + 1 < len(found) and _JOINT.fullmatch(text, end, found[index + 1][0]))
+    )
+
+
+def _whole(pattern: str) -> re.Pattern[str] | None:
+    return re.compile(rf"(?<![^\W_])(?:{pattern})(?![^\W_])") if pattern else None
 
 
 def _ids(person: tuple[str, ...]) -> Iterator[str]:
@@ -139,15 +155,6 @@ def _ids(person: tuple[str, ...]) -> Iterator[str]:
     for name in person:
         if len(name) >= _SHORT_NAME and name not in AMBIGUOUS and name not in WITH_CAPITAL:
             yield rf"{re.escape(name)}[._-]?\d{{2,}}"
-
-
-def _either(texts: Iterable[str]) -> re.Pattern[str] | None:
-    forms = _longest_first(texts)
-    return re.compile("|".join(map(re.escape, forms))) if forms else None
-
-
-def _longest_first(texts: Iterable[str]) -> list[str]:
-    return sorted(texts, key=lambda text: (-len(text), text))
 
 
 def _folded(text: str) -> str:

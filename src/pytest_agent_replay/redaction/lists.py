@@ -1,10 +1,41 @@
-"""Long lists of words, written as texts."""
+"""Long lists of words, and patterns that find any of many words."""
 
 from __future__ import annotations
 
-__all__ = ["listed"]
+import re
+from collections.abc import Iterable
+
+__all__ = ["any_of", "listed", "lowered"]
 
 
 def listed(text: str) -> list[str]:
     """The words of a text."""
     return text.split()
+
+
+def any_of(words: Iterable[str], *, spaces: str = " ") -> str:
+    """A pattern for any of the words, the longest possible; it looks at each letter of a text once, however many words
+    there are. A space of a word is the pattern `spaces`."""
+    by_letter: dict[str, list[str]] = {}
+    ends = False
+    for word in words:
+        if word:
+            by_letter.setdefault(word[0], []).append(word[1:])
+        else:
+            ends = True
+    branches = [
+        (spaces if letter == " " else re.escape(letter)) + any_of(rest, spaces=spaces)
+        for letter, rest in sorted(by_letter.items())
+    ]
+    if not branches:
+        return ""
+    group = branches[0] if len(branches) == 1 and not ends else f"(?:{'|'.join(branches)})"
+    return f"(?:{group})?" if ends else group
+
+
+def lowered(text: str) -> str:
+    """The text in lower case, of the same length: what is found in it stands at the same place in the text."""
+    lower = text.lower()
+    if len(lower) == len(text):
+        return lower
+    return "".join(each.lower() if len(each.lower()) == 1 else each for each in text)

@@ -15,7 +15,16 @@ from pytest_agent_replay.redaction.lists import listed
 from pytest_agent_replay.redaction.spans import Span
 from pytest_agent_replay.redaction.words import is_made_up
 
-__all__ = ["country_code", "is_card", "is_made_up_email", "is_phone", "is_public", "is_ssn", "personal_spans"]
+__all__ = [
+    "is_card",
+    "is_made_up_email",
+    "is_made_up_phone",
+    "is_phone",
+    "is_public",
+    "is_ssn",
+    "parts_of_phone",
+    "personal_spans",
+]
 
 _EMAIL = re.compile(
     r"(?<![\w.%+@-])(?P<local>[\w.!#$&'*+/=?^`{|}~-]{1,64})@(?P<domain>(?:[\w-]{1,63}\.)+[^\W\d_]{2,24})(?![\w@-]|\.\w)"
@@ -187,6 +196,24 @@ def is_phone(number: str) -> bool:
     return len(national) >= _LEAST_NATIONAL and not national.startswith("00")
 
 
+def is_made_up_phone(number: str) -> bool:
+    """Whether it is of the form of the pseudonyms: in an area that does not exist."""
+    _, area, national = parts_of_phone(number)
+    return national.startswith(area)
+
+
+def parts_of_phone(number: str) -> tuple[str, str, str]:
+    """Country code as far as it is told, an area that does not exist there, and the digits after the code."""
+    digits = _digits(number)
+    if "+" in number:
+        code = country_code(digits) or ""
+        return code, "555" if code == "1" else "00", digits[len(code) :]
+    code = "1" if len(digits) == 11 and digits[0] == "1" else ""
+    national = digits[len(code) :]
+    # no area of Brazil, whose country code is 55, begins with 50
+    return code, "555" if len(national) == 10 else "5550", national
+
+
 def _is_nanp(digits: str) -> bool:
     return re.fullmatch(r"(?!555|[2-9]11)[2-9]\d\d(?!911)[2-9]\d{6}", digits) is not None
 
@@ -200,7 +227,7 @@ def _phones(text: str) -> Iterator[Span]:
             yield Span(*match.span(), rules.PHONES, "phone numbers", "phone", _is_fictional(match[0]))
     for match in _PHONE_SAID.finditer(text):
         number = match["number"]
-        if not _digits(number).startswith(("00", "555")):
+        if not is_made_up_phone(number):
             yield Span(*match.span("number"), rules.PHONES, "phone numbers", "phone", _is_fictional(number))
 
 

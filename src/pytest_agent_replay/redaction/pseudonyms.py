@@ -14,9 +14,9 @@ import unicodedata
 from collections.abc import Callable
 from datetime import date, timedelta
 
-from pytest_agent_replay.redaction.dates import read_date, rewritten
+from pytest_agent_replay.redaction.dates import Written, read_date
 from pytest_agent_replay.redaction.lists import listed
-from pytest_agent_replay.redaction.personal import country_code
+from pytest_agent_replay.redaction.personal import parts_of_phone
 from pytest_agent_replay.redaction.spans import MARK
 from pytest_agent_replay.redaction.words import is_made_up, like, word
 
@@ -84,13 +84,14 @@ class Pseudonyms:
                 break
         return made
 
-    def birth_date(self, day: date) -> date:
-        """A day of the 19th century."""
+    def birth_date(self, found: Written) -> str:
+        """A day of the 19th century, written like the one that was found."""
+        original = str(found.day)
 
         def attempt_at(attempt: int) -> str:
-            return str(_FIRST_BIRTH + timedelta(days=self.number("birth", str(day), _BIRTHS, attempt)))
+            return str(_FIRST_BIRTH + timedelta(days=self.number("birth", original, _BIRTHS, attempt)))
 
-        return date.fromisoformat(self.different("birth", str(day), attempt_at))
+        return found.rewritten(date.fromisoformat(self.different("birth", original, attempt_at)), whole_year=True)
 
     def word(self, original: str) -> str:
         """One word of a name, without regard to case."""
@@ -144,16 +145,14 @@ def _plain_digits(text: str) -> str:
 
 def _phone(made: Pseudonyms, text: str) -> str:
     """An area that does not exist, within the same country; the last two digits stay."""
-    digits = _plain_digits(text)
-    code = (country_code(digits) or "") if "+" in text else "1" if len(digits) == 11 and digits[0] == "1" else ""
-    national = digits[len(code) :]
-    area = "555" if len(national) == 10 and code in ("", "1") else "00"
-    free = len(national) - len(area) - 2
+    code, area, national = parts_of_phone(text)
+    free = max(len(national) - len(area) - 2, 0)
 
     def attempt_at(attempt: int) -> str:
-        return code + area + made.digits("phone", digits, max(free, 0), attempt) + national[-2:]
+        fresh = made.digits("phone", f"{code} {national}", free, attempt)
+        return f"{code}{area}{fresh}{national[-2:]}"[: len(code) + len(national)]
 
-    return _laid_out(text, made.different("phone", digits, attempt_at)[: len(digits)])
+    return _laid_out(text, made.different("phone", _plain_digits(text), attempt_at))
 
 
 def _card(made: Pseudonyms, text: str) -> str:
@@ -211,10 +210,16 @@ def _ipv6(made: Pseudonyms, text: str) -> str:
 
 
 def _address(made: Pseudonyms, text: str) -> str:
-    """Numbers and names of it; what kind of street or unit it is stays."""
+    """Numbers and names of it; what kind of street or unit it is stays. Without a name (`Suite 217`) the numbers begin
+    with 0."""
     plain = " ".join(text.casefold().split())
     names = re.sub(r"[^\W\d_]+(?:['’][^\W\d_]+)*", lambda match: _word(made, match[0], STREET_WORDS), text)
-    return re.sub(r"\d+", lambda match: made.digits(f"street {match.start()}", plain, len(match[0])), names)
+    zero = "0" if names == text else ""
+
+    def number(match: re.Match[str]) -> str:
+        return zero + made.digits(f"street {match.start()}", plain, max(len(match[0]) - len(zero), 1))
+
+    return re.sub(r"\d+", number, names)
 
 
 def _postcode(made: Pseudonyms, text: str) -> str:
@@ -235,8 +240,8 @@ def _postcode(made: Pseudonyms, text: str) -> str:
 
 def _birth_date(made: Pseudonyms, text: str) -> str:
     """A day of the 19th century, written in the same way."""
-    day = read_date(text)
-    return text if day is None else rewritten(text, made.birth_date(day))
+    found = read_date(text)
+    return text if found is None else text.replace(found.match[0], made.birth_date(found), 1)
 
 
 def _secret(made: Pseudonyms, text: str) -> str:

@@ -57,6 +57,17 @@ class Rules:
     birth_date_fields: frozenset[str] = frozenset()
     people: frozenset[str] = frozenset()
     """Further names of objects whose `name` is that of a person."""
+    roles: Mapping[str, str] = field(init=False, default_factory=dict)
+    """What the further fields hold, by their name."""
+
+    def __post_init__(self) -> None:
+        own = (
+            (self.people, "somebody"),
+            (self.birth_date_fields, "birth date"),
+            (self.address_fields, "address"),
+            (self.name_fields, "name"),
+        )
+        object.__setattr__(self, "roles", {name: role for names, role in own for name in names})
 
     @classmethod
     def read(cls, data: Mapping[str, Any], where: str = "redaction") -> Rules:
@@ -135,4 +146,4 @@ _READERS = {
     "birth_date_fields": _field_names,
     "people": _field_names,
 }
-assert set(_READERS) == {each.name for each in fields(Rules)}
+assert set(_READERS) == {each.name for each in fields(Rules) if each.init}

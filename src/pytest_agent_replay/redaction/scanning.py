@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_agent_replay.redaction.engine import Cleaned, Redactor, pointer
+from pytest_agent_replay.redaction.engine import Cleaned, Redactor
 from pytest_agent_replay.redaction.rules import Rules
 from pytest_agent_replay.redaction.spans import Span
+from pytest_agent_replay.redaction.texts import pointer
 
 __all__ = ["Finding", "scan"]
 

@@ -1,0 +1,91 @@
+"""Looking through data for what is to be found again in texts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pytest_agent_replay.redaction import rules as kinds
+from pytest_agent_replay.redaction.contexts import NAMED_ID
+from pytest_agent_replay.redaction.fields import Fact, Place, words_of
+from pytest_agent_replay.redaction.finding import Finder
+from pytest_agent_replay.redaction.known import LEAST_SECRET, Known
+from pytest_agent_replay.redaction.pseudonyms import Pseudonyms
+from pytest_agent_replay.redaction.spans import is_placeholder
+from pytest_agent_replay.redaction.texts import masked, values_in
+
+__all__ = ["Learner"]
+
+
+class Learner:
+    """Fills `Known` from JSON values, and from the values that stand in their texts."""
+
+    def __init__(self, finder: Finder, known: Known, pseudonyms: Pseudonyms) -> None:
+        self._finder = finder
+        self._known = known
+        self._pseudonyms = pseudonyms
+        self._seen: set[str] = set()
+
+    def learn(self, value: Any, place: Place) -> None:
+        """Looks through a value; `place` is where it stands."""
+        if isinstance(value, str):
+            self._fact(value, place)
+            self._text(value, place)
+        elif isinstance(value, Mapping):
+            self._object(value, place)
+        elif isinstance(value, (list, tuple)):
+            for item in value:
+                self.learn(item, place)
+        elif isinstance(value, int):
+            self._fact(value, place)
+
+    def secret(self, secret: str, kind: str) -> None:
+        """A secret that is to be found wherever it stands."""
+        if not is_placeholder(secret) and self._finder.wanted(kinds.SECRETS, secret):
+            self._known.secret(secret, kind, self._pseudonyms.make("secret", secret))
+
+    def _object(self, value: Mapping[Any, Any], place: Place) -> None:
+        words: list[str] = []
+        for key, item in value.items():
+            inner = Place(str(key), value, place.field)
+            self._text(str(key), Place())
+            self.learn(item, inner)
+            found = self._finder.fact(item, inner) if isinstance(item, str) else None
+            if found is not None and found.shape == "name":
+                words += words_of(item)
+        self._known.person(words)
+
+    def _fact(self, value: Any, place: Place) -> None:
+        found = self._finder.fact(value, place)
+        if found is not None:
+            self._take(str(value), found)
+
+    def _take(self, text: str, found: Fact) -> None:
+        if found.shape == "secret":
+            self.secret(text, found.kind)
+        elif found.shape == "name":
+            self._known.person(words_of(text))
+        elif found.shape == "birth date":
+            self._known.birth_date(text)
+        elif found.shape != "code" and (found.shape != "address" or re.search(r"\d", text)):
+            # the name of a town alone says nothing about anybody
+            self._known.literal(text, found.group, found.kind, found.shape)
+
+    def _text(self, text: str, place: Place) -> None:
+        if len(text) < 4 or text in self._seen:
+            return
+        self._seen.add(text)
+        values = list(values_in(text))
+        for value in values:
+            self.learn(value, place if len(values) == 1 else Place())
+        if values and text[0] in "{[":
+            return
+        plain = masked(text)
+        for span in self._finder.secrets(plain):
+            if span.end - span.start >= LEAST_SECRET and span.shape == "secret":
+                self.secret(text[span.start : span.end], span.kind)
+        for start, end, found in self._finder.told(plain) if not values else ():
+            self._take(text[start:end], found)
+        for match in NAMED_ID.finditer(plain) if "_" in plain or "." in plain else ():
+            self._fact(match["value"], Place("user_id"))
