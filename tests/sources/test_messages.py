@@ -493,6 +493,25 @@ def test_a_text_is_an_answer(value: Any) -> None:
     assert read_answer(value) == SAID
 
 
+def test_texts_of_one_answer_are_its_parts() -> None:
+    """Two messages of a response, and a refusal beside the content."""
+    texts = [{"type": "text", "text": text} for text in "ab"]
+    items = [{"type": "message", "role": "assistant", "content": [part]} for part in texts]
+    assert read_answer({"output": items}) == {"role": "assistant", "content": texts}
+    refused = {"choices": [{"message": {"role": "assistant", "content": None, "refusal": "no"}}]}
+    assert read_answer(refused) == {"role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]}
+
+
+def test_a_message_that_langchain_printed_is_an_answer() -> None:
+    """With its calls; other text with an equals sign is text."""
+    calls = [{"name": "f", "args": {"a": "it's"}, "id": "c1", "type": "tool_call"}]
+    printed = f"content='' additional_kwargs={{'x': Y(1)}} id='run-1' tool_calls={calls!r}"
+    answer = read_answer(printed)
+    assert answer is not None
+    assert answer["tool_calls"] == [{"id": "c1", "name": "f", "args": {"a": "it's"}}]
+    assert read_answer("content=5 pages") == {"role": "assistant", "content": "content=5 pages"}
+
+
 @pytest.mark.parametrize("value", [None, 5, [], {}, {"a": 1}, {"messages": TALK[:2]}, {"choices": []}, [1]])
 def test_what_is_no_answer_is_none(value: Any) -> None:
     """Also a conversation that ends with somebody else."""

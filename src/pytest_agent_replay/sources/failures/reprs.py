@@ -13,7 +13,8 @@ __all__ = ["Told", "is_class", "python_value", "read_call"]
 
 _NAME = re.compile(r"[^\W\d]\w*(?:\.(?:[^\W\d]\w*|<locals>))*")
 _CLASS = re.compile(
-    r"(?:[A-Z]\w*)?(?:Error|Exception|Warning|Timeout|TimedOut|Interrupt|Exit|Failure|Fault|Refused|Denied|NotFound|Retry|ExceptionGroup)"
+    r"[A-Z]\w*(?:Error|Exception|Warning|Timeout|TimedOut|Interrupt|Exit|Failure|Fault|Refused|Denied|NotFound|Retry)"
+    r"|(?:Base)?ExceptionGroup"
 )
 _UNREADABLE = (SyntaxError, ValueError, TypeError, RecursionError, MemoryError)
 
@@ -37,7 +38,7 @@ def is_class(name: str) -> bool:
     last = name.rpartition(".")[2]
     builtin = getattr(builtins, last, None)
     if isinstance(builtin, type) and issubclass(builtin, BaseException):
-        return True
+        return name != "Warning"  # an ordinary word before a colon
     return _CLASS.fullmatch(last) is not None or ("." in name and last[:1].isupper())
 
 
