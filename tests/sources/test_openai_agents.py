@@ -224,7 +224,8 @@ def test_items_and_traces_are_joined(reading: Reading) -> None:
     assert (second.started_at, [r.latency_ms for r in second.tool_responses]) == ("2026-11-21T09:05:00Z", [4000])
     answers = first.llm_responses or []
     assert [(answer.latency_ms, answer.usage and answer.usage.total_tokens) for answer in answers] == [(1000, 12)] * 3
-    assert replay.metadata == {"tier": "gold", "workflow_name": "Refunds"}
+    assert replay.metadata == {"group_id": "thread-1", "tier": "gold", "workflow_name": "Refunds"}
+    assert replay.source == reading.read(items)[0].replay.source
     assert replay.agent_config == {"agents": [{"name": "refund_agent", "tools": ["get_order"]}]}
     assert session.notes.guessed == {}
 

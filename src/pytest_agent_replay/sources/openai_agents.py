@@ -189,8 +189,8 @@ def _item_session(session: ItemSession, where: str, exports: list[Exported], imp
     if export is not None:
         exports.remove(export)
         _Times(said, export, notes).fill_in()
-        source |= {key: value for key, value in export.session.source.items() if key != "type"}
-        given["metadata"] = {**export.session.metadata, **given.get("metadata", {})}
+        found = {key: value for key, value in export.session.source.items() if key != "type"}
+        given["metadata"] = {**found, **export.session.metadata, **given.get("metadata", {})}
         given["agent_config"] = export.session.agent_config
     transcript = read_transcript(said, notes, has_system=False)
     notes.lose(NO_SYSTEM)
