@@ -14,7 +14,7 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
@@ -303,7 +303,7 @@ def quoted(part: object) -> str:
     return quote(str(part), safe="")
 
 
-def in_order(work: Callable[[_T], _R], items: Iterable[_T], *, workers: int = 4) -> Iterator[_R]:
+def in_order(work: Callable[[_T], _R], items: Iterable[_T], *, workers: int = 4) -> Generator[_R, None, None]:
     """The results of `work` in the order of `items`, made by some threads that are a few items ahead of the reader.
 
     `items` is read as it is needed. An exception of `work` comes out at its place.
