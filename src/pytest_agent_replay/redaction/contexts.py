@@ -30,8 +30,9 @@ _WITH_CARE = listed(
 """Also the names of what is no secret: they count where the value looks random."""
 _NOT = re.compile(
     r"(?:next|prev|previous|page|continuation|sync|cursor|pagination|max|min|stop|eos|bos|pad|unk|mask|thought|sort|item"
-    r"|public|primary|foreign|partition|idempotency|cache|method|function|message|call|account|call|conference)"
+    r"|public|primary|foreign|partition|idempotency|cache|method|function|message|call|conference)"
 )
+_ALWAYS = ("password", "passwd", "passphrase", "secret", "secretkey", "privatekey")
 _RANDOM = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w.~+/=%:-]{12,}")
 _LEAST = 4
 _IN_QUERY = frozenset(("sig", "signature", "key", "code", "sid", "credential", "hmac", "auth", "xamzcredential"))
@@ -120,8 +121,8 @@ def names_secret(name: str, value: str, further: frozenset[str] = frozenset()) -
 
 @lru_cache(8192)
 def _surety(name: str) -> str | None:
-    is_other = _NOT.match(name) is not None
-    if name.endswith(tuple(_SURE)) and (not is_other or name.endswith("secret")):
+    is_other = _NOT.match(name) is not None and not name.endswith(_ALWAYS)
+    if name.endswith(tuple(_SURE)) and not is_other:
         return "sure"
     return "random" if name.endswith(tuple(_WITH_CARE)) and not is_other else None
 

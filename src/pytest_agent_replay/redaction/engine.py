@@ -212,9 +212,10 @@ class Redactor:
         """What stands in a text, what is surest first."""
         plain = masked(text)
         for spans in (
+            self._percent_encoded(plain),
             self._finder.secrets(plain),
             self._known.secrets(plain),
-            self._wrapped(plain),
+            self._in_base64(plain),
             self._finder.personal(plain),
             self._known.others(plain),
         ):
@@ -222,10 +223,11 @@ class Redactor:
 
     # -- texts in texts
 
-    def _wrapped(self, text: str) -> Iterator[Span]:
-        """Percent-encoded and base64-encoded texts in which something stands."""
+    def _percent_encoded(self, text: str) -> Iterator[Span]:
         for match in _QUOTED.finditer(text) if "%" in text else ():
             yield from self._rewrapped(match, unquoted(match[0]), quoted)
+
+    def _in_base64(self, text: str) -> Iterator[Span]:
         for match in _BASE64.finditer(text) if len(text) >= 16 else ():
             yield from self._rewrapped(match, decoded(match[0]), encoded)
 

@@ -39,7 +39,7 @@ _NAME_FIELDS = frozenset(
         """
     firstname lastname givenname familyname surname middlename maidenname fullname forename firstnames lastnames
     passengername customername guestname patientname cardholder cardholdername contactname holdername
-    accountholder accountname recipientname sendername employeename legalname nameoncard displayname personname
+    accountholder recipientname sendername employeename legalname nameoncard displayname personname
     callername vorname nachname prenom apellido apellidos nickname preferredname
     """
     )

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from pytest_agent_replay.redaction import rules
 from pytest_agent_replay.redaction.lists import listed
-from pytest_agent_replay.redaction.spans import Span
+from pytest_agent_replay.redaction.spans import MARK, Span
 from pytest_agent_replay.redaction.words import is_made_up
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
 _EMAIL = re.compile(
     r"(?<![\w.%+@-])(?P<local>[\w.!#$&'*+/=?^`{|}~-]{1,64})@(?P<domain>(?:[\w-]{1,63}\.)+[^\W\d_]{2,24})(?![\w@-]|\.\w)"
 )
+_USERINFO = re.compile(r"://[^\s/@]*\Z")
 _FILE = frozenset(
     listed(
         """
@@ -100,16 +101,14 @@ def _emails(text: str) -> Iterator[Span]:
         domain = match["domain"]
         if domain.rpartition(".")[2].lower() in _FILE or is_made_up_email(match[0]):
             continue
-        # user information of a URL, or `git@host:path`
-        if text[match.end() : match.end() + 1] == ":" and match["local"] == "git":
+        local = match["local"].lstrip("'`*{|/=#")
+        start = match.end("local") - len(local)
+        if MARK in local or (local == "git" and text[match.end() : match.end() + 1] == ":"):
             continue
-        start = match.start()
-        if text[max(0, start - 3) : start].endswith("//"):
+        if not local or _USERINFO.search(text, max(0, start - 80), start):
             continue
-        start += len(match["local"]) - len(match["local"].lstrip("'`*{|/=#"))
         reserved = _RESERVED_DOMAIN.fullmatch(domain) is not None
-        if start < match.end("local"):
-            yield Span(start, match.end(), rules.EMAILS, "e-mail addresses", "email", reserved)
+        yield Span(start, match.end(), rules.EMAILS, "e-mail addresses", "email", reserved)
 
 
 def is_made_up_email(address: str) -> bool:
