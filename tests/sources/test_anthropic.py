@@ -166,7 +166,12 @@ def test_marks_for_the_cache_are_no_content(reading: Reading) -> None:
 
 def pair(messages: list[Any], answer: list[Any], **more: Any) -> dict[str, Any]:
     """A request with its response, as proxies log them."""
-    response = {"type": "message", "role": "assistant", "content": answer, "model": "claude-sonnet-4-5-20250929"}
+    response: dict[str, Any] = {
+        "type": "message",
+        "role": "assistant",
+        "content": answer,
+        "model": "claude-sonnet-4-5-20250929",
+    }
     response |= {"stop_reason": "end_turn", "usage": {"input_tokens": 10, "output_tokens": 3}}
     return {"request": {**REQUEST, "messages": messages}, "response": response, **more}
 

@@ -282,6 +282,15 @@ def test_titles_and_versions(reading: Reading) -> None:
     assert "/home/jane" not in str(replay)
 
 
+def test_summaries_are_titles_only_of_their_own_session(reading: Reading) -> None:
+    """Claude Code wrote those of other sessions into files too."""
+    log = refund()
+    stray = {"type": "summary", "summary": "Another session", "leafUuid": "elsewhere"}
+    assert reading.replay([stray, *log.lines], "a.jsonl").name is None
+    own = {"type": "summary", "summary": "The refund", "leafUuid": log.last}
+    assert reading.replay([own, stray, *log.lines], "b.jsonl").name == "The refund"
+
+
 def stream(*, is_error: bool = False) -> list[dict[str, Any]]:
     """What `claude -p --output-format stream-json` prints."""
     common = {"session_id": SESSION, "parent_tool_use_id": None}

@@ -186,14 +186,17 @@ def test_handoffs_are_no_tools(reading: Reading) -> None:
             output("h1", '{"assistant": "sales"}'),
             call("h2", "transfer_to_human_agents", summary="x"),
             output("h2", "Transfer successful"),
+            call("h3", "transfer_to_account", cents=5),
+            output("h3", '{"ok": true}'),
             says("Done."),
         ]
     )
     [turn] = session.replay.turn_list
-    assert [recorded.tool for recorded in turn.tool_responses] == ["transfer_to_human_agents"]
+    assert [recorded.tool for recorded in turn.tool_responses] == ["transfer_to_human_agents", "transfer_to_account"]
     assert [[call.name for call in answer.tool_calls] for answer in turn.llm_responses or []] == [
         ["transfer_to_sales"],
         ["transfer_to_human_agents"],
+        ["transfer_to_account"],
         [],
     ]
     assert any(line.startswith("handoffs") for line in session.notes.guessed)
@@ -237,6 +240,43 @@ def test_a_trace_of_another_conversation_is_not_joined(reading: Reading) -> None
     assert session.replay.captured_at is None
     assert "none has just these tool calls" in reading.importing.notes[0]
     assert "thread-1" in reading.importing.problems[0]
+
+
+def test_a_trace_that_could_be_of_several_conversations_is_not_joined(reading: Reading) -> None:
+    """Unless the session's id is the group's."""
+    exported = reading.file([*traces("a"), *renamed(traces("b"))], "spans.json")
+    [session] = reading.read(reading.file(ITEMS, "items.json"), exported)
+    assert session.replay.captured_at is None
+    assert "several have just these tool calls" in reading.importing.notes[0]
+    session = reading.read(reading.file({"session_id": "b", "items": ITEMS}, "items.json"), exported)[0]
+    assert session.replay.metadata["group_id"] == "b"
+
+
+def renamed(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same runs under other ids."""
+    return [
+        json.loads(json.dumps(each).replace("trace_1", "trace_5").replace("trace_3", "trace_7")) for each in objects
+    ]
+
+
+def test_model_times_need_as_many_model_calls(reading: Reading) -> None:
+    """A guardrail's model, say, is among the spans: then only the tools have times, and the file says so."""
+    objects = traces()
+    more = {**objects[2], "id": "more"}
+    assert more["span_data"]["type"] == "response"
+    [session] = reading.read(reading.file(ITEMS, "items.json"), reading.file([*objects, more], "spans.json"))
+    [first, _] = session.replay.turn_list
+    assert [answer.latency_ms for answer in first.llm_responses or []] == [None] * 3
+    assert [recorded.latency_ms for recorded in first.tool_responses] == [1000, 3000, 2000]
+    assert any(line.startswith("times and token counts") for line in session.notes.lost)
+
+
+def test_a_trace_around_a_conversation_has_a_turn_per_run(reading: Reading) -> None:
+    """The SDK marks each run with a task, also when one trace is around several."""
+    objects = json.loads(json.dumps(traces()).replace("trace_3_", "run_").replace('"trace_3"', '"trace_1"'))
+    words = ("--input", "One", "--input", "Two")
+    first, second = reading.replay(objects, "spans.json", *words).turn_list
+    assert (len(first.tool_responses), len(second.tool_responses)) == (3, 1)
 
 
 def test_a_trace_without_content_says_what_is_missing(reading: Reading) -> None:
@@ -322,6 +362,11 @@ def test_a_preview_is_not_the_content(reading: Reading) -> None:
     [turn] = session.replay.turn_list
     assert (turn.llm_responses, turn.given("output")) == (None, False)
     assert "truncated" not in str(session.replay)
+    for each in objects:
+        if each.get("span_data", {}).get("type") == "generation":
+            preview = {"truncated": True, "original_type": "str", "preview": "<str len=200000 truncated>"}
+            each["span_data"]["input"] = [{"role": "user", "content": preview}]
+    assert "not what the user and the model said" in reading.problem(objects, "spans.json")
 
 
 def database(path: Path, tables: str = "agent") -> None:

@@ -460,3 +460,42 @@ def test_the_report_counts_and_sums_up(importer: Import) -> None:
     assert (report.turns, report.tool_calls, report.failed_calls, report.model_answers) == (4, 3, 2, 7)
     assert seen == [1, 2, 3]
     assert any(note.startswith("guessed: ") and "`failed` (2 in 2 of 3 sessions)" in note for note in report.notes)
+
+
+def test_a_redacted_result_is_no_recording(importer: Import) -> None:
+    """And what the model was asked after it is not known, so that it is not compared."""
+    messages = [
+        user("?"),
+        calls(("a", "f", "{}"), ("b", "g", "{}")),
+        told("a", "[REDACTED]"),
+        told("b", "2"),
+        says("Ok"),
+    ]
+    replay = importer.one([{"role": "system", "content": "__REDACTED__"}, *messages])
+    [turn] = replay.turn_list
+    assert [recorded.tool for recorded in turn.tool_responses] == ["g"]
+    asking, answering = turn.llm_responses or []
+    assert asking.request is not None
+    assert answering.request is not None
+    assert (asking.request.messages is None, asking.request.system) == (False, None)
+    assert (answering.request.messages, replay.context) == (None, None)
+    assert "result the source does not have" in lines(replay, "lost")
+
+
+def test_what_was_cut_off_is_no_expected_value(importer: Import) -> None:
+    """An argument and an answer are left out; a result is served as the model was told it, which is said."""
+    given = calls(("a", "f", '{"q": "milk", "text": "Once upon... [truncated]"}'))
+    replay = importer.one([user("?"), given, told("a", "A, B, C... [truncated]"), says("It says... [truncated]")])
+    [turn] = replay.turn_list
+    [recorded] = turn.tool_responses
+    assert (recorded.args, recorded.response) == ({"q": "milk"}, "A, B, C... [truncated]")
+    assert not turn.given("output")
+    assert "values that the source cut off" in lines(replay, "lost")
+    assert "recorded as the model was told them" in lines(replay, "guessed")
+
+
+def test_a_session_ends_before_what_the_user_said_was_redacted(importer: Import) -> None:
+    """Nobody can say it again."""
+    replay = importer.one([user("Hi"), says("Hello"), user("[REDACTED]"), says("Thanks")])
+    assert (replay.input, replay.output) == ("Hi", "Hello")
+    assert "from the first on that has no input" in lines(replay, "lost")

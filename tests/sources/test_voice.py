@@ -230,6 +230,7 @@ def test_what_vapi_knows_of_a_call(vapi: Reading) -> None:
     assert replay.metadata["ended_reason"] == "customer-ended-call"
     assert (replay.metadata["cost_usd"], replay.metadata["structured_data"]) == (0.0394, {"slot": "S-88"})
     assert replay.expected_failure is None
+    assert any(line.startswith("the tools that the model was offered") for line in session.notes.lost)
 
 
 @pytest.mark.parametrize(("told", "score"), [("false", False), ("8", 8.0), ("Excellent", "Excellent")])
