@@ -9,6 +9,7 @@ import pytest
 
 from pytest_agent_replay.formats.replay import ErrorSpec
 from pytest_agent_replay.sources.conventions import read_span
+from pytest_agent_replay.sources.conversations import run_session
 from pytest_agent_replay.sources.otlp import SpanRecord, read_records
 from pytest_agent_replay.sources.spans import MISSING, Agent, Model, Tool
 from tests.sources.otlp_of import FIRST, FIRST_INPUT, batch, chat, record_of, text
@@ -270,3 +271,41 @@ def test_a_span_of_two_conventions_is_read_in_both() -> None:
     }
     model = step(record_of(attributes))
     assert (model.name, model.answer["content"], model.messages[0]["content"]) == ("gpt-4o", "Hi.", FIRST_INPUT)
+
+
+NAMES = (
+    "gen_ai.operation.name", "gen_ai.tool.name", "gen_ai.tool.call.id", "gen_ai.tool.call.arguments",
+    "gen_ai.tool.call.result", "gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions",
+    "gen_ai.tool.definitions", "gen_ai.request.model", "gen_ai.response.finish_reasons", "gen_ai.usage.input_tokens",
+    "request_data", "response_data", "events", "final_result", "error.type", "openinference.span.kind",
+    "llm.input_messages", "llm.output_messages", "llm.input_messages.0", "llm.invocation_parameters", "llm.tools",
+    "input.value", "output.value", "tool.name", "langfuse.observation.type", "langfuse.observation.input",
+    "langfuse.observation.output", "langfuse.observation.usage_details", "langfuse.observation.level",
+    "traceloop.span.kind", "traceloop.entity.input", "traceloop.entity.output", "gen_ai.prompt.0.role",
+    "gen_ai.prompt.0.content", "gen_ai.completion.0.tool_calls.0", "llm.request.functions.0.name", "ai.operationId",
+    "ai.prompt.messages", "ai.prompt.tools", "ai.response.toolCalls", "ai.response.text", "ai.toolCall.args",
+    "metadata", "session.id",
+)  # fmt: skip
+KINDS: tuple[dict[str, Any], ...] = (
+    {"gen_ai.operation.name": "chat"},
+    {"gen_ai.operation.name": "execute_tool"},
+    {"gen_ai.operation.name": "invoke_agent"},
+    {"openinference.span.kind": "LLM"},
+    {"openinference.span.kind": "TOOL"},
+    {"langfuse.observation.type": "generation"},
+    {"llm.request.type": "chat"},
+    {"traceloop.span.kind": "tool"},
+    {"ai.operationId": "ai.generateText.doGenerate"},
+    {"ai.operationId": "ai.toolCall"},
+)
+ODD: tuple[Any, ...] = (7, True, 0.5, "", "odd", "[", "[1]", '{"a": 1}', "null", ["a", 1], {"a": {"b": 1}}, [{"a": 1}])
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(next(iter(kind.values()))))
+def test_odd_attributes_never_raise(kind: dict[str, Any]) -> None:
+    """Whatever a program put there."""
+    for name in NAMES:
+        for odd in ODD:
+            span = read_span(SpanRecord("t", "s", name="f", status="error", attributes={**kind, name: odd}))
+            assert span.id == "s"
+            assert run_session("t", [[SpanRecord("t", "s", attributes={**kind, name: odd})]], {"type": "otel"}).traces

@@ -134,9 +134,9 @@ def read_time(value: Any) -> float | None:
 
 def _batches(batches: Any, read: Any) -> Iterator[SpanRecord]:
     for batch in _objects(batches):
-        resource = _attributes((batch.get("resource") or {}).get("attributes"))
+        resource = _attributes(_object(batch.get("resource")).get("attributes"))
         for scoped in _objects(_first(batch, _SCOPES)):
-            scope = scoped.get("scope") or scoped.get("instrumentationLibrary") or {}
+            scope = _object(_first(scoped, ("scope", "instrumentationLibrary")))
             for item in _objects(_first(scoped, ("spans", "logRecords", "log_records"))):
                 record = read(item)
                 if record is not None:
@@ -157,7 +157,7 @@ def _otlp_span(span: dict[str, Any]) -> SpanRecord | None:
     if trace_id is None or span_id is None:
         return None
     start = _nanoseconds(_first(span, ("startTimeUnixNano", "start_time_unix_nano")))
-    status = span.get("status") or {}
+    status = _object(span.get("status"))
     return SpanRecord(
         trace_id,
         span_id,
@@ -261,14 +261,14 @@ def _is_span(value: dict[str, Any]) -> bool:
 
 
 def _plain_span(row: dict[str, Any]) -> SpanRecord | None:
-    context = row["context"] if isinstance(row.get("context"), dict) else {}
+    context = _object(row.get("context"))
     trace_id = _id(_first(row, ("context.trace_id", "trace_id", "traceId")) or context.get("trace_id"))
     span_id = _id(_first(row, ("context.span_id", "span_id", "spanId")) or context.get("span_id"))
     if trace_id is None or span_id is None or row.get("kind") in ("pending_span", "log"):
         return None
-    status = row["status"] if isinstance(row.get("status"), dict) else {}
+    status = _object(row.get("status"))
     start = _nanoseconds(_first(row, ("start_time", "start_timestamp", "startTime")))
-    resource = row["resource"] if isinstance(row.get("resource"), dict) else {}
+    resource = _object(row.get("resource"))
     return SpanRecord(
         trace_id,
         span_id,
@@ -296,8 +296,9 @@ def _plain_attributes(row: dict[str, Any]) -> dict[str, Any]:
         for key, value in row.items()
         if key.startswith("attributes.") and value is not None
     )
-    if row.get("span_kind") in _KINDS:
-        attributes.setdefault("openinference.span.kind", row["span_kind"])
+    kind = row.get("span_kind")
+    if isinstance(kind, str) and kind in _KINDS:
+        attributes.setdefault("openinference.span.kind", kind)
     if isinstance(row.get("service_name"), str):
         attributes.setdefault("service.name", row["service_name"])
     return attributes
@@ -331,6 +332,10 @@ def _parsed(value: Any) -> Any:
 
 def _first(row: Mapping[str, Any], names: Sequence[str]) -> Any:
     return next((row[name] for name in names if row.get(name) is not None), None)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:

@@ -52,8 +52,8 @@ def read_span(record: SpanRecord) -> Span:
 
 
 def is_generative(record: SpanRecord) -> bool:
-    """Whether a convention speaks of the span."""
-    return any(read(record) is not None for read in _CONVENTIONS)
+    """Whether a convention speaks of the span as a model, a tool, or an agent that was asked something."""
+    return any(step is not None and step != Agent() for step in (read(record) for read in _CONVENTIONS))
 
 
 def _fill(what: Step, other: Step) -> None:
