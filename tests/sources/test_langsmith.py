@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from pytest_agent_replay.errors import FormatError, ReplayError
-from pytest_agent_replay.formats.replay import ReplayFile, Turn
+from pytest_agent_replay.formats.replay import ErrorSpec, ReplayFile, Turn
 from pytest_agent_replay.sources.building import build_session
 from pytest_agent_replay.sources.json_files import Sample
 from pytest_agent_replay.sources.langsmith import LangSmith
@@ -210,6 +210,12 @@ def calls(turn: Turn) -> list[tuple[str, Any, Any]]:
     return [(r.tool, r.args, r.error_spec.type if r.error_spec else r.response) for r in turn.tool_responses]
 
 
+def raised_by(error: Any) -> str | None:
+    """The type of a recorded error."""
+    assert isinstance(error, ErrorSpec)
+    return error.type
+
+
 def is_refund(replay: ReplayFile) -> None:
     """Checks that it is the refund conversation."""
     first, second = replay.turn_list
@@ -346,6 +352,15 @@ def test_a_run_without_its_project_on_a_server_with_both(server: LangSmithServer
     refund(server)
     is_refund(*sessions(id_of("t-1/1")))
     assert server.asked("/api/v2/traces/.*")
+
+
+@pytest.mark.parametrize(("api", "other"), [("v1", "v2"), ("v2", "v1")])
+def test_endpoints_that_are_not_there(server: LangSmithServer, api: str, other: str) -> None:
+    """The error says which to try."""
+    server.generations = {other}
+    server.project("shop")
+    with pytest.raises(ReplayError, match=f"was answered by 404.*try the other endpoints: --api {other}"):
+        runs("--project", "shop", "--api", api)
 
 
 @BOTH
@@ -681,9 +696,8 @@ def test_an_agent_that_failed(server: LangSmithServer) -> None:
     (replay,) = sessions(trace.id)
     (only,) = replay.turn_list
     assert only.output is None
-    assert "shop.PaymentError: card 4242 declined" in str(only.notes)
-    answer = (only.llm_responses or [])[0].error
-    assert answer is not None
+    assert raised_by(only.error) == "shop.PaymentError"
+    assert raised_by((only.llm_responses or [])[0].error) == "RateLimitError"
 
 
 # -- exported files
@@ -777,7 +791,7 @@ def test_captured_traces(name: str) -> None:
         ]
     (only,) = found["lg-unhandled-error"].turn_list
     assert (only.output, len(only.tool_responses)) == (None, 3)
-    assert "shop.PaymentError: payment gateway timeout" in str(only.notes)
+    assert raised_by(only.error) == "shop.PaymentError"
 
 
 # -- the command line

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pytest_agent_replay.sources.langsmith.api import Listed
 from pytest_agent_replay.sources.langsmith.runs import run_trace
+from pytest_agent_replay.sources.langsmith.shapes import Listed
 from pytest_agent_replay.sources.spans import RunSession, RunTrace
 
 __all__ = ["Conversation", "build", "source_block"]

@@ -12,9 +12,9 @@ from typing import Any
 from pytest_agent_replay.errors import FormatError, Problem
 from pytest_agent_replay.sources.grouping import Head, Shelf, by_session
 from pytest_agent_replay.sources.json_files import read_values
-from pytest_agent_replay.sources.langsmith.api import Listed, first_shape, thread_of
 from pytest_agent_replay.sources.langsmith.conversation import Conversation, build
 from pytest_agent_replay.sources.langsmith.runs import moment
+from pytest_agent_replay.sources.langsmith.shapes import Listed, first_shape, thread_of
 from pytest_agent_replay.sources.source import Importing
 from pytest_agent_replay.sources.spans import RunSession
 

@@ -9,9 +9,11 @@ from typing import Any
 
 from pytest_agent_replay.errors import ReplayError
 from pytest_agent_replay.sources.fetching import ApiError, environment, in_order
-from pytest_agent_replay.sources.langsmith.api import Generation, Listed, Project, Query, Server, thread_of
 from pytest_agent_replay.sources.langsmith.conversation import Conversation, build, source_block
+from pytest_agent_replay.sources.langsmith.generations import Generation
 from pytest_agent_replay.sources.langsmith.selection import query_of
+from pytest_agent_replay.sources.langsmith.server import Server
+from pytest_agent_replay.sources.langsmith.shapes import Listed, Project, Query, thread_of
 from pytest_agent_replay.sources.source import Importing
 from pytest_agent_replay.sources.spans import RunSession
 
@@ -86,11 +88,10 @@ class Remote:
     def _of_run(self, given: str) -> tuple[Project, list[Listed]]:
         """The trace that a run is in, and the others of its thread."""
         run_id, project = self._named(given)
-        if project is None and self.given.project is None and self.server.answers_first():
-            runs = self.server.first()
-        else:
-            runs, project = self.runs, project or self._project()
-        run = runs.run(run_id, project)
+        runs = self.runs
+        if project is None and self.given.project is None:
+            runs = self.server.generation_for_runs()
+        run = runs.run(run_id, project or self._project())
         project = self.server.project_of(str(run["session_id"]))
         root = run
         trace_id = str(run.get("trace_id") or run_id)

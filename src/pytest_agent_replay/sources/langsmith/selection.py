@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, timezone
 
 from pytest_agent_replay.errors import ReplayError
 from pytest_agent_replay.formats.times import parse_time
-from pytest_agent_replay.sources.langsmith.api import BEGINNING, Query, text
+from pytest_agent_replay.sources.langsmith.shapes import BEGINNING, Query, text
 
 __all__ = ["query_of"]
 

@@ -105,8 +105,8 @@ class LangSmith(Source):
         if given.what and _is_file(given.what[0]):
             yield from read_exports([Path(what) for what in given.what], given.as_ == "trace", importing)
             return
-        from pytest_agent_replay.sources.langsmith.api import Server
         from pytest_agent_replay.sources.langsmith.remote import Remote
+        from pytest_agent_replay.sources.langsmith.server import Server
 
         server = Server(given.endpoint, given.api, **{"say": _say, **self._api})
         with server.api:
