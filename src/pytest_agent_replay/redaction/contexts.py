@@ -24,7 +24,7 @@ _SURE = listed(
 )
 _WITH_CARE = listed(
     """
-    token jwt sig signature xamzsignature xamzcredential dsn pat sid sessionid csrf xsrf
+    token jwt sig signature xamzsignature xamzcredential dsn pat sessid jsessionid csrf xsrf
     """
 )
 """Also the names of what is no secret: they count where the value looks random."""

@@ -61,11 +61,10 @@ class Redactor:
         self.rules = rules if rules is not None else Rules()
         self.listener: Callable[[Path, Cleaned, str], None] | None = None
         """Told what stood where, with the text in which it stood."""
-        self._key = key if key is not None else redaction_key(environment)
         self._environment = environment
-        self._pseudonyms = Pseudonyms(self._key)
+        self._pseudonyms = self._made_pseudonyms(key)
         self._known = Known()
-        self._finder = Finder(self.rules)
+        self._finder = self._made_finder()
         self._learner = Learner(self._finder, self._known, self._pseudonyms)
         self._found: dict[str, set[str]] = {}
         self._cache: dict[str, Cleaned] = {}
@@ -75,10 +74,16 @@ class Redactor:
         for name, value in self._in_use.items():
             self._learner.secret(value, f"value of {name}")
 
+    def _made_pseudonyms(self, key: bytes | None) -> Pseudonyms:
+        return Pseudonyms(key if key is not None else redaction_key(self._environment))
+
+    def _made_finder(self) -> Finder:
+        return Finder(self.rules)
+
     def fresh(self) -> Redactor:
         """Another one with the same rules and the same key, for another session: it knows nothing of this one's values,
         and is quicker than a new one with what both sessions have in common."""
-        other = Redactor(self.rules, key=self._key, environment=self._environment)
+        other = Redactor(self.rules, key=self._pseudonyms.key, environment=self._environment)
         other._finder = self._finder
         other._learner = Learner(self._finder, other._known, other._pseudonyms)
         return other
@@ -212,9 +217,9 @@ class Redactor:
         """What stands in a text, what is surest first."""
         plain = masked(text)
         for spans in (
+            self._known.secrets(plain),
             self._percent_encoded(plain),
             self._finder.secrets(plain),
-            self._known.secrets(plain),
             self._in_base64(plain),
             self._finder.personal(plain),
             self._known.others(plain),

@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Mapping
 
-from pytest_agent_replay.redaction.key import VARIABLE
 from pytest_agent_replay.redaction.spans import is_placeholder
 
 __all__ = ["keys_in_use"]
@@ -22,7 +21,7 @@ _LEAST = 8
 def keys_in_use(environment: Mapping[str, str] | None = None) -> dict[str, str]:
     """Variables and their values, those that are too short to be found in texts left out."""
     env = os.environ if environment is None else environment
-    return {name: value for name, value in env.items() if _is_key(name, value) or (name == VARIABLE and value)}
+    return {name: value for name, value in env.items() if _is_key(name, value)}
 
 
 def _is_key(name: str, value: str) -> bool:

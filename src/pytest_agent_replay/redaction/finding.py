@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,7 @@ from pytest_agent_replay.redaction import rules as kinds
 from pytest_agent_replay.redaction.contexts import pairs, secrets_in_context
 from pytest_agent_replay.redaction.fields import Fact, Place, fact
 from pytest_agent_replay.redaction.personal import personal_spans
-from pytest_agent_replay.redaction.providers import forms_in
+from pytest_agent_replay.redaction.providers import Form, forms_in
 from pytest_agent_replay.redaction.rules import Rules
 from pytest_agent_replay.redaction.spans import Span, is_placeholder
 
@@ -20,10 +21,14 @@ _SHAPES = {"JWT": "jwt", "private key": "private key"}
 
 
 class Finder:
-    """Finds secrets and personal data by their form, as far as the rules want them."""
+    """Finds secrets and personal data by their form, as far as the rules want them.
 
-    def __init__(self, rules: Rules) -> None:
+    A key is found without its provider's prefix, which says what it is, or `whole`.
+    """
+
+    def __init__(self, rules: Rules, *, whole: bool = False) -> None:
         self._rules = rules
+        self._whole = whole
         self._secrets: dict[str, tuple[Span, ...]] = {}
 
     def fact(self, value: Any, place: Place) -> Fact | None:
@@ -62,11 +67,16 @@ class Finder:
         for form in forms_in(text):
             for match in form.pattern.finditer(text):
                 if not is_placeholder(match["secret"]):
-                    shape = _SHAPES.get(form.kind, "secret")
-                    yield Span(*match.span("secret"), kinds.SECRETS, form.kind, shape)
+                    yield self._of_form(form, match)
         for start, end, kind in (*self._own(text), *secrets_in_context(text, self._rules.secret_fields)):
             if not is_placeholder(text[start:end]):
                 yield Span(start, end, kinds.SECRETS, kind, "secret")
+
+    def _of_form(self, form: Form, match: re.Match[str]) -> Span:
+        start, end = match.span("secret")
+        if self._whole:
+            start, end = match.start("keep"), match.end() if form.kind == "private key" else end
+        return Span(start, end, kinds.SECRETS, form.kind, _SHAPES.get(form.kind, "secret"))
 
     def _own(self, text: str) -> Iterator[tuple[int, int, str]]:
         for kind, pattern in self._rules.patterns.items():

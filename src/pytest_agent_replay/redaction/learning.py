@@ -12,7 +12,7 @@ from pytest_agent_replay.redaction.fields import Fact, Place, words_of
 from pytest_agent_replay.redaction.finding import Finder
 from pytest_agent_replay.redaction.known import LEAST_SECRET, Known
 from pytest_agent_replay.redaction.pseudonyms import Pseudonyms
-from pytest_agent_replay.redaction.spans import is_placeholder
+from pytest_agent_replay.redaction.spans import is_placeholder, without_overlaps
 from pytest_agent_replay.redaction.texts import masked, values_in
 
 __all__ = ["Learner"]
@@ -40,10 +40,11 @@ class Learner:
         elif isinstance(value, int):
             self._fact(value, place)
 
-    def secret(self, secret: str, kind: str) -> None:
+    def secret(self, secret: str, kind: str, shape: str = "secret") -> None:
         """A secret that is to be found wherever it stands."""
-        if not is_placeholder(secret) and self._finder.wanted(kinds.SECRETS, secret):
-            self._known.secret(secret, kind, self._pseudonyms.make("secret", secret))
+        is_told = len(secret) >= LEAST_SECRET and not is_placeholder(secret)
+        if is_told and self._finder.wanted(kinds.SECRETS, secret):
+            self._known.secret(secret, kind, self._pseudonyms.make(shape, secret))
 
     def _object(self, value: Mapping[Any, Any], place: Place) -> None:
         words: list[str] = []
@@ -82,9 +83,10 @@ class Learner:
         if values and text[0] in "{[":
             return
         plain = masked(text)
-        for span in self._finder.secrets(plain):
-            if span.end - span.start >= LEAST_SECRET and span.shape == "secret":
-                self.secret(text[span.start : span.end], span.kind)
+        for span in without_overlaps(self._finder.secrets(plain)):
+            # one that is cut by percent-encoding is found whole in the decoded text
+            if plain[span.end : span.end + 1] != "%":
+                self.secret(text[span.start : span.end], span.kind, span.shape)
         for start, end, found in self._finder.told(plain) if not values else ():
             self._take(text[start:end], found)
         for match in NAMED_ID.finditer(plain) if "_" in plain or "." in plain else ():

@@ -16,7 +16,7 @@ __all__ = ["Form", "forms_in"]
 
 
 class Form(NamedTuple):
-    """One form. `pattern` has the groups `keep`, what stays (the provider's prefix), and `secret`, what goes."""
+    """One form. `pattern` has the groups `keep`, the provider's prefix, which stays, and `secret`, what goes."""
 
     kind: str
     literals: tuple[str, ...]
@@ -145,7 +145,7 @@ _OTHER: tuple[tuple[str, str, str], ...] = (
         r"(?P<keep>-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----)(?P<secret>[\s\S]*?)"
         r"(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|(?=[\"'`])|\Z)",
     ),
-    ("PuTTY private key", "Private-Lines:", r"(?P<keep>Private-Lines: \d+\s+)(?P<secret>(?:[A-Za-z0-9+/=]+\s*)+)"),
+    ("PuTTY private key", "Private-Lines:", r"Private-Lines: \d+\s+(?P<keep>)(?P<secret>(?:[A-Za-z0-9+/=]+\s*)+)"),
     ("JWT", "eyJ", rf"(?P<keep>)(?P<secret>\beyJ{_URL}{{8,}}\.eyJ{_URL}{{8,}}\.{_URL}*)"),
     (
         "OpenAI key",
@@ -158,12 +158,12 @@ _OTHER: tuple[tuple[str, str, str], ...] = (
         r"(?P<keep>\b(?:sk|rk|pk)[-_](?:[a-z0-9]{1,12}[-_]){0,3})"
         r"(?P<secret>(?=[A-Za-z_-]{0,40}\d)(?=[0-9_-]{0,40}[A-Za-z])[A-Za-z0-9_-]{20,})",
     ),
-    ("Slack webhook", "hooks.slack.com", r"(?P<keep>hooks\.slack\.com/(?:services|workflows)/)(?P<secret>[\w/-]{20,})"),
-    ("Teams webhook", "webhook.office.com", r"(?P<keep>webhook\.office\.com/webhookb2/)(?P<secret>[\w@/-]{40,})"),
+    ("Slack webhook", "hooks.slack.com", r"hooks\.slack\.com/(?:services|workflows)/(?P<keep>)(?P<secret>[\w/-]{20,})"),
+    ("Teams webhook", "webhook.office.com", r"webhook\.office\.com/webhookb2/(?P<keep>)(?P<secret>[\w@/-]{40,})"),
     (
         "Discord webhook",
         "/api/webhooks/",
-        r"(?P<keep>discord(?:app)?\.com/api/webhooks/\d+/)(?P<secret>[\w-]{30,})",
+        r"discord(?:app)?\.com/api/webhooks/\d+/(?P<keep>)(?P<secret>[\w-]{30,})",
     ),
     (
         "Discord bot token",
@@ -171,7 +171,7 @@ _OTHER: tuple[tuple[str, str, str], ...] = (
         rf"(?P<keep>)(?P<secret>\b[MNO]{_URL}{{23,27}}\.{_URL}{{6}}\.{_URL}{{27,40}})(?![\w-])",
     ),
     ("Telegram token", ":AA", rf"(?P<keep>(?<!\d)\d{{8,10}}:)(?P<secret>AA{_URL}{{33}})(?![\w-])"),
-    ("Telegram token", "/bot", rf"(?P<keep>/bot\d{{6,12}}:)(?P<secret>{_URL}{{30,}})"),
+    ("Telegram token", "/bot", rf"/bot(?P<keep>\d{{6,12}}:)(?P<secret>{_URL}{{30,}})"),
     ("Azure AD client secret", "Q~", r"(?P<keep>)(?P<secret>(?<![\w~.-])[\w~.-]{3}\dQ~[\w~.-]{31,34})(?![\w~.-])"),
     ("Azure DevOps token", "AZDO", rf"(?P<keep>)(?P<secret>\b{_ALNUM}{{72,76}}AZDO{_ALNUM}{{4}})\b"),
     ("Terraform token", ".atlasv1.", rf"(?P<keep>)(?P<secret>\b{_ALNUM}{{14}}\.atlasv1\.{_URL}{{60,70}})"),
@@ -181,10 +181,10 @@ _OTHER: tuple[tuple[str, str, str], ...] = (
     (
         "Sentry DSN",
         "ingest",
-        rf"(?P<keep>https?://)(?P<secret>{_HEX}{{32}}(?::{_HEX}{{32}})?)@[\w.-]*ingest[\w.-]*/\d+",
+        rf"https?://(?P<keep>)(?P<secret>{_HEX}{{32}}(?::{_HEX}{{32}})?)@[\w.-]*ingest[\w.-]*/\d+",
     ),
-    ("Sentry DSN", "@sentry", rf"(?P<keep>https?://)(?P<secret>{_HEX}{{32}}(?::{_HEX}{{32}})?)@sentry[\w.-]*/\d+"),
-    ("Okta token", "SSWS", rf"(?P<keep>\bSSWS )(?P<secret>{_URL}{{30,}})"),
+    ("Sentry DSN", "@sentry", rf"https?://(?P<keep>)(?P<secret>{_HEX}{{32}}(?::{_HEX}{{32}})?)@sentry[\w.-]*/\d+"),
+    ("Okta token", "SSWS", rf"\bSSWS (?P<keep>)(?P<secret>{_URL}{{30,}})"),
 )
 
 

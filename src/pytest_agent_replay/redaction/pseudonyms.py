@@ -49,7 +49,7 @@ class Pseudonyms:
     """Makes pseudonyms with one key."""
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        self.key = key
         self._owners: dict[tuple[str, str], str] = {}
         self._made: dict[tuple[str, str], str] = {}
 
@@ -69,7 +69,7 @@ class Pseudonyms:
     def number(self, purpose: str, text: str, below: int, attempt: int = 0) -> int:
         """A number that depends on the key and on the text."""
         message = f"{purpose}\0{attempt}\0{text}".encode("utf-8", "surrogatepass")
-        return int.from_bytes(hmac.new(self._key, message, hashlib.sha256).digest(), "big") % below
+        return int.from_bytes(hmac.new(self.key, message, hashlib.sha256).digest(), "big") % below
 
     def digits(self, purpose: str, text: str, count: int, attempt: int = 0) -> str:
         """So many digits."""

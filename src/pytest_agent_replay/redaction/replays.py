@@ -68,6 +68,8 @@ class _Walk:
             return self._each(value, path, self._answer)
         if key == "contract":
             return self._contract(value, "", path)
+        if key == "error":
+            return self._error(value, path[:-1])
         return self.clean(value, key, path)
 
     def _each(

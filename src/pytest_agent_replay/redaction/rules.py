@@ -28,6 +28,8 @@ NAMES = "names"
 ADDRESSES = "addresses"
 BIRTH_DATES = "dates of birth"
 
+PERSONAL = frozenset((EMAILS, PHONES, CARDS, IBANS, SSNS, IPS, NAMES, ADDRESSES, BIRTH_DATES))
+"""All kinds but secrets."""
 _KINDS = (SECRETS, EMAILS, PHONES, CARDS, IBANS, SSNS, IPS, NAMES, ADDRESSES, BIRTH_DATES)
 
 
