@@ -20,7 +20,7 @@ from pytest_agent_replay.sources.json_files import Sample
 from pytest_agent_replay.sources.langsmith import LangSmith
 from pytest_agent_replay.sources.session import SessionProblem
 from pytest_agent_replay.sources.source import Importing
-from pytest_agent_replay.sources.spans import RunSession
+from pytest_agent_replay.sources.spans import Model, RunSession
 from pytest_agent_replay.sources.writer import ImportReport, Wishes, import_sessions
 
 from .langsmith_server import KEY, WORKSPACE, LangSmithServer, VirtualTime
@@ -698,6 +698,78 @@ def test_an_agent_that_failed(server: LangSmithServer) -> None:
     assert only.output is None
     assert raised_by(only.error) == "shop.PaymentError"
     assert raised_by((only.llm_responses or [])[0].error) == "RateLimitError"
+
+
+def test_an_interrupt_of_langgraph(server: LangSmithServer) -> None:
+    """Its tracer writes it as an error; the turn only waits for somebody."""
+    error = "GraphInterrupt((Interrupt(value='Refund?', id='1'),))Traceback (most recent call last):\n"
+    trace = Trace(server, "x", inputs={"text": "?"}, outputs={}, error=error)
+    trace.run("model", "llm", inputs={"messages": [said("?")]}, outputs=answered(asks(("c1", "approve", {}))))
+    trace.run("approve", "tool", inputs={}, outputs={}, error=error)
+    (run,) = runs(trace.id)
+    assert [span.error for span in run.traces[0].spans] == [None, None, None]
+    assert any("interrupts" in kind for kind in run.notes.guessed)
+    (only,) = build_session(run).replay.turn_list
+    assert (only.error, only.tool_responses) == (None, [])
+
+
+def test_attachments_are_lost(server: LangSmithServer) -> None:
+    """They are counted, and not fetched."""
+    trace = turn(server, "x", "?", "!")
+    server.add(trace.id, s3_urls={"attachment.photo": {"presigned_url": "https://x.invalid/1"}, "events": {}})
+    server.add(id_of("x/model"), attachments={"a": "https://x.invalid/2", "b": "https://x.invalid/3"})
+    for api in ("v1", "v2"):
+        (run,) = runs(trace.id, "--project", "shop", "--api", api)
+        assert run.notes.lost["attachments of runs"] == {"v1": 1, "v2": 2}[api]
+
+
+def test_what_a_model_call_cost(server: LangSmithServer) -> None:
+    """Counts are the provider's, the price is LangSmith's; without the provider's, its own counts stand."""
+    trace = turn(server, "x", "?", "!")
+    server.add(id_of("x/model"), prompt_tokens=99, total_cost="0.0042")
+    trace.run(
+        "more", "llm", inputs={"messages": [said("?")]}, outputs={"text": "!"}, prompt_tokens=7, completion_tokens=2
+    )
+    (run,) = runs(trace.id)
+    first, second = (span.what.usage for span in run.traces[0].spans if isinstance(span.what, Model))
+    assert first is not None
+    assert second is not None
+    assert (first.input_tokens, first.cost) == (12, 0.0042)
+    assert (second.input_tokens, second.output_tokens, second.cost) == (7, 2, None)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs"),
+    [
+        pytest.param(
+            {"system": "Be brief.", "messages": [said("?")], "model": "claude", "max_tokens": 9},
+            {"role": "assistant", "content": [{"type": "tool_use", "id": "c1", "name": "look", "input": {"key": "a"}}]},
+            id="anthropic",
+        ),
+        pytest.param(
+            {"instructions": "Be brief.", "input": [said("?")], "model": "gpt-4o", "tools": []},
+            {"output": [{"type": "function_call", "call_id": "c1", "name": "look", "arguments": '{"key": "a"}'}]},
+            id="responses",
+        ),
+        pytest.param(
+            {"messages": [{"role": "system", "content": "Be brief."}, said("?")]},
+            {"role": "assistant", "content": "", "tool_calls": [{"id": "c1", "name": "look", "args": {"key": "a"}}]},
+            id="own",
+        ),
+    ],
+)
+def test_other_models(server: LangSmithServer, inputs: dict[str, Any], outputs: dict[str, Any]) -> None:
+    """Requests and answers are read in the shapes of other clients, too."""
+    trace = Trace(server, "x", inputs={"text": "?"})
+    trace.run("model", "llm", inputs=inputs, outputs=outputs)
+    trace.run("look", "tool", inputs={"input": '{"key": "a"}'}, outputs={"output": 1})
+    (run,) = runs(trace.id)
+    model = next(span.what for span in run.traces[0].spans if isinstance(span.what, Model))
+    assert [(m["role"], m["content"]) for m in model.messages or []] == [("system", "Be brief."), ("user", "?")]
+    assert model.answer is not None
+    assert model.answer["tool_calls"] == [{"id": "c1", "name": "look", "args": {"key": "a"}}]
+    (response,) = build_session(run).replay.turn_list[0].tool_responses
+    assert (response.args, response.response, response.call_id) == ({"key": "a"}, 1, "c1")
 
 
 # -- exported files

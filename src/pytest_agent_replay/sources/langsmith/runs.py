@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -19,8 +20,10 @@ __all__ = ["HIDDEN", "moment", "run_trace", "settings_of"]
 HIDDEN = "inputs or outputs of all runs of a trace: its tracer left them out (LANGSMITH_HIDE_INPUTS, …_OUTPUTS)"
 OFFLOADED = "inputs or outputs that LangSmith keeps apart and that could not be fetched"
 ATTACHMENTS = "attachments of runs"
+CONTROL = "interrupts and handovers of LangGraph, which its tracer writes as errors: no failures"
 RETRIEVERS = "retriever runs, as calls of a tool of that name"
 
+_CONTROL = re.compile(r"(?:langgraph\.errors\.)?(?:GraphInterrupt|NodeInterrupt|ParentCommand|GraphBubbleUp)\(")
 _SETTINGS = (
     "temperature",
     "max_tokens",
@@ -37,6 +40,7 @@ def run_trace(trace_id: str, runs: Iterable[dict[str, Any]], notes: Notes) -> Ru
     """The trace. `runs` are in the shape of `/runs/query`, in any order."""
     ordered = sorted(runs, key=_order)
     hidden = _Hidden(ordered)
+    notes.guess(CONTROL, sum(_is_control(run.get("error")) for run in ordered))
     notes.lose(HIDDEN, hidden.inputs or hidden.outputs)
     notes.lose(OFFLOADED, sum(bool(run.get("offloaded")) for run in ordered))
     notes.lose(ATTACHMENTS, sum(_attachments(run) for run in ordered))
@@ -76,7 +80,7 @@ def _span(run: dict[str, Any], number: int, hidden: _Hidden) -> Span:
         parent_id=str(run["parent_run_id"]) if run.get("parent_run_id") else None,
         started=moment(run.get("start_time")),
         ended=moment(run.get("end_time")),
-        error=read_error(error) if error else None,
+        error=read_error(error) if error and not _is_control(error) else None,
         order=number,
     )
 
@@ -232,6 +236,10 @@ def moment(value: Any) -> float | None:
         return parse_time(value).timestamp() if isinstance(value, str) else None
     except (ValueError, OverflowError):
         return None
+
+
+def _is_control(error: Any) -> bool:
+    return isinstance(error, str) and _CONTROL.match(error.lstrip()) is not None
 
 
 def _order(run: Mapping[str, Any]) -> tuple[str, str, str]:
