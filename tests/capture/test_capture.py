@@ -15,6 +15,7 @@ import pytest
 
 from pytest_agent_replay import ReplayError, capture
 from pytest_agent_replay.capturing.values import error_of
+from pytest_agent_replay.formats.replay import ErrorSpec
 from tests.capture import bots
 from tests.capture.harness import Model, assert_green, loaded, replayed, served
 
@@ -129,7 +130,7 @@ def test_an_agent_that_raises(tmp_path: Path) -> None:
 
     with pytest.raises(bots.PaymentError):
         capture(path, tools=["refund"])(broken)("?")
-    assert loaded(path).notes == "The agent raised tests.capture.bots.PaymentError: declined: A-1"
+    assert loaded(path).error == ErrorSpec(type="tests.capture.bots.PaymentError", message="declined: A-1")
     assert replayed(path, broken).outcome == "passed"
 
 

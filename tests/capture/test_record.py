@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pytest_agent_replay.cli import main
+from pytest_agent_replay.formats.replay import ErrorSpec
 from tests.capture.harness import assert_green, loaded
 
 pytest_plugins = ["pytester"]
@@ -54,7 +55,7 @@ def test_a_program_that_is_killed_or_raises(tmp_path: Path) -> None:
     done = record(tmp_path / "raised.replay.yaml", PROGRAM, "A-1", "raise")
     assert done.returncode == 1
     assert "RuntimeError: at the end" in done.stderr
-    assert loaded(tmp_path / "raised.replay.yaml").notes == "The agent raised RuntimeError: at the end"
+    assert loaded(tmp_path / "raised.replay.yaml").error == ErrorSpec(type="RuntimeError", message="at the end")
     assert len(list(tmp_path.iterdir())) == 2
 
 
@@ -140,7 +141,7 @@ def test_an_agent_that_raises_is_recorded_too(project: pytest.Pytester) -> None:
     (project.path / "shop.py").write_text(AGENT.replace("return {", "raise KeyError(order)\n    return {"), "utf-8")
     project.runpytest_inprocess("old.replay.yaml", "--replay-record").assert_outcomes(skipped=1)
     file = loaded(project.path / "old.recorded.replay.yaml")
-    assert file.turn_list[1].notes == "The agent raised KeyError: 'A-1'"
+    assert file.turn_list[1].error == ErrorSpec(type="KeyError", message="'A-1'")
     assert file.turn_list[1].tool_responses[0].error_spec is not None
     assert len(file.turn_list) == 2
 

@@ -222,6 +222,15 @@ def test_only_what_would_have_failed_the_incident_reproduces_it(
     assert results[0].outcome == "failed" or invariants[0][0] == "x"
 
 
+def test_what_the_agent_raised_in_production_is_no_answer() -> None:
+    """So a contract that asks for one would have caught it."""
+    contract = bind({"type": "completes"})
+    for fields in ({"error": {"type": "KeyError", "message": "'x'"}}, {"turns": [{"input": "Hi", "error": "broken"}]}):
+        outcome, [result] = reproduces(contract, make_replay(**fields), Services(), fail_on="low")
+        assert outcome == "yes"
+        assert "the agent raised" in result.message
+
+
 @pytest.mark.parametrize(("fail_on", "reproduces_it"), [("low", "unknown"), ("high", "no")])
 def test_what_is_unknown_counts_from_the_threshold_on(fail_on: Severity, reproduces_it: str) -> None:
     """What would fail nothing needs not be known."""

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from pytest_agent_replay.errors import FormatError
 from pytest_agent_replay.formats.loading import parse_document
-from pytest_agent_replay.formats.replay import LlmResponse, ReplayFile, ToolResponse, Turn
+from pytest_agent_replay.formats.replay import ErrorSpec, LlmResponse, ReplayFile, ToolResponse, Turn
 from pytest_agent_replay.formats.times import parse_time
 from pytest_agent_replay.formats.validation import validate
 
@@ -113,6 +113,14 @@ def test_the_short_form_and_turns_exclude_each_other() -> None:
         value = "cut" if key == "ended" else "x"
         assert mistake(f"turns: [{{input: x}}]\n{key}: {value}").startswith(f"2:1: {key}: `{key}` is the short form")
     assert load("turns: [{input: x}]\ncontext: c\ntool_responses: [{tool: a}]").tool_responses[0].tool == "a"
+
+
+def test_an_agent_answers_or_raises() -> None:
+    """Not both; and what it raised belongs to a turn."""
+    assert load("input: Hi\nerror: broken\n").turn_list[0].error_spec == ErrorSpec(message="broken")
+    assert "give `output` or `error`, not both" in mistake("input: Hi\noutput: null\nerror: broken\n")
+    assert "not both" in mistake("turns:\n  - {input: Hi, output: x, error: {type: KeyError}}\n")
+    assert "belongs to one of them" in mistake("error: broken\nturns: [{input: Hi}]\n")
 
 
 def test_something_must_be_played() -> None:

@@ -309,7 +309,7 @@ def test_how_a_turn_ended() -> None:
     time.agent("Hi", error=ErrorSpec(type="KeyError", message="'x'"))
     time.model([user("Hi")], asks((None, "f", {})))
     replay = replay_of(time.trace())
-    assert replay.turn_list[0].notes == "The agent raised KeyError: 'x'"
+    assert replay.error == ErrorSpec(type="KeyError", message="'x'")
     assert not replay.turn_list[0].given("output")
     time.agent("Hi", ended=None)
     imported = built(time.trace())

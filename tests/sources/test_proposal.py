@@ -187,14 +187,13 @@ def test_an_empty_answer_is_an_incident() -> None:
     assert "answers" in ids(proposed(turns=turns))
 
 
-def test_an_agent_that_raised_is_an_incident_that_cannot_be_checked() -> None:
-    """The file has no output of that turn: the contract may be red, and nobody knows."""
-    turn = {"input": "Hi", "tool_responses": [LOOKUP], "notes": "The agent raised KeyError: 'total'"}
-    proposal = proposed(turns=[turn])
-    assert (proposal.reproduces, proposal.is_golden) == ("unknown", False)
+def test_an_agent_that_raised_is_an_incident() -> None:
+    """The contract is red on it: there was no answer."""
+    error = {"type": "KeyError", "message": "'total'"}
+    proposal = proposed(turns=[{"input": "Hi", "tool_responses": [LOOKUP], "error": error}])
+    assert (proposal.reproduces, proposal.is_golden) == ("yes", False)
     expected = "The agent raised “KeyError: 'total'” instead of answering."
     assert line(proposal, "answers")["description"] == expected
-    assert "cannot be told" in proposal.lines[-1]
 
 
 def test_a_recording_that_was_cut_is_no_golden_one() -> None:

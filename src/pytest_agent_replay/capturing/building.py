@@ -180,8 +180,7 @@ class _Builder:
         turns = [self._written(turn, is_last=turn is self.turns[-1]) for turn in self.turns]
         if len(turns) == 1:
             turns[0].pop("started_at", None)
-            notes = turns[0].pop("notes", None)
-            return {**turns[0], "notes": notes} if notes else turns[0]
+            return turns[0]
         return {"turns": turns}
 
     def _written(self, turn: _Turn, *, is_last: bool) -> dict[str, Any]:
@@ -209,8 +208,7 @@ class _Builder:
         if turn.output is not None:
             data["output"] = turn.output["output"]
         elif turn.raised is not None:
-            error = turn.raised["error"]
-            data["notes"] = f"The agent raised {error['type']}: {error['message']}"
+            data["error"] = {key: turn.raised["error"][key] for key in ("type", "message")}
         elif self._was_cut and is_last:
             data["ended"] = "cut"
         elif answers and not answers[-1].get("tool_calls") and isinstance(answers[-1].get("content"), str):

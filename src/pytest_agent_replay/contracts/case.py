@@ -169,6 +169,8 @@ class SessionView:
         if self.recorded:
             if turn in self.outputs:
                 raise NoAnswer(f"In turn {turn}, production answered nothing (null).")
+            if self._turn(turn).error is not None:
+                raise NoAnswer(self._why_no_answer(turn))
             raise CannotEvaluate(f"the recording holds no `output` of turn {turn}")
         raise NoAnswer(self._why_no_answer(turn))
 

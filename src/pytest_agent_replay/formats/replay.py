@@ -280,12 +280,25 @@ class Turn(FileModel):
     tool_responses: list[ToolResponse] = Field(default_factory=list)
     llm_responses: list[LlmResponse] | None = None
     output: Json = None
+    error: str | ErrorSpec | None = None
     ended: Literal["answered", "after_tool", "cut"] = "answered"
     started_at: Time | None = None
     scores: dict[str, Json] | None = None
     audio: Json = None
     notes: str | None = None
     metadata: dict[str, Json] | None = None
+
+    @model_validator(mode="after")
+    def _one_end(self) -> Turn:
+        mistakes = Mistakes()
+        _check_end(self, mistakes)
+        mistakes.raise_any()
+        return self
+
+    @property
+    def error_spec(self) -> ErrorSpec | None:
+        """What the agent raised instead of answering, in its long form."""
+        return ErrorSpec(message=self.error) if isinstance(self.error, str) else self.error
 
     @property
     def is_played(self) -> bool:
@@ -370,10 +383,10 @@ class Fork(FileModel):
 
 
 _CHANGES = ("input", "context", "tool_responses", "llm_responses", "overrides", "contract")
-_SHORT_FORM = ("input", "context", "tool_responses", "llm_responses", "output", "ended")
+_SHORT_FORM = ("input", "context", "tool_responses", "llm_responses", "output", "error", "ended")
 _LONG_FORM_ONLY = tuple(field for field in Turn.model_fields if field not in _SHORT_FORM)
 """All of them are None in a turn that does not give them."""
-_SHORT_FORM_ONLY = ("input", "output", "ended")
+_SHORT_FORM_ONLY = ("input", "output", "error", "ended")
 
 
 def _check_contract(contract: Json, mistakes: Mistakes) -> None:
@@ -417,6 +430,11 @@ def _check_parent(replay: ReplayFile, mistakes: Mistakes) -> None:
             mistakes.add(f"`{key}` says where a file forks off its `parent`, and there is none", key)
 
 
+def _check_end(turn: Turn | ReplayFile, mistakes: Mistakes) -> None:
+    if turn.error is not None and turn.given("output"):
+        mistakes.add("the agent answered, or raised an error: give `output` or `error`, not both", "error")
+
+
 def _check_turns(replay: ReplayFile, mistakes: Mistakes) -> None:
     if replay.turns is None:
         if replay.parent is None and not replay.given("input"):
@@ -453,6 +471,7 @@ class ReplayFile(FileModel):
     tool_responses: list[ToolResponse] = Field(default_factory=list)
     llm_responses: list[LlmResponse] | None = None
     output: Json = None
+    error: str | ErrorSpec | None = None
     ended: Literal["answered", "after_tool", "cut"] = "answered"
     turns: list[Turn] | None = None
     unanswered: Json = None
@@ -479,6 +498,7 @@ class ReplayFile(FileModel):
         _check_contract(self.contract, mistakes)
         _check_context(self.context, mistakes)
         _check_turns(self, mistakes)
+        _check_end(self, mistakes)
         _check_forks(self, mistakes)
         _check_parent(self, mistakes)
         if self.clock == "captured_at" and self.captured_at is None:

@@ -31,6 +31,7 @@ _TURN = {
     "tool_responses": "What the tools answered, in the order in which they were called.",
     "llm_responses": "What the model answered. Makes a replay run without a model.",
     "output": "What production answered, any JSON value: the baseline.",
+    "error": "What the agent raised instead of answering: a message, or `{type, message, attributes}`.",
     "ended": "How the turn ended: `after_tool` when a tool ended the session, `cut` when the recording breaks off.",
     "scores": "Labels from the source, such as `{reward: 0.0, user_score: 1}`.",
     "notes": "Free text.",
@@ -168,6 +169,6 @@ def _add_rules(schema: dict[str, Any], definitions: dict[str, Any]) -> None:
     definitions["ToolTarget"]["oneOf"] = [{"required": ["target"]}, {"required": ["route"]}]
     schema["anyOf"] = [{"required": [key]} for key in ("input", "turns", "parent")]
     schema["dependentSchemas"] = {
-        "turns": {"not": {"anyOf": [{"required": [key]} for key in ("input", "output", "ended", "parent")]}}
+        "turns": {"not": {"anyOf": [{"required": [key]} for key in ("input", "output", "error", "ended", "parent")]}}
     }
     schema["dependentRequired"] = {"at_turn": ["parent"], "at_event": ["parent"]}

@@ -202,7 +202,7 @@ class _Builder:
         if output is not MISSING:
             data["output"] = output
         elif unit.error is not None:
-            data["notes"] = f"The agent raised {unit.error.type or 'an error'}: {unit.error.message}"
+            data["error"] = unit.error
         elif following is None and not unit.has_ended:
             data["ended"] = "cut"
             self.notes.lose(NO_END)

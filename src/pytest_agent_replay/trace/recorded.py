@@ -72,6 +72,8 @@ class _Builder:
             self._tool(number, ref, response)
         if turn.given("output"):
             self._add("run_completed", number, {"output": turn.output})
+        elif turn.error_spec is not None:
+            self._add("run_failed", number, {"error": error_payload(turn.error_spec)})
 
     def _llm(self, turn: int, index: int, answer: LlmResponse) -> None:
         span = self._span()

@@ -22,7 +22,6 @@ from pytest_agent_replay.trace.model import ToolCallView
 
 __all__ = ["signs"]
 
-_RAISED = "The agent raised "
 """How the note of a turn begins in which it did."""
 _LOOP = 3
 _PATIENT_RETRIES = 3
@@ -66,16 +65,17 @@ def _answers(facts: Facts) -> Iterator[Line]:
 
 
 def _why_no_answer(facts: Facts, completes: InvariantResult) -> str | None:
-    """Also where the file only tells it in words, and no check can see it."""
+    """Also where the recording ends, which no check can see."""
+    turns = facts.replay.turn_list
+    for number, turn in enumerate(turns, 1):
+        error = turn.error_spec
+        if error is not None:
+            said = quoted(": ".join(part for part in (error.type, error.message) if part))
+            return f"The agent raised {said}{facts.in_turn(number)} instead of answering."
     if completes.outcome == "failed":
         return f"The agent gave no answer{facts.in_turn(completes.evidence.get('turn', 1))}."
-    for number, turn in enumerate(facts.replay.turn_list, 1):
-        if (turn.notes or "").startswith(_RAISED):
-            said = quoted(str(turn.notes).removeprefix(_RAISED))
-            return f"The agent raised {said}{facts.in_turn(number)} instead of answering."
-        if turn.ended == "cut":
-            return f"The recording ends before the agent has answered{facts.in_turn(number)}."
-    return None
+    cut = next((number for number, turn in enumerate(turns, 1) if turn.ended == "cut"), None)
+    return f"The recording ends before the agent has answered{facts.in_turn(cut)}." if cut is not None else None
 
 
 def _high(kind: str) -> dict[str, Any]:
