@@ -222,6 +222,15 @@ def test_sessions_with_a_failed_span_are_chosen(tmp_path: Path) -> None:
     assert "1 of 2 sessions have a span that failed" in importing.notes
 
 
+def test_an_error_of_langfuse_is_its_level(tmp_path: Path) -> None:
+    """The span's status says nothing."""
+    spans = first_turn()
+    spans[1]["status"] = {}
+    spans[1]["attributes"] += pairs({"langfuse.observation.level": "ERROR"})
+    path = write_lines(tmp_path / "spans.jsonl", batch(*spans), batch(*second_turn("conv-2")))
+    assert [run.id for run in read(path, "--errors")[0]] == ["conv-1"]
+
+
 def test_traces_of_other_things_are_left_out(tmp_path: Path) -> None:
     """And it is said."""
     runs, importing = read(two_sessions(tmp_path))
@@ -390,6 +399,16 @@ def test_every_encoding_gives_the_same_session(tmp_path: Path, encoded: Callable
     path = tmp_path / "export.txt"
     path.write_text(json.dumps(value, indent=2 if layout == "indented" else None))
     expect_refund(only(path))
+
+
+def test_rows_of_logfire_that_are_no_spans_are_left_out() -> None:
+    """It writes a span down when it begins, too."""
+    (row, *_) = as_logfire(batch(*first_turn()))
+    others = [{**row, "kind": kind} for kind in ("pending_span", "log")]
+    assert len(list(read_records([row, *others]))) == 1
+    failed = {**row, "exception_type": "ValueError", "exception_message": "no", "otel_status_code": "ERROR"}
+    (record,) = read_records(failed)
+    assert read_span(record).error == ErrorSpec(type="ValueError", message="no")
 
 
 def test_values_of_attributes_are_read() -> None:
@@ -603,3 +622,9 @@ def test_odd_files_never_raise(encoded: Callable[[Any], Any], odd: Any) -> None:
         for record in read_records(value):
             assert read_span(record).id
             conversation_keys(record)
+
+
+@pytest.mark.parametrize("moment", [10**400, 10**30, "9" * 40, 1e300])
+def test_what_is_later_than_all_years_is_no_time(moment: Any) -> None:
+    """Neither in OTLP nor in rows."""
+    assert read_time(moment) is None

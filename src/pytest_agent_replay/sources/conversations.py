@@ -104,7 +104,8 @@ def has_failed(record: SpanRecord) -> bool:
 def split(records: Sequence[SpanRecord]) -> dict[str | None, list[SpanRecord]]:
     """The spans of a trace by their conversations: a span belongs to that of its outermost ancestor that names one.
 
-    An agent within an agent is so no conversation of its own. None is the key where no span names any.
+    An agent within an agent is so no conversation of its own. None is the key where no span names any. What lies
+    around several conversations belongs to none of them.
     """
     spans = {record.span_id: record for record in records}
     own = {id_: conversation_keys(record) for id_, record in spans.items()}
@@ -112,12 +113,10 @@ def split(records: Sequence[SpanRecord]) -> dict[str | None, list[SpanRecord]]:
     if len(keys) < 2:
         return {next((name for _, name in keys), None): list(records)}
     parts: dict[str | None, list[SpanRecord]] = {}
-    around: list[SpanRecord] = []
     for record in records:
         named = [next(iter(own[id_] & keys)) for id_ in _lineage(record, spans) if own[id_] & keys]
-        (parts.setdefault(named[-1][1], []) if named else around).append(record)
-    for part in parts.values():
-        part += around
+        if named:
+            parts.setdefault(named[-1][1], []).append(record)
     return parts
 
 

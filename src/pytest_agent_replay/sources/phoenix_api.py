@@ -37,7 +37,7 @@ class Selection:
 
 @dataclass(slots=True)
 class Chosen:
-    """One conversation: its traces, in time order. `session` is None for a trace that belongs to none."""
+    """One conversation and its traces. `session` is None for a trace that belongs to none."""
 
     session: str | None
     traces: list[str] = field(default_factory=list)
@@ -66,7 +66,7 @@ class PhoenixServer:
         for trace in self._traces(params):
             id_ = str(trace["trace_id"])
             if selection.session is not None:
-                found.setdefault(selection.session, Chosen(selection.session)).traces.insert(0, id_)
+                found.setdefault(selection.session, Chosen(selection.session)).traces.append(id_)
                 continue
             chosen = owners.get(id_) or Chosen(None, [id_])
             key = chosen.session or id_
