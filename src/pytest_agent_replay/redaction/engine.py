@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
@@ -19,13 +19,24 @@ from pytest_agent_replay.redaction.learning import Learner
 from pytest_agent_replay.redaction.pseudonyms import Pseudonyms
 from pytest_agent_replay.redaction.rules import Rules
 from pytest_agent_replay.redaction.spans import Span, without_overlaps
-from pytest_agent_replay.redaction.texts import decoded, encoded, leaves, masked, parsed, pointer, quoted, unquoted
+from pytest_agent_replay.redaction.texts import (
+    decoded,
+    encoded,
+    leaves,
+    literal,
+    masked,
+    parsed,
+    pointer,
+    quoted,
+    unquoted,
+)
 
 __all__ = ["Cleaned", "Redactor"]
 
 _MOST_CACHED = 20_000
 _DEEPEST = 4
 """So many encodings around each other are looked into."""
+_SHORTEST_NUMBER = 9
 _LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?')
 _QUOTED = re.compile(r"[^\s\"'<>&?=/#:;,%]*(?:%[0-9A-Fa-f]{2}[^\s\"'<>&?=/#:;,%]*)+")
 _BASE64 = re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/_-]{16,65536}={0,2}(?![A-Za-z0-9+/=_-])")
@@ -142,10 +153,14 @@ class Redactor:
             return {self._text(str(key), (*path, str(key))): self._item(value, key, place, path) for key in value}
         if isinstance(value, (list, tuple)):
             return [self._value(item, place, (*path, str(index))) for index, item in enumerate(value)]
-        if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 99:
-            made = self._field(str(value), place, path, is_number=True)
-            return int(made) if made.isdigit() else value
-        return value
+        return self._number(value, place, path) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    def _number(self, number: int, place: Place, path: Path) -> int:
+        """A number is looked at for what its field says, and where it is long enough to be a card or a phone."""
+        if self._finder.fact(number, place) is None and len(str(number)) < _SHORTEST_NUMBER:
+            return number
+        made = self._field(str(number), place, path, is_number=True)
+        return int(made) if made.isdigit() else number
 
     def _item(self, owner: Mapping[Any, Any], key: Any, place: Place, path: Path) -> Any:
         return self._value(owner[key], Place(str(key), owner, place.field), (*path, str(key)))
@@ -164,7 +179,7 @@ class Redactor:
         if found is None or (found.shape == "secret" and self._has_inside(text)):
             return self._text(text, path)
         made = self._pseudonyms.make(found.shape, text)
-        span = Span(0, len(text), found.group, found.kind, found.shape, made=made)
+        span = Span(0, len(text), *found, made=made)
         self._take(span, text)
         self._tell(path, Cleaned(made, (span,)), text)
         return made
@@ -196,7 +211,7 @@ class Redactor:
     def _searched(self, text: str) -> Cleaned:
         if len(text) < 2:
             return Cleaned(text, ())
-        spans = self._json_spans(text) if text[0] in '{["' else None
+        spans = self._spans_of_value(text) if text[0] in '{["(' else None
         if spans is None:
             spans = without_overlaps(self._spans(text))
         parts, last = [], 0
@@ -245,31 +260,49 @@ class Redactor:
         finally:
             self._depth -= 1
         if cleaned.spans:
-            made = wrap(cleaned.text, match[0])
-            yield cleaned.spans[0]._replace(start=match.start(), end=match.end(), shape="wrapped", made=made)
+            yield _around(cleaned.spans, *match.span(), wrap(cleaned.text, match[0]))
 
-    def _json_spans(self, text: str) -> list[Span] | None:
-        """Where something stands in the literals of a JSON text; None when it is none."""
-        value = parsed(text) if self._depth < _DEEPEST else None
-        if value is None:
+    def _spans_of_value(self, text: str) -> list[Span] | None:
+        """Where something stands in a JSON text or in a Python literal; None when it is neither."""
+        if self._depth >= _DEEPEST:
             return None
-        told: list[Span] = []
-        listener, self.listener = self.listener, lambda path, cleaned, text: told.append(cleaned.spans[0])
-        self._depth += 1
-        try:
-            cleaned = self._value(value, Place(), ())
-        finally:
-            self._depth -= 1
-            self.listener = listener
+        value = parsed(text)
+        if value is not None:
+            return self._json_spans(text, value)
+        value = literal(text)
+        if value is None or repr(value) != text:
+            return None
+        cleaned, told = self._inner(value)
+        return [_around([span for spans in told for span in spans], 0, len(text), repr(cleaned))] if told else []
+
+    def _json_spans(self, text: str, value: Any) -> list[Span] | None:
+        cleaned, told = self._inner(value)
         old, new, literals = list(leaves(value)), list(leaves(cleaned)), list(_LITERAL.finditer(text))
         if not len(old) == len(new) == len(literals):
             return None
         changed = [item for item in zip(literals, old, new, strict=True) if item[1] != item[2]]
         return [
-            first._replace(start=match.start(), end=match.end(), shape="wrapped", made=_literal(after, match[0]))
-            for (match, _, after), first in zip(changed, told, strict=True)
+            _around(spans, *match.span(), _json(after, match[0]))
+            for (match, _, after), spans in zip(changed, told, strict=True)
         ]
 
+    def _inner(self, value: Any) -> tuple[Any, list[tuple[Span, ...]]]:
+        """A value that stands in a text, cleaned, and what was in each part of it that has changed."""
+        told: list[tuple[Span, ...]] = []
+        listener, self.listener = self.listener, lambda path, cleaned, text: told.append(cleaned.spans)
+        self._depth += 1
+        try:
+            return self._value(value, Place(), ()), told
+        finally:
+            self._depth -= 1
+            self.listener = listener
 
-def _literal(value: Any, original: str) -> str:
+
+def _around(spans: Sequence[Span], start: int, end: int, made: str) -> Span:
+    """The span of an encoded text in which others stand; it is named by the first that counts."""
+    first = next((span for span in spans if not span.reserved), spans[0])
+    return first._replace(start=start, end=end, shape="wrapped", made=made)
+
+
+def _json(value: Any, original: str) -> str:
     return json.dumps(value, ensure_ascii=original.isascii()) if isinstance(value, str) else str(value)

@@ -11,7 +11,15 @@ from pytest_agent_replay.redaction import rules
 from pytest_agent_replay.redaction.contexts import names_secret, plain
 from pytest_agent_replay.redaction.dates import read_date
 from pytest_agent_replay.redaction.lists import listed
-from pytest_agent_replay.redaction.personal import is_card, is_made_up_email, is_made_up_phone, is_public, is_ssn
+from pytest_agent_replay.redaction.personal import (
+    is_card,
+    is_fictional_phone,
+    is_made_up_email,
+    is_made_up_phone,
+    is_public,
+    is_reserved_email,
+    is_ssn,
+)
 from pytest_agent_replay.redaction.pseudonyms import STREET_WORDS, TITLES
 from pytest_agent_replay.redaction.words import is_made_up
 
@@ -32,6 +40,8 @@ class Fact(NamedTuple):
     group: str
     kind: str
     shape: str
+    reserved: bool = False
+    """It is in a range that is nobody's."""
 
 
 _NAME_FIELDS = frozenset(
@@ -157,13 +167,13 @@ def _role(name: str) -> str | None:
 
 def _email(text: str, place: Place, given: rules.Rules) -> Fact | None:
     is_one = re.fullmatch(r"[^\s@]+@[^\s@]+", text) is not None and not is_made_up_email(text)
-    return Fact(rules.EMAILS, rules.EMAILS, "email") if is_one else None
+    return Fact(rules.EMAILS, rules.EMAILS, "email", is_reserved_email(text)) if is_one else None
 
 
 def _phone(text: str, place: Place, given: rules.Rules) -> Fact | None:
     if re.fullmatch(r"\+?(?:[\s().-]*\d){7,15}", text) is None or is_made_up_phone(text):
         return None
-    return Fact(rules.PHONES, rules.PHONES, "phone")
+    return Fact(rules.PHONES, rules.PHONES, "phone", is_fictional_phone(text))
 
 
 def _ssn(text: str, place: Place, given: rules.Rules) -> Fact | None:

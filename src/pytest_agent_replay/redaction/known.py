@@ -12,6 +12,7 @@ from urllib.parse import quote, quote_plus
 
 from pytest_agent_replay.redaction import rules
 from pytest_agent_replay.redaction.dates import dates_in, read_date
+from pytest_agent_replay.redaction.fields import Fact
 from pytest_agent_replay.redaction.lists import any_of, lowered
 from pytest_agent_replay.redaction.ordinary import AMBIGUOUS, WITH_CAPITAL
 from pytest_agent_replay.redaction.spans import Span
@@ -38,7 +39,7 @@ class Known:
         self.version = 0
         """Grows with each value: what was searched before has to be searched again."""
         self._secrets: dict[str, tuple[str, str]] = {}
-        self._literals: dict[str, tuple[str, str, str]] = {}
+        self._literals: dict[str, Fact] = {}
         self._names: set[str] = set()
         self._births: set[date] = set()
         self._people: set[tuple[str, ...]] = set()
@@ -58,14 +59,14 @@ class Known:
             self._secrets.setdefault(form, (kind, made))
         self.version += 1
 
-    def literal(self, text: str, group: str, kind: str, shape: str) -> None:
+    def literal(self, text: str, found: Fact) -> None:
         """A value that is replaced wherever it stands as a whole, whatever its case."""
         key = _folded(text)
         if len(key) < _LEAST_LITERAL or key in self._literals:
             return
-        self._literals[key] = (group, kind, shape)
+        self._literals[key] = found
         escaped = _folded(json.dumps(text)[1:-1])
-        self._literals.setdefault(escaped, (group, kind, shape))
+        self._literals.setdefault(escaped, found)
         self.version += 1
 
     def birth_date(self, text: str) -> None:
@@ -97,7 +98,8 @@ class Known:
         self._compile()
         lower = lowered(text)
         for match in self._literal_pattern.finditer(lower) if self._literal_pattern else ():
-            yield Span(*match.span(), *self._literals[_folded(match[0])])
+            if not (match[0].isdigit() and _is_amount(text, *match.span())):
+                yield Span(match.start(), match.end(), *self._literals[_folded(match[0])])
         for written in dates_in(text) if any(f"{day.year % 100:02}" in text for day in self._births) else ():
             if written.day in self._births:
                 yield Span(*written.match.span(), rules.BIRTH_DATES, rules.BIRTH_DATES, "birth date")
@@ -126,6 +128,11 @@ class Known:
         self._literal_pattern = _whole(any_of(self._literals, spaces=r"\s+"))
         self._name_pattern = _whole(any_of(self._names))
         self._id_pattern = _whole("|".join(dict.fromkeys(form for each in sorted(self._people) for form in _ids(each))))
+
+
+def _is_amount(text: str, start: int, end: int) -> bool:
+    """Whether a number has a currency before it, or goes on."""
+    return text[start - 1 : start] in tuple("$€£#.,") or re.match(r"[.,]\d", text[end : end + 2]) is not None
 
 
 def _is_beside(text: str, found: list[tuple[int, int]], index: int) -> bool:

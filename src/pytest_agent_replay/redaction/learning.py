@@ -71,7 +71,7 @@ class Learner:
             self._known.birth_date(text)
         elif found.shape != "code" and (found.shape != "address" or re.search(r"\d", text)):
             # the name of a town alone says nothing about anybody
-            self._known.literal(text, found.group, found.kind, found.shape)
+            self._known.literal(text, found)
 
     def _text(self, text: str, place: Place) -> None:
         if len(text) < 4 or text in self._seen:

@@ -20,17 +20,22 @@ def any_of(words: Iterable[str], *, spaces: str = " ") -> str:
     ends = False
     for word in words:
         if word:
-            by_letter.setdefault(word[0], []).append(word[1:])
+            by_letter.setdefault(word[0], []).append(word)
         else:
             ends = True
-    branches = [
-        (spaces if letter == " " else re.escape(letter)) + any_of(rest, spaces=spaces)
-        for letter, rest in sorted(by_letter.items())
-    ]
+    branches = [_branch(by_letter[letter], spaces) for letter in sorted(by_letter)]
     if not branches:
         return ""
     group = branches[0] if len(branches) == 1 and not ends else f"(?:{'|'.join(branches)})"
     return f"(?:{group})?" if ends else group
+
+
+def _branch(words: list[str], spaces: str) -> str:
+    """Words that begin with the same letter: what they have in common, and then any of the rest."""
+    first, last = min(words), max(words)
+    count = next((index for index, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), len(first))
+    common = first[:count]
+    return re.escape(common).replace(r"\ ", spaces) + any_of((word[count:] for word in words), spaces=spaces)
 
 
 def lowered(text: str) -> str:

@@ -17,10 +17,12 @@ from pytest_agent_replay.redaction.words import is_made_up
 
 __all__ = [
     "is_card",
+    "is_fictional_phone",
     "is_made_up_email",
     "is_made_up_phone",
     "is_phone",
     "is_public",
+    "is_reserved_email",
     "is_ssn",
     "parts_of_phone",
     "personal_spans",
@@ -44,7 +46,7 @@ _PHONE_SAID = re.compile(
     r"(?i)\b(?:phone|tel|telephone|mobile|cell|cellphone|fax|whatsapp|sms|caller|(?:call|reach|text) (?:me )?(?:at|on))"
     r"(?:[ _-]?(?:number|no\.?|#))?(?:\s+is)?\s*[:=]?\s*(?P<number>\(?\d(?:[ ().-]{0,2}\d){8,14})(?![\w-])"
 )
-_CARD = re.compile(r"(?<![\w.-])[2-6](?:[ -]?\d){12,18}(?![\w-]|\.\d)")
+_CARD = re.compile(r"(?<![\w.+-])[2-6](?:[ -]?\d){12,18}(?![\w-]|\.\d)")
 _ISSUED = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}"
     r"|6(?:011|4[4-9]\d|5\d\d)\d{12}|3(?:0[0-5]|[689]\d)\d{11}|35(?:2[89]|[3-8]\d)\d{12}|62\d{14,17}|(?:50|5[6-9]|6\d)\d{14}"
@@ -74,7 +76,7 @@ _TWO = frozenset(
     )
 )
 _UNASSIGNED = re.compile(
-    r"21[0479]|25[9]|28|29[2-6]|38[48]|42[2-9]|69[3-9]|80[1-79]|83|85[14-79]|87[1-9]|88[4579]|89|97[8]|99[79]"
+    r"21[0479]|25[9]|28|29[2-6]|38[48]|42[24-9]|69[3-9]|80[1-79]|83|85[14789]|87[1-9]|88[4579]|89|97[8]|99[79]"
 )
 _LEAST_NATIONAL = 5
 
@@ -107,8 +109,13 @@ def _emails(text: str) -> Iterator[Span]:
             continue
         if not local or _USERINFO.search(text, max(0, start - 80), start):
             continue
-        reserved = _RESERVED_DOMAIN.fullmatch(domain) is not None
+        reserved = is_reserved_email(match[0])
         yield Span(start, match.end(), rules.EMAILS, "e-mail addresses", "email", reserved)
+
+
+def is_reserved_email(address: str) -> bool:
+    """Whether its domain is one that RFC 2606 keeps for examples."""
+    return _RESERVED_DOMAIN.fullmatch(address.rpartition("@")[2]) is not None
 
 
 def is_made_up_email(address: str) -> bool:
@@ -220,17 +227,17 @@ def _is_nanp(digits: str) -> bool:
 def _phones(text: str) -> Iterator[Span]:
     for match in _PHONE.finditer(text) if "+" in text else ():
         if is_phone(match[0]):
-            yield Span(*match.span(), rules.PHONES, "phone numbers", "phone", _is_fictional(match[0]))
+            yield Span(*match.span(), rules.PHONES, "phone numbers", "phone", is_fictional_phone(match[0]))
     for match in _NANP.finditer(text):
         if is_phone(match[0]):
-            yield Span(*match.span(), rules.PHONES, "phone numbers", "phone", _is_fictional(match[0]))
+            yield Span(*match.span(), rules.PHONES, "phone numbers", "phone", is_fictional_phone(match[0]))
     for match in _PHONE_SAID.finditer(text):
         number = match["number"]
         if not is_made_up_phone(number):
-            yield Span(*match.span("number"), rules.PHONES, "phone numbers", "phone", _is_fictional(number))
+            yield Span(*match.span("number"), rules.PHONES, "phone numbers", "phone", is_fictional_phone(number))
 
 
-def _is_fictional(number: str) -> bool:
+def is_fictional_phone(number: str) -> bool:
     """555-0100 to 555-0199 are for films and examples."""
     return re.fullmatch(r"1?\d{3}55501\d\d", _digits(number)) is not None
 

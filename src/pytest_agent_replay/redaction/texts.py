@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote, unquote
 
-__all__ = ["decoded", "encoded", "leaves", "masked", "parsed", "pointer", "quoted", "unquoted", "values_in"]
+__all__ = ["decoded", "encoded", "leaves", "literal", "masked", "parsed", "pointer", "quoted", "unquoted", "values_in"]
 
 _LONGEST_PARSED = 4_000_000
 _ESCAPES = re.compile(r"\\+[nrt]")
@@ -47,8 +47,8 @@ def values_in(text: str) -> Iterator[Any]:
     start = text.lstrip()[:1]
     if start and start in '{["(':
         value = parsed(text)
-        if value is None and len(text) < _LONGEST_PARSED:
-            value = _literal(text)
+        if value is None:
+            value = literal(text)
         if value is not None:
             yield value
             return
@@ -65,7 +65,10 @@ def values_in(text: str) -> Iterator[Any]:
             position = match.start() + 1
 
 
-def _literal(text: str) -> Any:
+def literal(text: str) -> Any:
+    """The value of a Python literal that has parts; None when the text is none."""
+    if len(text) > _LONGEST_PARSED:
+        return None
     try:
         value = ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
