@@ -40,7 +40,7 @@ def test_a_renamed_file_is_still_that_session(tmp_path: Path) -> None:
     put(ReplayFolder(tmp_path), "a", "1")
     (tmp_path / "a.replay.yaml").rename(tmp_path / "refund-that-never-was.replay.yaml")
     folder = ReplayFolder(tmp_path)
-    assert folder.has({"type": "test", "thread_id": "1"})
+    assert folder.find({"type": "test", "thread_id": "1"}) is not None
     assert put(folder, "a", "1") == ("refund-that-never-was", Outcome.KEPT)
 
 

@@ -59,6 +59,8 @@ def session(number, source):
     ]
     if number == 1:
         spans = []
+    if number == 9:
+        return RunSession("jane\\x1b[31m\\ud800 sk-proj-" + "aB3dE6gH9j" * 5, [RunTrace("t", [])], source)
     return RunSession(f"thread {number}", [RunTrace("t", spans)], source, tags=["shop"])
 """
 
@@ -223,3 +225,23 @@ def test_what_was_imported_can_be_run_at_once(here: Path, capfd: pytest.CaptureF
     (here / "pytest.ini").write_text("[pytest]\n")
     assert run("--count", "1", "--run") == 0
     assert "1 passed" in capfd.readouterr().out
+
+
+def test_what_is_there_can_be_run_again(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Nothing is fetched for it, also of a session that is named by somebody's address."""
+    source = here.parent / "site" / "shop_sessions.py"
+    source.write_text(SHOP.replace('f"t{number}"', '"jane@corp-mail.io"'))
+    run("--count", "1")
+    assert "corp-mail" not in (here / "replays" / "thread-0.replay.yaml").read_text()
+    (here / "fetched.txt").unlink()
+    run("--count", "1", "--run")
+    assert not (here / "fetched.txt").exists()
+    assert "1 failed" in capfd.readouterr().out
+
+
+def test_what_is_said_is_harmless(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Control characters and half characters are spelled out, and secrets are not said."""
+    run("--count", "10")
+    said = capsys.readouterr().err
+    assert "jane\\x1b[31m\\ud800" in said
+    assert "aB3dE6gH9j" not in said

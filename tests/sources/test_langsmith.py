@@ -535,7 +535,7 @@ def test_a_stopped_import_goes_on(server: LangSmithServer, tmp_path: Path) -> No
     assert 0 < there < 30
     server.log.clear()
     report = into(tmp_path, *words)
-    assert (report.skipped, len(report.written), report.problems) == (there, 30 - there, [])
+    assert (report.unchanged, len(report.written), report.problems) == (there, 30 - there, [])
     asked = " ".join(str(body.get("filter")) for body in server.asked("/runs/query"))
     assert len(re.findall(r"[0-9a-f]{8}-", asked)) == 30 - there
 
@@ -551,7 +551,7 @@ def test_an_import_twice_gives_the_same_files(server: LangSmithServer, tmp_path:
     assert files[0] == files[1] == files[2]
     assert len(files[0]) == 7
     again = into(tmp_path / "a", "--project", "shop", "--select-all")
-    assert (again.written, again.skipped) == ([], 7)
+    assert (again.written, again.unchanged) == ([], 7)
 
 
 def test_a_thread_that_has_grown_is_imported_again(server: LangSmithServer, tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ _DESCRIPTION = (
     "Run again, it writes what is new and leaves the rest as it is."
 )
 _OUT = "replays"
+_FEW = 4
+"""So many files are spoken of one by one, and no more."""
 
 
 def add_parser(commands: Any) -> None:
@@ -174,6 +176,8 @@ def _progress() -> Callable[[int, int | None], None] | None:
 
 
 def _say(report: ImportReport, out: str) -> None:
+    from pytest_agent_replay.report.values import plain
+
     files = "1 replay file" if len(report.written) == 1 else f"{len(report.written)} replay files"
     there = f"; {report.unchanged} there already" if report.unchanged else ""
     print(
@@ -182,16 +186,21 @@ def _say(report: ImportReport, out: str) -> None:
     )
     if report.proposals:
         print(f"proposed contracts: {_proposals(report.proposals)}")
+    if len(report.said) < _FEW:
+        for path, lines in report.said:
+            for line in lines:
+                print(f"  {path.name}: {line}")
     if report.redacted:
         print("redacted: " + ", ".join(f"{kind} ({count})" for kind, count in sorted(report.redacted.items())))
     for note in report.notes:
-        print(f"note: {note}")
+        print(plain(f"note: {note}"))
     for problem in report.problems:
-        print(f"not imported: {problem}", file=sys.stderr)
+        print(plain(f"not imported: {problem}"), file=sys.stderr)
 
 
 _VERDICTS = {
     "yes": "{} red on what production did",
+    "guess": "{} red only by a guess",
     "no": "{} green on it: say in these files what was wrong",
     "unknown": "{} cannot tell",
     "golden": "{} golden: no sign of a failure",

@@ -53,10 +53,6 @@ class ReplayFolder:
         """The file of the session with this `source:` block."""
         return self._files().get(_key(source))
 
-    def has(self, source: Mapping[str, Any]) -> bool:
-        """Whether the session with this `source:` block has its file."""
-        return self.find(source) is not None
-
     def name_for(self, wish: str, source: Mapping[str, Any]) -> str:
         """The id of a session: its file's name where it has one; else a free name, the same in every run."""
         if self.single is not None:

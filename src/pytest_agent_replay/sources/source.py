@@ -10,6 +10,7 @@ import importlib
 from abc import ABC, abstractmethod
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from pytest_agent_replay.errors import ReplayError
@@ -27,14 +28,19 @@ ENTRY_POINTS = "pytest_agent_replay.sources"
 class Importing:
     """One import as a source sees it: where to say what could not be imported, and what is there already."""
 
-    def __init__(self, is_there: Callable[[Mapping[str, Any]], bool] | None = None) -> None:
+    def __init__(self, find: Callable[[Mapping[str, Any]], Path | None] | None = None) -> None:
         self.problems: list[str] = []
         self.notes: list[str] = []
         self.total: int | None = None
         """How many sessions there will be, as soon as the source knows, for the progress bar."""
-        self.skipped = 0
-        """Sessions that are there already and were not fetched."""
-        self._is_there = is_there
+        self.there: list[Path] = []
+        """The files of sessions that were not fetched, because they are there already."""
+        self._find = find
+
+    @property
+    def skipped(self) -> int:
+        """How many sessions were not fetched."""
+        return len(self.there)
 
     def problem(self, text: str) -> None:
         """One session, line or part that cannot be imported; the others can."""
@@ -50,9 +56,10 @@ class Importing:
 
         `source` is the block that the session would get. A source that asks has nothing to yield for it.
         """
-        found = self._is_there is not None and self._is_there(source)
-        self.skipped += found
-        return found
+        path = self._find(source) if self._find is not None else None
+        if path is not None:
+            self.there.append(path)
+        return path is not None
 
 
 class Source(ABC):

@@ -29,10 +29,12 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from pytest_agent_replay.redaction import Redactor
+    from pytest_agent_replay.sources.proposal import Proposal
     from pytest_agent_replay.sources.source import Source as AnySource
 
 __all__ = ["ImportReport", "Wishes", "import_sessions", "write_sessions"]
 
+_SHOWN = 4
 _DAYS = re.compile(r"(\d{1,5})d")
 
 
@@ -67,28 +69,28 @@ class ImportReport:
 
     written: list[Path] = field(default_factory=list)
     there: list[Path] = field(default_factory=list)
-    """Files that were there already, as they would be written."""
-    skipped: int = 0
-    """Sessions that were not fetched, because an earlier run wrote their files."""
+    """Files that were there already: as they would be written, or of sessions that were not fetched again."""
     turns: int = 0
     tool_calls: int = 0
     failed_calls: int = 0
     model_answers: int = 0
     redacted: Counter[str] = field(default_factory=Counter)
     proposals: Counter[str] = field(default_factory=Counter)
-    """Whether the proposed contract is red on the recorded original: `yes`, `no`, `unknown`; or `golden`."""
+    """Whether the proposed contract is red on the recorded original: `yes`, `no`, `unknown`, by a `guess`; `golden`."""
+    said: list[tuple[Path, list[str]]] = field(default_factory=list)
+    """What is to be said of the first proposed contracts."""
     notes: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     @property
     def paths(self) -> list[Path]:
-        """The files of the sessions that the import looked at."""
+        """The files of all sessions of the import."""
         return [*self.written, *self.there]
 
     @property
     def unchanged(self) -> int:
         """How many sessions had their file already."""
-        return len(self.there) + self.skipped
+        return len(self.there)
 
 
 def import_sessions(
@@ -102,7 +104,12 @@ def import_sessions(
 ) -> ImportReport:
     """Imports from a source into the folder `out`; `given` are the source's options. Errors as `write_sessions`."""
     folder = ReplayFolder(out, force=force)
-    importing = Importing(None if force else folder.has)
+
+    def find(block: Mapping[str, Any]) -> Path | None:
+        # what is personal in it, such as a thread that is named by an address, was redacted when it was written
+        return folder.find(block) or (folder.find(wishes.redactor().clean(block)) if wishes.redactor else None)
+
+    importing = Importing(None if force else find)
     return write_sessions(source.sessions(given, importing), folder, wishes, importing, progress)
 
 
@@ -126,10 +133,13 @@ def write_sessions(
         except (SessionProblem, ValidationError, ValueError, RecursionError) as error:
             importing.problem(f"{session.where or _id(session)}: {_in_words(error)}")
         if progress is not None:
-            progress(number, importing.total)
-    report.skipped = importing.skipped
+            progress(number + importing.skipped, importing.total)
+    report.there += importing.there
     report.notes = [*importing.notes, *summary.lines()]
     report.problems = list(importing.problems)
+    if wishes.redactor is not None:
+        redactor = wishes.redactor()
+        report.notes, report.problems = redactor.clean(report.notes), redactor.clean(report.problems)
     return report
 
 
@@ -157,7 +167,10 @@ def _import(
     _count(report, path, replay)
     report.redacted.update(redacted)
     if proposed is not None:
-        report.proposals[proposed] += 1
+        verdict = "golden" if replay.golden else "guess" if proposed.basis == "guess" else proposed.reproduces
+        report.proposals[verdict] += 1
+        if len(report.said) < _SHOWN:
+            report.said.append((path, proposed.lines))
     summary.add(built.notes)
 
 
@@ -178,8 +191,8 @@ def _built(session: RunSession | ImportedSession, redactor: Redactor | None) -> 
 
 def _completed(
     built: ImportedSession, name: str, wishes: Wishes, folder: Path, redacted: Mapping[str, int]
-) -> tuple[ReplayFile, str | None]:
-    """The file, and what the proposed contract says of the recorded original."""
+) -> tuple[ReplayFile, Proposal | None]:
+    """The file, and the contract that was proposed for it."""
     replay = built.replay
     update: dict[str, Any] = {"id": name}
     remarks = _remarks(built.notes, redacted)
@@ -204,8 +217,7 @@ def _completed(
     update["contract"] = proposal.contract
     if wishes.golden is None and proposal.is_golden:
         update["golden"] = True
-    is_golden = bool(update.get("golden"))
-    return replay.model_copy(update=update), "golden" if is_golden else proposal.reproduces
+    return replay.model_copy(update=update), proposal
 
 
 def _expiry(wish: str, replay: ReplayFile) -> str:
