@@ -451,3 +451,31 @@ def test_spans_without_times_keep_their_order() -> None:
 
     replay = build_session(run).replay
     assert (replay.output, replay.tool_responses[0].response) == ("7", "7")
+
+
+# -- what cannot be
+
+
+def test_spans_inside_of_themselves_are_taken_out() -> None:
+    """Else a circle of parents would keep them out of the tree, and nobody would know."""
+    time = Timeline()
+    outer = time.agent("?")
+    inner = time.agent(parent_id=outer.id)
+    outer.parent_id = inner.id
+    time.model([user("?")], asks(("c1", "f", {"x": 1})))
+    time.tool("f", {"x": 1}, "7")
+    imported = built(time.trace())
+    assert len(imported.replay.tool_responses) == 1
+    assert len(imported.replay.llm_responses or ()) == 1
+    assert any("inside of themselves" in note for note in imported.notes.guessed)
+
+
+@pytest.mark.parametrize("moment", [float("nan"), float("inf"), -1e18, 1e30])
+def test_a_time_that_cannot_be_is_none(moment: float) -> None:
+    """And the session is imported without it."""
+    time = finished(one_call(args={"x": 1}, result="7"))
+    for span in time.spans:
+        span.started = moment
+    imported = built(time.trace(started=moment))
+    assert imported.replay.captured_at is None
+    assert imported.notes.lost["times that cannot be"] == 4

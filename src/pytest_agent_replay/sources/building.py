@@ -29,7 +29,7 @@ from pytest_agent_replay.sources.markers import cut, redacted, redacted_paths
 from pytest_agent_replay.sources.messages import read_conversation
 from pytest_agent_replay.sources.session import ImportedSession, Notes, SessionProblem
 from pytest_agent_replay.sources.spans import MISSING, Model, RunSession, Span
-from pytest_agent_replay.sources.trees import Unit, units_of
+from pytest_agent_replay.sources.trees import Unit, put_times_right, units_of
 
 __all__ = ["build_session"]
 
@@ -70,6 +70,7 @@ class _Builder:
     def __init__(self, run: RunSession) -> None:
         self.run = run
         self.notes: Notes = run.notes
+        put_times_right(run.traces, self.notes)
         traces = sorted(run.traces, key=lambda trace: (trace.started is None, trace.started or 0.0, trace.id))
         self.parts = [_part(unit) for trace in traces for unit in units_of(trace, self.notes)]
         self.has_all_answers = all(_is_known(span) for part in self.parts for span in part.unit.models)

@@ -29,6 +29,8 @@ _SCOPES = ("scopeSpans", "scope_spans", "instrumentationLibrarySpans", "scopeLog
 _LISTS = ("data", "spans", "rows", "trace")
 _HEX = re.compile(r"[0-9a-f]{16}|[0-9a-f]{32}", re.IGNORECASE)
 _DEEPEST = 8
+_LATEST = 253_402_300_800 * 10**9
+"""The end of the year 9999 in nanoseconds; what is later is no time."""
 _KINDS = frozenset(
     {"AGENT", "CHAIN", "LLM", "TOOL", "RETRIEVER", "EMBEDDING", "RERANKER", "GUARDRAIL", "EVALUATOR", "PROMPT"}
 )
@@ -348,7 +350,7 @@ def _nanoseconds(value: Any) -> int | None:
         return _iso_nanoseconds(value)
     try:
         number = int(value) if isinstance(value, str) else value
-        if isinstance(number, bool) or not isinstance(number, (int, float)) or not math.isfinite(number) or number <= 0:
+        if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 < number < _LATEST:
             return None
     except ValueError:
         return None

@@ -12,10 +12,15 @@ from pytest_agent_replay.llm.reading import content_text
 from pytest_agent_replay.sources.session import Notes
 from pytest_agent_replay.sources.spans import MISSING, Agent, Model, RunTrace, Span, Tool
 
-__all__ = ["Unit", "units_of"]
+__all__ = ["Unit", "put_times_right", "units_of"]
 
 INSIDE = "calls inside of tool calls, which are answered as a whole"
 TWICE = "spans that the source has twice, counted once"
+CIRCLE = "spans that are inside of themselves, as their parents tell; taken out of there"
+TIMELESS = "times that cannot be"
+
+_EARLIEST, _LATEST = -62_135_596_800.0, 253_402_300_800.0
+"""The years from 1 to 9999, in seconds since the epoch."""
 
 
 @dataclass(slots=True)
@@ -34,6 +39,16 @@ class Unit:
     def models(self) -> list[Span]:
         """The model calls."""
         return [span for span in self.calls if isinstance(span.what, Model)]
+
+
+def put_times_right(traces: list[RunTrace], notes: Notes) -> None:
+    """Takes out times that no clock ever shows: infinite ones, and those of other eras."""
+    for owner in (owner for trace in traces for owner in (trace, *trace.spans)):
+        for name in ("started", "ended"):
+            time = getattr(owner, name, None)
+            if time is not None and not _EARLIEST <= time < _LATEST:
+                setattr(owner, name, None)
+                notes.lose(TIMELESS)
 
 
 def units_of(trace: RunTrace, notes: Notes) -> list[Unit]:
@@ -75,9 +90,9 @@ class _Tree:
                 spans[span.id] = span
         self.notes = notes
         self.children: dict[str | None, list[Span]] = {}
+        parents = _parents(spans, notes)
         for span in sorted(spans.values(), key=_time_order):
-            parent = span.parent_id if span.parent_id in spans and span.parent_id != span.id else None
-            self.children.setdefault(parent, []).append(span)
+            self.children.setdefault(parents[span.id], []).append(span)
         self.roots = self.children.get(None, [])
 
     def turn_spans(self, spans: list[Span]) -> Iterator[Span]:
@@ -119,6 +134,26 @@ class _Tree:
             tool.call_id = tool.call_id or call.what.call_id
             if tool.result is MISSING and span.error is None:
                 tool.result, tool.failed, span.error = call.what.result, call.what.failed, call.error
+
+
+def _parents(spans: dict[str, Span], notes: Notes) -> dict[str, str | None]:
+    """The parents that are among the spans, without circles: those would keep their spans out of the tree."""
+    parents = {
+        span.id: span.parent_id if isinstance(span.parent_id, str) and span.parent_id in spans else None
+        for span in spans.values()
+    }
+    checked: set[str] = set()
+    for span in sorted(spans.values(), key=_time_order):
+        way: set[str] = set()
+        step: str | None = span.id
+        while step is not None and step not in checked:
+            way.add(step)
+            if parents[step] in way:
+                parents[step] = None
+                notes.guess(CIRCLE)
+            step = parents[step]
+        checked |= way
+    return parents
 
 
 def _of_model(span: Span, calls: list[Span]) -> Iterator[Span]:
