@@ -44,13 +44,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(command: Callable[[], int]) -> int:
     from pytest_agent_replay.errors import ReplayError
+    from pytest_agent_replay.report.values import plain
 
     try:
         return command()
     except BrokenPipeError:
         return 1
     except (ReplayError, OSError) as error:
-        print(f"agent-replay: {error}", file=sys.stderr)
+        print(plain(f"agent-replay: {error}"), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

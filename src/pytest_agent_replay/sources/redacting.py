@@ -6,6 +6,7 @@ will send. A session that is built already gets new digests, where the old ones 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -45,10 +46,18 @@ def redact_run(run: RunSession, redactor: Redactor) -> None:
 def redact_replay(session: ImportedSession, redactor: Redactor) -> ImportedSession:
     """The session with its file redacted."""
     replay, stale = redacted_file(session.replay, redactor)
-    notes = Notes(session.notes.guessed.copy(), session.notes.lost.copy())
+    notes = Notes(_cleaned(session.notes.guessed, redactor), _cleaned(session.notes.lost, redactor))
     notes.lose(STALE_DIGESTS, stale)
     wish = redactor.clean(session.wish)
     return replace(session, replay=replay, wish=wish, notes=notes)
+
+
+def _cleaned(kinds: Counter[str], redactor: Redactor) -> Counter[str]:
+    """Some name keys of the source."""
+    cleaned: Counter[str] = Counter()
+    for kind, count in kinds.items():
+        cleaned[redactor.clean(kind)] += count
+    return cleaned
 
 
 def _places(run: RunSession) -> Iterator[tuple[Any, str]]:
