@@ -36,7 +36,7 @@ _MARKED = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _WITHIN = re.compile(
-    rf"[\[(<]+[^\[\]()<>\n]{{0,40}}(?:{_WORD}\s+{_ANY}|{_ANY}\s+(?:were\s+)?{_WORD})[^\[\]()<>\n]{{0,40}}[\])>]+",
+    rf"(?<![\[(<])[\[(<]+[^\[\]()<>\n]{{0,40}}(?:{_WORD}\s+{_ANY}|{_ANY}\s+(?:were\s+)?{_WORD})[^\[\]()<>\n]{{0,40}}[\])>]+",
     re.IGNORECASE | re.VERBOSE,
 )
 _MEDIA = re.compile(
