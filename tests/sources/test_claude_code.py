@@ -353,3 +353,21 @@ def test_another_file_is_one_error(reading: Reading) -> None:
     """It says what is missing."""
     with pytest.raises(FormatError, match="no line of a Claude Code session"):
         reading.read(reading.file([{"role": "user", "content": "Hi"}], "a.jsonl"))
+
+
+@pytest.mark.parametrize("odd", [{}, [], 7, None])
+@pytest.mark.parametrize("key", ["uuid", "parentUuid", "sessionId", "id", "tool_use_id"])
+def test_ids_may_be_anything(reading: Reading, key: str, odd: Any) -> None:
+    """An id that is no text is none."""
+    log = refund()
+    for line in log.lines:
+        for owner in (line, line.get("message", {}), *_blocks_of(line)):
+            if key in owner:
+                owner[key] = odd
+    for session in reading.read(reading.file(log.lines, "a.jsonl")):
+        assert session.replay.turn_list
+
+
+def _blocks_of(line: dict[str, Any]) -> list[dict[str, Any]]:
+    content = line.get("message", {}).get("content")
+    return content if isinstance(content, list) else []

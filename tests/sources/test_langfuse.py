@@ -946,3 +946,14 @@ def test_the_refund_conversation_is_read(session: str) -> None:
     ]
     assert responses(second)[0].error is None
     assert (len(first.llm_responses or []), len(second.llm_responses or [])) == (3, 2)
+
+
+def test_model_calls_inside_of_each_other_end(tmp_path: Path) -> None:
+    """A circle of parents, with a tool below it."""
+    rows = booking()
+    model = next(row for row in rows if row["type"] == "GENERATION")
+    others = [row for row in rows if row["type"] == "GENERATION" and row is not model]
+    tool = next(row for row in rows if row["type"] == "TOOL")
+    tool["parentObservationId"] = model["id"]
+    model["parentObservationId"], others[0]["parentObservationId"] = others[0]["id"], model["id"]
+    assert turns_of(built(tmp_path, rows))

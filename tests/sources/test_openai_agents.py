@@ -483,3 +483,8 @@ def test_the_captured_refund(reading: Reading) -> None:
     error = raised.replay.turn_list[0].tool_responses[2].error_spec
     assert error is not None
     assert "payment gateway timeout" in error.message
+
+
+def test_an_item_of_an_odd_type_is_told(reading: Reading) -> None:
+    """Its place too."""
+    assert "item 2: its `type` is not text" in reading.problem([ITEMS[0], {"type": ["message"]}])

@@ -85,6 +85,8 @@ class _Reader:
         kind = item.get("type") or ("message" if "role" in item else None)
         if kind is None:
             raise SessionProblem(f"item {number} has neither a `type` nor a `role`")
+        if not isinstance(kind, str):
+            raise SessionProblem(f"item {number}: its `type` is not text")
         if kind == "message" and item.get("role") != "assistant":
             self.end()
             self.said += [Said(message, started=time) for message in response_messages({"input": [item]})]

@@ -58,6 +58,7 @@ _LOCAL = re.compile(r"\s*<(?:local-command-\w+|bash-(?:input|stdout|stderr)|syst
 _MARKS = ("isMeta", "isVisibleInTranscriptOnly", "isSynthetic")
 _SYNTHETIC = "<synthetic>"
 _KINDS = ("user", "assistant")
+_IDS = ("uuid", "parentUuid", "logicalParentUuid", "sessionId", "session_id", "leafUuid")
 _OTHER = ("file-history-snapshot", "queue-operation", "summary", "last-prompt", "custom-title", "ai-title")
 _TITLES = {"custom-title": "customTitle", "ai-title": "aiTitle", "summary": "summary"}
 
@@ -102,7 +103,8 @@ def _is_line(line: Line) -> bool:
 
 def _log(values: list[Any]) -> list[Line]:
     """The lines; `--output-format json --verbose` prints them as one list."""
-    return dicts(values[0] if len(values) == 1 and isinstance(values[0], list) else values)
+    lines = dicts(values[0] if len(values) == 1 and isinstance(values[0], list) else values)
+    return [{key: value for key, value in line.items() if key not in _IDS or isinstance(value, str)} for line in lines]
 
 
 def _read(path: Path, prompt: str | None, problems: list[str]) -> Iterator[ImportedSession]:
@@ -230,8 +232,8 @@ def _beside(main: list[Line], kept: set[Any]) -> set[Any]:
     """Calls of one message that ran in parallel, and their results, lie beside the way."""
     messages = {_message_id(line) for line in main if line.get("uuid") in kept} - {None}
     parts = [line for line in main if _message_id(line) in messages]
-    calls = {block.get("id") for line in parts for block in _blocks(line, "tool_use")}
-    results = [line for line in main if any(b.get("tool_use_id") in calls for b in _blocks(line, "tool_result"))]
+    calls = {str(block.get("id")) for line in parts for block in _blocks(line, "tool_use")}
+    results = [line for line in main if any(str(b.get("tool_use_id")) in calls for b in _blocks(line, "tool_result"))]
     return {line.get("uuid") for line in (*parts, *results)}
 
 
@@ -240,7 +242,8 @@ def _is_message(line: Line) -> bool:
 
 
 def _message_id(line: Line) -> Any:
-    return line["message"].get("id") if line.get("type") == "assistant" else None
+    own = line["message"].get("id") if line.get("type") == "assistant" else None
+    return own if isinstance(own, str) else None
 
 
 def _content(line: Line) -> Any:

@@ -254,8 +254,11 @@ def _out_of_models(spans: list[Span]) -> None:
     """Tools beside the model calls below which some frameworks (Google's ADK) put them: the model did not run them."""
     by_id = {span.id: span for span in spans}
     for span in spans:
-        parent = by_id.get(span.parent_id or "")
+        parent, seen = by_id.get(span.parent_id or ""), {span.id}
         while isinstance(span.what, Tool) and parent is not None and isinstance(parent.what, Model):
+            if parent.id in seen:
+                break
+            seen.add(parent.id)
             span.parent_id = parent.parent_id
             parent = by_id.get(span.parent_id or "")
 

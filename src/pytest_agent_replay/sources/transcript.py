@@ -372,6 +372,8 @@ class _Builder:
     def _end(self, steps: list[_Message]) -> dict[str, Any]:
         """How the turn ended, and the agent's last text."""
         spoken = [step for step in steps if step.role in ("assistant", "tool")]
+        if not spoken:
+            return {}
         last = spoken[-1]
         if last.role == "tool" or last.calls:
             return {"ended": "after_tool"}

@@ -51,6 +51,8 @@ _TIMES = ("captured_at", "created_at", "started_at", "start_time", "timestamp")
 _KEPT = frozenset(
     {*MESSAGES, *_IDS, "task_id", "trial", "reward", "scores", "model", "tools", "functions", "tags", "metadata"}
 )
+_NEVER = 253_402_300_800
+"""The end of the year 9999, in seconds since the epoch."""
 _HALF_CHARACTERS = "text with half a character (an unpaired surrogate), which is now U+FFFD"
 _SHORT_FORM = frozenset({"input", "context", "tool_responses", "llm_responses", "output", "ended"})
 
@@ -259,7 +261,8 @@ def seconds_of(value: Any) -> float | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, (int, float)):
-        return None if not math.isfinite(value) or value <= 0 else value / 1000 if value > 1e11 else float(value)
+        seconds = value if not 1e11 < value < _NEVER * 1000 else value / 1000
+        return float(seconds) if 0 < seconds < _NEVER else None
     try:
         return parse_time(value).timestamp() if isinstance(value, str) else None
     except ValueError:
