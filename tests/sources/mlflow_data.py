@@ -264,6 +264,8 @@ class MlflowServer:
                 "experiments": [{"experiment_id": "0", "name": "Default"}, {"experiment_id": "1", "name": "refunds"}]
             }
         if path == "/api/3.0/mlflow/traces/search":
+            if "nonsense" in question["filter"]:
+                return 400, {"error_code": "INVALID_PARAMETER_VALUE", "message": "Invalid attribute key 'nonsense'"}
             return 200, self._search(question)
         if path == "/ajax-api/2.0/mlflow/get-trace-artifact":
             return self._artifact(question["request_id"])

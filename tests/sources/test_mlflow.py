@@ -288,6 +288,28 @@ def test_mlflows_own_filter() -> None:
     assert asked == f"trace.timestamp_ms >= {START // 86_400_000 * 86_400_000} AND trace.status = 'ERROR'"
 
 
+def test_a_filter_that_mlflow_refuses() -> None:
+    """What MLflow says about it is shown beside it."""
+    with (
+        serving(several()) as server,
+        pytest.raises(ReplayError, match=r"--filter nonsense = 3: MLflow does not take it: .*Invalid attribute key"),
+    ):
+        imported("--tracking-uri", server.url, "--filter", "nonsense = 3")
+
+
+@pytest.mark.parametrize("place", ["file", "database", "server"])
+def test_a_trace_that_is_not_there(place: str, tmp_path: Path) -> None:
+    """It is an error, because it was named."""
+    with serving(several()) as server:
+        where: list[object] = ["--tracking-uri", server.url]
+        if place == "file":
+            where = [write_traces(tmp_path / "traces.json", several())]
+        elif place == "database":
+            where = [write_database(tmp_path / "mlflow.db", several())]
+        with pytest.raises(ReplayError, match="there is no trace `tr-0`"):
+            imported(*where, "--trace", "tr-0")
+
+
 def test_filter_without_a_server(tmp_path: Path) -> None:
     """A database and a file say that they do not know MLflow's language."""
     for path in (write_database(tmp_path / "m.db", []), write_traces(tmp_path / "t.json", refund_traces())):

@@ -18,6 +18,7 @@ __all__ = ["Server"]
 
 _PAGE = 500
 _NAME = "MLflow"
+_NO_SUCH = "RESOURCE_DOES_NOT_EXIST"
 _KEY_HINT = "set MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
 _ADDRESS_HINT = "MLFLOW_TRACKING_URI or --tracking-uri is the address of an MLflow server (3.0 or later)"
 
@@ -54,13 +55,19 @@ class Server:
     def heads(self, query: Query) -> Iterator[Head]:
         if query.trace is not None:
             info = self._info(query.trace)
-            yield self._head({"info": info})
+            if info:
+                yield self._head({"info": info})
             return
         names = self._names()
         ids = list(names) if query.experiment is None else [experiment_id(query.experiment, names)]
-        for start in range(0, len(ids), 100):
-            for info in self._search(ids[start : start + 100], _filter(query)):
-                yield self._head({"info": info})
+        try:
+            for start in range(0, len(ids), 100):
+                for info in self._search(ids[start : start + 100], _filter(query)):
+                    yield self._head({"info": info})
+        except ApiError as error:
+            if error.status == 400 and query.filter is not None:
+                raise ReplayError(f"--filter {query.filter}: MLflow does not take it: {error}") from None
+            raise
 
     def trace(self, head: Head) -> Trace:
         info = self._infos.values(head.trace)[-1]
@@ -74,7 +81,12 @@ class Server:
     # -- requests
 
     def _info(self, trace: str) -> Trace:
-        answer = self._api.get(f"/api/3.0/mlflow/traces/{quoted(trace)}")
+        try:
+            answer = self._api.get(f"/api/3.0/mlflow/traces/{quoted(trace)}")
+        except ApiError as error:
+            if error.status == 404 and _NO_SUCH in str(error):
+                return {}
+            raise
         return _mapping(_mapping(answer.get("trace")).get("trace_info"))
 
     def _search(self, experiments: list[str], wanted: str) -> Iterator[Trace]:
@@ -110,7 +122,7 @@ class Server:
         try:
             answer = self._api.get("/ajax-api/2.0/mlflow/get-trace-artifact", {"request_id": trace})
         except ApiError as error:
-            is_closed = error.status in (403, 404, 405) and "RESOURCE_DOES_NOT_EXIST" not in str(error)
+            is_closed = error.status in (403, 404, 405) and _NO_SUCH not in str(error)
             if not is_closed:
                 raise
             answer = _mapping(self._api.get("/api/3.0/mlflow/traces/get", {"trace_id": trace}).get("trace"))

@@ -153,8 +153,11 @@ def _milliseconds(option: str, text: str | None) -> int | None:
 
 def _sessions(store: Store, given: Namespace, importing: Importing) -> Iterator[RunSession]:
     wanted = _wanted(store, _query(given), given)
+    place = " ".join(map(str, store.place.values())) or "the files"
+    if not wanted and given.trace is not None:
+        raise ReplayError(f"there is no trace `{given.trace}` in {place}")
     if not wanted:
-        importing.note(f"MLflow has no traces for this in {' '.join(map(str, store.place.values())) or 'the files'}")
+        importing.note(f"MLflow has no traces for this in {place}")
     if given.limit is not None:
         wanted = wanted[-given.limit :]
     importing.total = (importing.total or 0) + len(wanted)
