@@ -628,9 +628,3 @@ def test_odd_files_never_raise(encoded: Callable[[Any], Any], odd: Any) -> None:
 def test_what_is_later_than_all_years_is_no_time(moment: Any) -> None:
     """Neither in OTLP nor in rows."""
     assert read_time(moment) is None
-
-
-@pytest.mark.parametrize("moment", [10**400, 10**30, "9" * 40, 1e300])
-def test_what_is_later_than_all_years_is_no_time(moment: Any) -> None:
-    """Neither in OTLP nor in rows."""
-    assert read_time(moment) is None

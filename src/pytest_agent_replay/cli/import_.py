@@ -178,8 +178,6 @@ def _progress() -> Callable[[int, int | None], None] | None:
 def _say(report: ImportReport, out: str) -> None:
     from pytest_agent_replay.report.values import plain
 
-    from pytest_agent_replay.report.values import plain
-
     files = "1 replay file" if len(report.written) == 1 else f"{len(report.written)} replay files"
     there = f"; {report.unchanged} there already" if report.unchanged else ""
     print(
