@@ -160,8 +160,8 @@ def _sessions(store: Store, given: Namespace, importing: Importing) -> Iterator[
         importing.note(f"MLflow has no traces for this in {place}")
     if given.limit is not None:
         wanted = wanted[-given.limit :]
-    importing.total = (importing.total or 0) + len(wanted)
-    new = (each for each in wanted if not importing.has(each.source))
+    new = [each for each in wanted if not importing.has(each.source)]
+    importing.total = (importing.total or 0) + len(new)
 
     def read(each: _Wanted) -> RunSession | SessionProblem:
         try:
@@ -179,15 +179,19 @@ def _sessions(store: Store, given: Namespace, importing: Importing) -> Iterator[
 
 
 def _wanted(store: Store, query: Query, given: Namespace) -> list[_Wanted]:
-    found = list(store.heads(query))
-    if (given.as_ or ("trace" if given.trace else "session")) == "trace":
-        groups = [(head.trace, [head], _has_earlier(store, head)) for _, heads in by_session(found) for head in heads]
-    else:
-        groups = [(id_, _whole(store, heads) if query.is_narrow else heads, False) for id_, heads in by_session(found)]
-    return [
-        _Wanted(id_, heads, is_part, {"type": "mlflow", **store.place, **block_of(id_, heads)})
-        for id_, heads, is_part in groups
-    ]
+    alone = (given.as_ or ("trace" if given.trace else "session")) == "trace"
+    wanted = []
+    for id_, heads in by_session(store.heads(query)):
+        whole = _whole(store, heads) if query.is_narrow else heads
+        if alone:
+            wanted += [_one(store, head.trace, [head], is_part=head.trace != whole[0].trace) for head in heads]
+        else:
+            wanted.append(_one(store, id_, whole, is_part=False))
+    return wanted
+
+
+def _one(store: Store, id_: str, heads: list[Head], *, is_part: bool) -> _Wanted:
+    return _Wanted(id_, heads, is_part, {"type": "mlflow", **store.place, **block_of(id_, heads)})
 
 
 def _whole(store: Store, heads: list[Head]) -> list[Head]:
@@ -196,12 +200,8 @@ def _whole(store: Store, heads: list[Head]) -> list[Head]:
     if first.session is None:
         return heads
     same = Query(session=first.session, experiment=first.project)
-    ((_, whole),) = by_session(store.heads(same))
-    return whole
-
-
-def _has_earlier(store: Store, head: Head) -> bool:
-    return head.session is not None and _whole(store, [head])[0].trace != head.trace
+    found = by_session(store.heads(same))
+    return found[0][1] if found else heads
 
 
 def _read(store: Store, wanted: _Wanted) -> RunSession:
