@@ -531,7 +531,7 @@ def test_vapis_calls_by_id(platform: Platform, vapi: Reading) -> None:
 def test_calls_that_are_there_are_not_fetched(platform: Platform, tmp_path: Path) -> None:
     """Neither by id, nor listed calls again."""
     reading = Reading("vapi", tmp_path)
-    reading.importing = Importing(lambda source: source["call_id"] == "call-7")
+    reading.importing = Importing(lambda source: tmp_path if source["call_id"] == "call-7" else None)
     assert [session.wish for session in reading.read("call-7", "call-8")] == ["call-8"]
     assert ("GET", "/call/call-7") not in platform.asked
     assert reading.importing.skipped == 1

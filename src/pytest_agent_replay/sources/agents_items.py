@@ -104,14 +104,14 @@ class _Reader:
 
     def _told(self, item: dict[str, Any]) -> None:
         [message] = response_messages({"input": [item]})
-        is_handoff = _is_handoff(self.names.get(item.get("call_id"), ""), message["content"])
+        is_handoff = _is_handoff(self.names.get(str(item.get("call_id")), ""), message["content"])
         self.notes.guess(HANDOFFS, is_handoff)
         self.said.append(Said(message, is_tool=not is_handoff))
 
     def end(self) -> list[Said]:
         """Ends the answer that is open, if any; all messages so far."""
         if self.answer:
-            self.names.update((item.get("call_id"), str(item.get("name"))) for item in self.answer)
+            self.names.update((str(item.get("call_id")), str(item.get("name"))) for item in self.answer)
             messages = response_messages({"input": self.answer})
             calls = [call for message in messages for call in message.get("tool_calls") or []]
             content = next((message["content"] for message in messages if message.get("content")), None)

@@ -84,9 +84,7 @@ def _exported(
             metadata.setdefault("workflow_name", trace["workflow_name"])
     datas = [span["span_data"] for trace in ids for span in spans[trace]]
     notes.lose(GUARDRAILS, sum(data.get("type") == "guardrail" and data.get("triggered") is True for data in datas))
-    agents = {
-        str(d.get("name")): [str(name) for name in d.get("tools") or []] for d in datas if d.get("type") == "agent"
-    }
+    agents = {str(d.get("name")): _names(d.get("tools")) for d in datas if d.get("type") == "agent"}
     session = RunSession(
         id=key[1],
         traces=runs,
@@ -96,6 +94,10 @@ def _exported(
         notes=notes,
     )
     return Exported(key[1], session, agents)
+
+
+def _names(value: Any) -> list[str]:
+    return [name for name in value if isinstance(name, str)] if isinstance(value, list) else []
 
 
 def _trace(id_: str, raw: list[dict[str, Any]]) -> RunTrace:
@@ -109,7 +111,7 @@ def _span(raw: dict[str, Any], order: int) -> Span:
         id=str(raw.get("id")),
         what=what,
         name=str(data.get("name") or data.get("type")),
-        parent_id=raw.get("parent_id"),
+        parent_id=raw["parent_id"] if isinstance(raw.get("parent_id"), str) else None,
         started=seconds_of(raw.get("started_at")),
         ended=seconds_of(raw.get("ended_at")),
         order=order,

@@ -182,6 +182,7 @@ def _joined(raw: Iterable[ItemSession], exports: list[Exported], importing: Impo
 def _item_session(session: ItemSession, where: str, exports: list[Exported], importing: Importing) -> ImportedSession:
     notes = Notes()
     session.items = text_repaired(session.items, notes)
+    session.data = text_repaired(session.data, notes)
     said = read_items(session, notes)
     given = labels(session.data, notes)
     source = {"type": OpenAIAgents.name, **session.source}

@@ -33,6 +33,9 @@ from pytest_agent_replay.sources.session import Notes, SessionProblem
 
 __all__ = ["Said", "Transcript", "read_transcript"]
 
+_LAST_TIME = 253402300800.0
+"""The year 10000, which no time of a file can have."""
+
 _TEXTS = ("text", "input_text", "output_text")
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 
@@ -418,6 +421,8 @@ def _spoken(message: _Message) -> Any:
 def _when_and_where(messages: list[_Message]) -> dict[str, Any]:
     """When the turn began, and where it is heard, as far as the source says."""
     started = next((message.said.started for message in messages if message.role != "system"), None)
+    if started is not None and not 0 < started < _LAST_TIME:
+        started = None
     audio = [place for message in messages for place in message.said.audio]
     return clean(started_at=None if started is None else time_text(started), audio=audio or None)
 

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from pytest_agent_replay.errors import FormatError, Problem
 from pytest_agent_replay.formats.replay import ReplayFile, Source
 from pytest_agent_replay.formats.times import parse_time
+from pytest_agent_replay.llm.reading import UNREADABLE
 from pytest_agent_replay.sources.json_files import read_values
 from pytest_agent_replay.sources.session import ImportedSession, Notes, SessionProblem
 from pytest_agent_replay.sources.source import Importing
@@ -97,6 +98,8 @@ def caught(
             problems.append(f"{where}: {place}{first['msg'].removeprefix('Value error, ')}")
         except RecursionError:
             problems.append(f"{where}: it is nested too deeply")
+        except UNREADABLE as error:
+            problems.append(f"{where}: it has not the form that it should have ({error!r})")
         else:
             yield session
 
@@ -165,10 +168,10 @@ def whose(value: Any) -> Literal["openai-chat", "anthropic", "openai-agents"] | 
     messages = [message for message in value if isinstance(message, dict)] if isinstance(value, list) else []
     if not any(is_message(message) for message in messages):
         return None
-    if any("role" not in message or message.get("type") in _ITEMS for message in messages):
+    if any("role" not in message or str(message.get("type")) in _ITEMS for message in messages):
         return "openai-agents" if all(is_message(message) or "type" in message for message in messages) else None
     parts = [part for message in messages for part in _parts(message)]
-    if any(part.get("type") in _BLOCKS for part in parts):
+    if any(str(part.get("type")) in _BLOCKS for part in parts):
         return "anthropic"
     roles = {str(message["role"]) for message in messages}
     return "openai-chat" if roles <= {"system", "developer", "user", "assistant", "tool", "function"} else None

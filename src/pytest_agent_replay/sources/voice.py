@@ -149,7 +149,9 @@ class CallRecord:
         """What a tool gave."""
         asked = self._calls.get(str(call_id))
         took = round((at - asked) * 1000, 3) if at is not None and asked is not None and at >= asked else None
-        message = {"role": "tool", "content": content} | clean(tool_call_id=call_id, name=name)
+        message = {"role": "tool", "content": content} | clean(
+            tool_call_id=call_id if isinstance(call_id, str) else None, name=name
+        )
         self.said.append(Said(message, latency_ms=took, failed=failed))
 
     def _time(self, seconds: float | None) -> float | None:
