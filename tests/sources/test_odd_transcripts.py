@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from pytest_agent_replay.sources.building import build_session
 from pytest_agent_replay.sources.json_files import Sample
@@ -68,7 +69,7 @@ def read(source: Source, given: Namespace) -> None:
         if isinstance(session, RunSession):
             try:
                 build_session(session)
-            except SessionProblem:
+            except (SessionProblem, ValidationError):  # problems of the import
                 pass
 
 

@@ -130,7 +130,7 @@ def _what(data: dict[str, Any]) -> Agent | Model | Tool:
     if kind == "generation":
         config = data["model_config"] if isinstance(data.get("model_config"), dict) else {}
         return Model(
-            name=data.get("model"),
+            name=data["model"] if isinstance(data.get("model"), str) else None,
             messages=read_conversation(_whole(data.get("input"))),
             answer=read_answer(_whole(data["output"])) if data.get("output") else None,
             usage=read_usage(data.get("usage")),
