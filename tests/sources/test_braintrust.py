@@ -196,9 +196,10 @@ def serving(pages: list[list[dict[str, Any]]]) -> Iterator[Api]:
         server.server_close()
 
 
-def test_traces_of_a_session(tmp_path: Path) -> None:
+@pytest.mark.parametrize("order", [1, -1], ids=["newest first", "oldest first"])
+def test_traces_of_a_session(order: int, tmp_path: Path) -> None:
     """Those that name the same session in their metadata are its turns, in time order."""
-    (session,) = imported(written(tmp_path, refund_rows()))
+    (session,) = imported(written(tmp_path, refund_rows()[::order]))
     assert story(session) == REFUND
     assert session.source == {
         "type": "braintrust",

@@ -574,8 +574,8 @@ def test_assessments(tmp_path: Path) -> None:
     said = [
         assessment("expected", "That it failed.", kind="expectation"),
         assessment("facts", None, kind="expectation"),
-        assessment("grounded", False, "The refund failed.", by="LLM_JUDGE"),
         assessment("score", 0, "No money came.", by="HUMAN"),
+        assessment("grounded", False, "The refund failed.", by="LLM_JUDGE"),
         assessment("old", 1, valid=False),
     ]
     said[1]["expectation"] = {"serialized_value": {"serialization_format": "JSON_FORMAT", "value": '["a"]'}}
