@@ -12,7 +12,7 @@ from pytest_agent_replay.sources.conventions import read_span
 from pytest_agent_replay.sources.conversations import run_session
 from pytest_agent_replay.sources.otlp import SpanRecord, read_records
 from pytest_agent_replay.sources.spans import MISSING, Agent, Model, Tool
-from tests.sources.otlp_of import FIRST, FIRST_INPUT, batch, chat, record_of, text
+from tests.sources.otlp_of import FIRST, FIRST_INPUT, batch, chat, otlp_span, record_of, text
 
 # -- errors
 
@@ -309,3 +309,37 @@ def test_odd_attributes_never_raise(kind: dict[str, Any]) -> None:
             span = read_span(SpanRecord("t", "s", name="f", status="error", attributes={**kind, name: odd}))
             assert span.id == "s"
             assert run_session("t", [[SpanRecord("t", "s", attributes={**kind, name: odd})]], {"type": "otel"}).traces
+
+
+@pytest.mark.parametrize(
+    ("version", "provider", "told"),
+    [
+        ("2.68.0", "openai", '{"error":"wait"}'),
+        ("1.50.0", "openai", "wait\n\nFix the errors and try again."),
+        ("2.68.0", "anthropic", "wait"),
+    ],
+)
+def test_what_a_model_was_told_of_a_retry_is_restored(version: str, provider: str, told: str) -> None:
+    """Pydantic AI's spans have the text of the exception alone; parsed results are put back into JSON."""
+    part = {"type": "tool_call_response", "id": "c1", "name": "f", "result": "wait"}
+    other = {**part, "id": "c2", "result": {"a": [1, "é"]}}
+    given = json.dumps([{"role": "user", "parts": [part, other]}])
+    spans = batch(
+        otlp_span("chat", {"gen_ai.operation.name": "chat", "gen_ai.input.messages": given}, id_="1"),
+        otlp_span(
+            "execute_tool f",
+            {
+                "gen_ai.operation.name": "execute_tool",
+                "gen_ai.tool.name": "f",
+                "gen_ai.tool.call.id": "c1",
+                "gen_ai.tool.call.result": "wait",
+                "pydantic_ai.tool.retry.cause": "model_retry",
+                "gen_ai.provider.name": provider,
+            },
+            id_="2",
+        ),
+    )
+    spans["resourceSpans"][0]["scopeSpans"][0]["scope"] = {"name": "pydantic-ai", "version": version}
+    run = run_session("s", [list(read_records(spans))], {"type": "otel"})
+    (model,) = [span.what for span in run.traces[0].spans if isinstance(span.what, Model)]
+    assert [message["content"] for message in model.messages or []] == [told, '{"a":[1,"é"]}']

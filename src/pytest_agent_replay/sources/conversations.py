@@ -7,9 +7,11 @@ session of OpenInference and Langfuse; the threads that frameworks keep in metad
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from pytest_agent_replay.sources.conventions import read_span
+from pytest_agent_replay.sources.conventions.pydantic_ai import tell_retries
 from pytest_agent_replay.sources.conventions.values import parsed
 from pytest_agent_replay.sources.otlp import SpanRecord, with_logs
 from pytest_agent_replay.sources.session import Notes
@@ -154,6 +156,7 @@ def run_session(
     """The run of one conversation out of the spans of its traces, which need no order."""
     found = [list(records) for records in traces if any(not record.is_log for record in records)]
     runs = sorted(map(_run_trace, found), key=lambda trace: (trace.started is None, trace.started or 0.0, trace.id))
+    tell_retries(chain.from_iterable(found), chain.from_iterable(trace.spans for trace in runs))
     notes = Notes()
     kinds = [record.attributes.get("openinference.span.kind") for records in found for record in records]
     notes.lose(_RETRIEVERS, kinds.count("RETRIEVER"))

@@ -61,7 +61,8 @@ class SpanRecord:
     attributes: dict[str, Any] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     resource: dict[str, Any] = field(default_factory=dict)
-    scope: str = ""
+    scope_version: str = ""
+    """Of the library that traced it."""
     is_log: bool = False
     """A log record that belongs to the span of this id: its one event is the record."""
 
@@ -143,7 +144,7 @@ def _batches(batches: Any, read: Any) -> Iterator[SpanRecord]:
                 record = read(item)
                 if record is not None:
                     record.resource = resource
-                    record.scope = str(scope.get("name") or "")
+                    record.scope_version = str(scope.get("version") or "")
                     yield record
 
 
@@ -286,7 +287,7 @@ def _plain_span(row: dict[str, Any]) -> SpanRecord | None:
         attributes=_plain_attributes(row),
         events=_plain_events(row),
         resource=_attributes(resource.get("attributes")),
-        scope=str(row.get("otel_scope_name") or ""),
+        scope_version=str(row.get("otel_scope_version") or ""),
     )
 
 

@@ -6,10 +6,12 @@ https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/; messages stand
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from pytest_agent_replay.formats.replay import Usage
+from pytest_agent_replay.llm.reading import dicts
 from pytest_agent_replay.sources.conventions.values import (
     Step,
     arguments,
@@ -118,12 +120,22 @@ def _model(record: SpanRecord, attributes: Mapping[str, Any]) -> Model:
 
 
 def _conversation(attributes: Mapping[str, Any]) -> list[Message] | None:
-    messages = read_conversation(_listed(first_of(attributes, _INPUT)))
+    messages = read_conversation(_as_sent(_listed(first_of(attributes, _INPUT))))
     told = parsed(attributes.get("gen_ai.system_instructions"))
     if not told or not messages or messages[0].get("role") == "system":
         return messages
     parts = told if isinstance(told, list) else [{"type": "text", "content": told}]
     return [*(read_conversation([{"role": "system", "parts": parts}]) or []), *messages]
+
+
+def _as_sent(messages: Any) -> Any:
+    """Results in the text that the model saw, where it is known: Pydantic AI, whose name for them is `result`,
+    parses the JSON that it sends."""
+    for message in dicts(messages):
+        for part in dicts(message.get("parts")):
+            if isinstance(part.get("result"), (dict, list)):
+                part["result"] = json.dumps(part["result"], separators=(",", ":"), ensure_ascii=False)
+    return messages
 
 
 def _conversation_of(request: Any) -> list[Message] | None:
