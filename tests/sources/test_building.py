@@ -479,3 +479,89 @@ def test_a_time_that_cannot_be_is_none(moment: float) -> None:
     imported = built(time.trace(started=moment))
     assert imported.replay.captured_at is None
     assert imported.notes.lost["times that cannot be"] == 4
+
+
+# -- calls that are alike
+
+
+def asked_twice(ids: tuple[str | None, str | None], *args: dict[str, Any]) -> tuple[Timeline, dict[str, Any]]:
+    """A turn in which the model asks for two calls of `f` at once."""
+    time = Timeline()
+    asked = asks((ids[0], "f", args[0]), (ids[1], "f", args[-1]))
+    time.model([user("?")], asked)
+    return time, asked
+
+
+def outcomes(time: Timeline, asked: dict[str, Any], *results: Any) -> dict[str | None, Any]:
+    """What is recorded of each call, after the model was told these results."""
+    calls = asked["tool_calls"]
+    told_all = [told(call["id"], result) for call, result in zip(calls, results, strict=True)]
+    time.model([user("?"), asked, *told_all], says("."))
+    return {
+        response.call_id: response.error_spec.message if response.error_spec else response.response
+        for response in replay_of(time.trace()).tool_responses
+    }
+
+
+def test_equal_calls_have_the_results_that_were_told() -> None:
+    """Their runs ended in another order, and have no ids."""
+    time, asked = asked_twice(("a", "b"), {"x": 1})
+    time.tool("f", {"x": 1}, "two")
+    time.tool("f", {"x": 1}, {"n": 1})
+    assert outcomes(time, asked, '{"n": 1}', "two") == {"a": {"n": 1}, "b": "two"}
+
+
+def test_equal_calls_of_which_nothing_tells_more_are_a_guess() -> None:
+    """In the order of their runs, and the file says so."""
+    time, _ = asked_twice(("a", "b"), {"x": 1})
+    time.tool("f", {"x": 1}, "one")
+    time.tool("f", {"x": 1}, "two")
+    assert any("equal tool calls" in note for note in built(time.trace()).notes.guessed)
+
+
+def test_arguments_that_look_the_same_are_not_equal() -> None:
+    """The text is not the number, where there are both."""
+    time, asked = asked_twice(("a", "b"), {"x": "1"}, {"x": 1})
+    time.tool("f", {"x": 1}, "number")
+    time.tool("f", {"x": "1"}, "text")
+    assert outcomes(time, asked, "?", "!") == {"a": "text", "b": "number"}
+
+
+def test_another_try_is_no_run_of_an_equal_call() -> None:
+    """That one was not traced: what it gave is what the model was told."""
+    time, asked = asked_twice(("a", "b"), {"x": 1})
+    time.tool("f", {"x": 1, "unit": "eur"}, error=("TimeoutError", "slow"))
+    time.tool("f", {"x": 1, "unit": "eur"}, "two")
+    assert outcomes(time, asked, "one", "two") == {"a": "one", None: "slow", "b": "two"}
+
+
+def test_a_run_with_the_id_of_one_call_is_of_no_other() -> None:
+    """However equal they are."""
+    time, asked = asked_twice(("a", "b"), {"x": 1})
+    time.tool("f", {"x": 1}, error=("TimeoutError", "slow"), call_id="a")
+    time.tool("f", {"x": 1}, error=("TimeoutError", "slower"), call_id="a")
+    assert outcomes(time, asked, "?", "two")["b"] == "two"
+
+
+def test_runs_without_arguments_go_by_what_was_told() -> None:
+    """Among several calls of a tool."""
+    time, asked = asked_twice(("a", "b"), {"x": 1}, {"x": 2})
+    time.tool("f", None, "two")
+    time.tool("f", None, "one")
+    assert outcomes(time, asked, "one", "two") == {"a": "one", "b": "two"}
+
+
+def test_tries_have_the_arguments_of_the_model() -> None:
+    """Not those that the signature added: they are to be found by what the agent asks for."""
+    time = one_call(args={"x": 1, "unit": "eur"}, error=("TimeoutError", "slow"))
+    time.tool("f", {"x": 1, "unit": "eur"}, "7")
+    responses = replay_of(finished(time).trace()).tool_responses
+    assert [(response.args, response.is_failure) for response in responses] == [({"x": 1}, True), ({"x": 1}, False)]
+
+
+def test_another_try_is_no_run_of_a_call_with_other_arguments() -> None:
+    """Though that one was not traced."""
+    time, asked = asked_twice(("a", "b"), {"x": 1}, {"x": 2})
+    time.tool("f", {"x": 2}, error=("TimeoutError", "slow"))
+    time.tool("f", {"x": 2}, "two")
+    assert outcomes(time, asked, "one", "two") == {"a": "one", None: "slow", "b": "two"}

@@ -37,6 +37,7 @@ Message = dict[str, Any]
 
 UNTRACED = "tool calls of which the source has no run: the result is what the model was told"
 NO_RESULT = "tool calls whose result the source does not have, left out"
+EQUAL = "equal tool calls of one answer, whose runs are taken in their order"
 UNEXPLAINED = "failed tool calls whose error the source does not tell: recorded as the text that the model was told"
 FAILED_TEXT = "tool results that say that the tool failed, marked `failed`"
 REDACTED = "values that the source redacted"
@@ -194,6 +195,7 @@ class _Builder:
             data["input"] = said
         unit = part.unit
         joined = join_calls(unit.calls, following.messages if following is not None else ())
+        self.notes.guess(EQUAL, sum(each.is_guess for each in joined))
         responses = [response for each in joined if (response := self._response(each)) is not None]
         if responses:
             data["tool_responses"] = responses
