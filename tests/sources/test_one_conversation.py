@@ -100,15 +100,12 @@ FULL = [
 FIRST_TURN = [
     ("otel", "futureagi/otlp.json", None),
     ("braintrust", "braintrust/spans_merged.json", None),
-    ("weave", "weave/requests.json", None),
 ]
 """Captures of the first turn alone."""
 
 
 def path_of(name: str, folder: Path) -> Path:
     """A file as its system exports it."""
-    if name.startswith("weave/"):
-        return weave_calls(folder, name)
     wrapped = name.endswith(".json") and ("otlp" in name and "phoenix" not in name)
     return otlp_lines(folder, name) if wrapped else DATA / name
 
@@ -135,7 +132,14 @@ def test_the_first_turn(source: str, name: str, thread: str | None, tmp_path: Pa
     """Where no more was captured."""
     [turn] = the_refund(source, path_of(name, tmp_path), thread=thread).turn_list
     check_first(turn)
-    assert len(turn.llm_responses or ()) == (3 if source != "weave" else 0)  # its agent had no model
+    assert len(turn.llm_responses or ()) == 3
+
+
+def test_a_smaller_agent(tmp_path: Path) -> None:
+    """It had no model, and called two tools."""
+    [turn] = the_refund("weave", weave_calls(tmp_path, "weave/requests.json")).turn_list
+    assert (turn.input, str(turn.output)[:9]) == (ASKED, "Good news")
+    assert [(r.tool, r.is_failure) for r in turn.tool_responses] == [("get_order", False), ("issue_refund", True)]
 
 
 def check_first(turn: Turn) -> None:
