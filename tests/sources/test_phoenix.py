@@ -302,7 +302,8 @@ def test_an_argument_without_a_name_gets_it_from_the_model(tmp_path: Path) -> No
 
 def test_other_files_are_not_recognised(tmp_path: Path) -> None:
     """Rows of other sources."""
-    values: tuple[Any, ...] = ({"messages": []}, {"traceId": "1", "name": "n"}, [1])
+    mlflow = {"trace_id": "dHI=", "span_id": "c3A=", "name": "n", "start_time_unix_nano": START, "attributes": {}}
+    values: tuple[Any, ...] = ({"messages": []}, {"traceId": "1", "name": "n"}, [1], {"data": {"spans": [mlflow]}})
     for value in values:
         assert not Phoenix().recognises(Sample(write_lines(tmp_path / "sample.jsonl", value)))
 

@@ -102,7 +102,7 @@ class Phoenix(Source):
 
 def _is_row(row: dict[str, Any]) -> bool:
     if "start_time_unix_nano" in row:
-        return True
+        return isinstance(row.get("attributes"), list)
     return "span_kind" in row and ("context.span_id" in row or isinstance(row.get("context"), dict))
 
 
