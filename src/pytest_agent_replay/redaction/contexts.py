@@ -39,7 +39,7 @@ _IN_QUERY = frozenset(("sig", "signature", "key", "code", "sid", "credential", "
 """Parameters of URLs."""
 _QUOTE = r"\\*[\"'`]"
 
-_USERINFO = re.compile(r"(?<=://)[^\s/:@\"'<>]*:(?P<secret>[^\s/@\"'<>]+)@")
+_USERINFO = re.compile(r"(?<=://)[^\s/:@\"'<>]{0,128}:(?P<secret>[^\s/@\"'<>]{1,256})@")
 _HEADER = re.compile(
     rf"(?i)\b(?:bearer|basic|token|apikey|digest|negotiate)[ =:]+(?:{_QUOTE})?(?P<secret>[A-Za-z0-9._~+/=-]{{16,}})"
 )
@@ -47,7 +47,7 @@ _SIGN = re.compile(r"[=:]|(?<=\s)is(?=\s)")
 _NAME = re.compile(rf"(?P<name>[A-Za-z][\w.-]*)(?:{_QUOTE})?\s?\Z")
 _AFTER = re.compile(rf">?\s{{0,2}}[bru]?(?P<quote>{_QUOTE})?(?=[^\s=:>])")
 _LONGEST_NAME = 60
-_BARE_VALUE = re.compile(r"[^\s\"'`,;&<>\\]{1,5000}")
+_BARE_VALUE = re.compile(r"[^\s\"'`,;&<>\\]{1,3000}")
 _LONGEST_QUOTED = 5000
 _OPTION = re.compile(r"(?<![\w-])--?(?P<name>[A-Za-z][\w-]{2,60})[ =](?P<secret>[^\s\"'`-][^\s\"'`]{3,})")
 _COOKIE = re.compile(r"(?i)(?<![\w])(?:set-)?cookie2?[\"']?\s*[:=]\s*\\*[\"']?(?P<all>[^\r\n\"'\\]+)")

@@ -23,7 +23,7 @@ from pytest_agent_replay.redaction.personal import (
 from pytest_agent_replay.redaction.pseudonyms import STREET_WORDS, TITLES
 from pytest_agent_replay.redaction.words import is_made_up
 
-__all__ = ["Fact", "Place", "fact", "words_of"]
+__all__ = ["Fact", "Place", "fact", "words_of", "words_of_account"]
 
 
 class Place(NamedTuple):
@@ -120,12 +120,12 @@ _NOBODY = frozenset(
     listed(
         """
     guest user customer unknown anonymous admin test none null n/a na system assistant default owner member agent
-    me self string name first last
+    me self string name first last service support info sales help team no reply noreply contact hello billing
+    orders order office mail email account shop store marketing press jobs hr it security privacy legal web master
+    post data bot api app dev ops demo example care feedback news newsletter alerts notifications the my your our
     """
     )
 )
-
-
 _IDS = frozenset(listed("userid username login handle customerid memberid accountid loginname screenname"))
 _ID = re.compile(r"(?P<first>[a-z]{2,})[._](?P<last>[a-z]{2,})(?:[._]?\d+)?", re.IGNORECASE)
 
@@ -228,11 +228,7 @@ def _somebody(text: str, place: Place, given: rules.Rules) -> Fact | None:
 
 def _identifier(text: str, place: Place, given: rules.Rules) -> Fact | None:
     """The name of an account that is made of names: `mia_li_3668`, and not `test_user`."""
-    match = _ID.fullmatch(text)
-    if match is None or _NOBODY & {match["first"].lower(), match["last"].lower()}:
-        return None
-    is_made_up_ = is_made_up(match["first"]) and is_made_up(match["last"])
-    return None if is_made_up_ else Fact(rules.NAMES, "names of accounts", "identifier")
+    return Fact(rules.NAMES, "names of accounts", "identifier") if words_of_account(text) else None
 
 
 def _is_human(text: str) -> bool:
@@ -245,6 +241,13 @@ def words_of(name: str, *, also_made_up: bool = False) -> list[str]:
     """The words of a name that are somebody's: without titles and initials."""
     words = [word for word in _WORD.findall(name) if len(word) > 1 and word.lower() not in TITLES]
     return words if also_made_up else [word for word in words if not is_made_up(word)]
+
+
+def words_of_account(name: str) -> list[str]:
+    """The two names of which the name of an account is made; none where it is that of a role."""
+    match = _ID.fullmatch(name)
+    words = [match["first"], match["last"]] if match else []
+    return [] if _NOBODY & {word.lower() for word in words} or any(map(is_made_up, words)) else words
 
 
 def _city(text: str, place: Place, given: rules.Rules) -> Fact | None:

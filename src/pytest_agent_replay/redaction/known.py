@@ -29,7 +29,7 @@ _BEFORE_NAME = re.compile(
     r"(?i)(?:\b(?:mr|mrs|ms|miss|dr|prof|hi|hello|hey|dear|thanks|thank you|sorry|welcome|name is|named|i'm|i am"
     r"|this is|meet|passenger|customer|user|guest|member|client|(?:first |last )?name)\b[.,:*\s\"'-]{1,6})\Z"
 )
-_JOINT = re.compile(r"[ ,._-]{1,2}\Z")
+_JOINT = re.compile(r"[ ,._-]{1,2}")
 
 
 class Known:
@@ -41,6 +41,7 @@ class Known:
         self._secrets: dict[str, tuple[str, str]] = {}
         self._literals: dict[str, Fact] = {}
         self._names: set[str] = set()
+        self._unsure: set[str] = set()
         self._births: set[date] = set()
         self._people: set[tuple[str, ...]] = set()
         self._compiled = -1
@@ -76,10 +77,15 @@ class Known:
             self._births.add(found.day)
             self.version += 1
 
-    def person(self, words: Iterable[str]) -> None:
-        """The words of somebody's name."""
+    def person(self, words: Iterable[str], *, sure: bool = True) -> None:
+        """The words of somebody's name. Not `sure`: they are names where something beside them says so."""
         names = [form for word in words for form in {word.casefold(), _unaccented(word.casefold())}]
-        if any(name not in self._names for name in names) or tuple(names) not in self._people:
+        fresh = [name for name in names if name not in self._names or (sure and name in self._unsure)]
+        if fresh or tuple(names) not in self._people:
+            if sure:
+                self._unsure.difference_update(names)
+            else:
+                self._unsure.update(name for name in names if name not in self._names)
             self._names.update(names)
             self._people.add(tuple(names))
             self.version += 1
@@ -112,10 +118,9 @@ class Known:
             if self._is_sure(text[start:end]) or _is_beside(text, found, index)
         )
 
-    @staticmethod
-    def _is_sure(word: str) -> bool:
+    def _is_sure(self, word: str) -> bool:
         name = word.casefold()
-        if name in AMBIGUOUS:
+        if name in AMBIGUOUS or name in self._unsure:
             return False
         needs_capital = len(word) <= _SHORT_NAME or name in WITH_CAPITAL
         return not needs_capital or word.istitle() or (word.isupper() and len(word) > 2)
@@ -140,11 +145,11 @@ def _is_beside(text: str, found: list[tuple[int, int]], index: int) -> bool:
     start, end = found[index]
     if not text[start].isupper():
         return False
-    return bool(
-        _BEFORE_NAME.search(text, max(0, start - 24), start)
-        or (index > 0 and _JOINT.fullmatch(text, found[index - 1][1], start))
-        or (index + 1 < len(found) and _JOINT.fullmatch(text, end, found[index + 1][0]))
-    )
+    if _BEFORE_NAME.search(text, max(0, start - 24), start):
+        return True
+    before, after = found[index - 1] if index else (0, 0), found[index + 1] if index + 1 < len(found) else (0, 0)
+    is_joined = _JOINT.fullmatch(text, before[1], start), _JOINT.fullmatch(text, end, after[0])
+    return any(joint and text[other[0]].isupper() for joint, other in zip(is_joined, (before, after), strict=True))
 
 
 def _whole(pattern: str) -> re.Pattern[str] | None:

@@ -8,9 +8,10 @@ from typing import Any
 
 from pytest_agent_replay.redaction import rules as kinds
 from pytest_agent_replay.redaction.contexts import NAMED_ID
-from pytest_agent_replay.redaction.fields import Fact, Place, words_of
+from pytest_agent_replay.redaction.fields import Fact, Place, words_of, words_of_account
 from pytest_agent_replay.redaction.finding import Finder
 from pytest_agent_replay.redaction.known import LEAST_SECRET, Known
+from pytest_agent_replay.redaction.personal import emails
 from pytest_agent_replay.redaction.pseudonyms import Pseudonyms
 from pytest_agent_replay.redaction.spans import is_placeholder, without_overlaps
 from pytest_agent_replay.redaction.texts import masked, values_in
@@ -72,6 +73,8 @@ class Learner:
         elif found.shape != "code" and (found.shape != "address" or re.search(r"\d", text)):
             # the name of a town alone says nothing about anybody
             self._known.literal(text, found)
+            if found.shape in ("identifier", "email"):
+                self._known.person(words_of_account(text.partition("@")[0]), sure=False)
 
     def _text(self, text: str, place: Place) -> None:
         if len(text) < 4 or text in self._seen:
@@ -87,6 +90,9 @@ class Learner:
             # one that is cut by percent-encoding is found whole in the decoded text
             if plain[span.end : span.end + 1] != "%":
                 self.secret(text[span.start : span.end], span.kind, span.shape)
+        for span in emails(plain) if "@" in plain else ():
+            words = words_of_account(text[span.start : span.end].partition("@")[0])
+            self._known.person(words if self._finder.wanted(kinds.NAMES, "") else (), sure=False)
         for start, end, found in self._finder.told(plain) if not values else ():
             self._take(text[start:end], found)
         for match in NAMED_ID.finditer(plain) if "_" in plain or "." in plain else ():

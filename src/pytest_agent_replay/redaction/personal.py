@@ -16,6 +16,7 @@ from pytest_agent_replay.redaction.spans import MARK, Span
 from pytest_agent_replay.redaction.words import is_made_up
 
 __all__ = [
+    "emails",
     "is_card",
     "is_fictional_phone",
     "is_made_up_email",
@@ -84,7 +85,7 @@ _LEAST_NATIONAL = 5
 def personal_spans(text: str) -> Iterator[Span]:
     """What looks like personal data, the surest first."""
     if "@" in text:
-        yield from _emails(text)
+        yield from emails(text)
     if not any(digit in text for digit in "0123456789"):
         return
     yield from _ibans(text)
@@ -98,7 +99,8 @@ def personal_spans(text: str) -> Iterator[Span]:
 # -- mail
 
 
-def _emails(text: str) -> Iterator[Span]:
+def emails(text: str) -> Iterator[Span]:
+    """E-mail addresses, also such as are nobody's, but no pseudonyms."""
     for match in _EMAIL.finditer(text):
         domain = match["domain"]
         if domain.rpartition(".")[2].lower() in _FILE or is_made_up_email(match[0]):

@@ -142,11 +142,11 @@ _OTHER: tuple[tuple[str, str, str], ...] = (
         "private key",
         "PRIVATE",
         # in JSON and in a Python repr the ends of lines are written `\n`
-        r"(?P<keep>-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----)(?P<secret>[\s\S]*?)"
+        r"(?P<keep>-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----)(?P<secret>[\s\S]{0,16000}?)"
         r"(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|(?=[\"'`])|\Z)",
     ),
     ("PuTTY private key", "Private-Lines:", r"Private-Lines: \d+\s+(?P<keep>)(?P<secret>(?:[A-Za-z0-9+/=]+\s*)+)"),
-    ("JWT", "eyJ", rf"(?P<keep>)(?P<secret>\beyJ{_URL}{{8,}}\.eyJ{_URL}{{8,}}\.{_URL}*)"),
+    ("JWT", "eyJ", rf"(?P<keep>)(?P<secret>\beyJ{_URL}{{8,4000}}\.eyJ{_URL}{{8,}}\.{_URL}*)"),
     (
         "OpenAI key",
         "sk-",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -45,6 +46,10 @@ def without_overlaps(spans: Iterable[Span]) -> list[Span]:
     """The spans in the order of the text; among those that overlap the first of the given order is taken."""
     taken: list[Span] = []
     for span in spans:
-        if span.start < span.end and all(span.end <= other.start or other.end <= span.start for other in taken):
-            taken.append(span)
-    return sorted(taken)
+        index = bisect(taken, span.start, key=lambda each: each.start)
+        is_free = (index == 0 or taken[index - 1].end <= span.start) and (
+            index == len(taken) or span.end <= taken[index].start
+        )
+        if span.start < span.end and is_free:
+            taken.insert(index, span)
+    return taken
