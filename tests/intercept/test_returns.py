@@ -193,6 +193,27 @@ def test_a_value_that_does_not_fit_is_given_as_recorded_and_noted(
     assert wrong in note
 
 
+@pytest.mark.parametrize(
+    ("annotation", "expected"),
+    [
+        ("dict", "{'id': 'a'}"),
+        ("dict[str, Any]", "{'id': 'a'}"),
+        ("Optional[typing.Mapping[str, str]]", "{'id': 'a'}"),
+        ("Order", "Order('a')"),
+        ("str", '\'{"id": "a"}\''),
+        ("Any", '\'{"id": "a"}\''),
+        ("Union[str, dict]", '\'{"id": "a"}\''),
+    ],
+)
+def test_the_text_of_data_is_read_where_no_text_is_promised(call: Any, annotation: str, expected: str) -> None:
+    """Transcripts have what the model was told, and no more; the session notes it."""
+    result, module, session = call(annotation, '{"id": "a"}')
+    assert result == eval(expected, vars(module))
+    assert session.findings.problems == []
+    assert bool(session.findings.notes) is not isinstance(result, str)
+    assert call("dict", "{not json}")[0] == "{not json}"
+
+
 def test_a_misfit_of_a_class_fails_the_session(make_module: MakeModule, play: Play) -> None:
     """The tool was changed since it was recorded."""
     module: Any = make_module(SOURCE.format(future="", tools=_tool("list[Order]")))

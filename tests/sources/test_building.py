@@ -359,6 +359,17 @@ def test_a_redacted_request_has_no_digest() -> None:
     assert (answer.request.messages, answer.request.system is not None) == (None, True)
 
 
+def test_a_request_of_which_the_text_is_not_known_has_no_digest() -> None:
+    """The source has a tool's result as data: how it was written to the model, nobody knows."""
+    _, answer = replay_of(finished(one_call(args={"x": 1}), {"found": [7]}).trace()).llm_responses or []
+    assert answer.request is not None
+    assert answer.request.messages is None
+    parts = [{"type": "text", "text": "7"}]
+    _, answer = replay_of(finished(one_call(args={"x": 1}), parts).trace()).llm_responses or []
+    assert answer.request is not None
+    assert answer.request.messages is not None
+
+
 def test_an_error_that_is_not_told_is_the_text_that_the_model_saw() -> None:
     """So that the agent is told the same."""
     time = one_call(args={"x": 1}, error=(None, "Tool execution failed. Error details are redacted."))

@@ -29,14 +29,6 @@ TOLD_BY_AGENTS = "An error occurred while running the tool."
 FAILED = "payment gateway timeout after 2000ms for card ending 4242"
 
 
-def otlp_lines(folder: Path, name: str) -> Path:
-    """The batches of a capture, as an exporter writes them to a file."""
-    capture = json.loads((DATA / name).read_text())
-    path = folder / "spans.jsonl"
-    path.write_text("".join(json.dumps(batch["body"]) + "\n" for batch in capture["otlp"]))
-    return path
-
-
 def weave_calls(folder: Path, name: str) -> Path:
     """The calls of a log of requests."""
     calls = [
@@ -104,16 +96,10 @@ FIRST_TURN = [
 """Captures of the first turn alone."""
 
 
-def path_of(name: str, folder: Path) -> Path:
-    """A file as its system exports it."""
-    wrapped = name.endswith(".json") and ("otlp" in name and "phoenix" not in name)
-    return otlp_lines(folder, name) if wrapped else DATA / name
-
-
 @pytest.mark.parametrize(("source", "name", "thread"), FULL)
-def test_two_turns_with_three_calls_and_one(source: str, name: str, thread: str | None, tmp_path: Path) -> None:
+def test_two_turns_with_three_calls_and_one(source: str, name: str, thread: str | None) -> None:
     """Inputs, arguments, results, the failure, the false claim, the retry."""
-    replay = the_refund(source, path_of(name, tmp_path), thread=thread)
+    replay = the_refund(source, DATA / name, thread=thread)
     first, second = replay.turn_list
     check_first(first)
     assert str(first.output).strip() == CLAIMED
@@ -128,9 +114,9 @@ def test_two_turns_with_three_calls_and_one(source: str, name: str, thread: str 
 
 
 @pytest.mark.parametrize(("source", "name", "thread"), FIRST_TURN)
-def test_the_first_turn(source: str, name: str, thread: str | None, tmp_path: Path) -> None:
+def test_the_first_turn(source: str, name: str, thread: str | None) -> None:
     """Where no more was captured."""
-    [turn] = the_refund(source, path_of(name, tmp_path), thread=thread).turn_list
+    [turn] = the_refund(source, DATA / name, thread=thread).turn_list
     check_first(turn)
     assert len(turn.llm_responses or ()) == 3
 

@@ -13,7 +13,7 @@ from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import PurePath
-from types import FunctionType, SimpleNamespace
+from types import FunctionType, SimpleNamespace, UnionType
 from typing import Any
 from uuid import UUID
 
@@ -45,8 +45,15 @@ class _Returns:
     """The type has classes of fields in it: a recording that does not fit was made by another version of the tool."""
     wrap: Callable[[Any], Any] | None = None
     """Makes the iterator or awaitable that a function which is no generator or coroutine function returns."""
+    is_data: bool = False
+    """Nothing but objects and lists is promised, or None: never a text."""
     unknown: str = ""
     """Why the annotation says nothing."""
+
+    @property
+    def has_more(self) -> bool:
+        """Whether a recorded value has to be looked at, and is not what the tool returns anyway."""
+        return self.adapter is not None or self.wrap is not None or bool(self.unknown)
 
 
 _known: weakref.WeakKeyDictionary[FunctionType, _Returns] = weakref.WeakKeyDictionary()
@@ -57,7 +64,9 @@ def rebuild(function: FunctionType, value: Any, session: Session, tool: str) -> 
 
     Rebuilt are dataclasses, TypedDicts, NamedTuples, pydantic models, enums, dates and times, `Decimal`, `UUID`, paths,
     bytes, tuples, sets, and mappings with keys of other types than `str`; also within unions, lists and mappings. Of a
-    generator function the items are rebuilt (each item of a list). JSON types are never converted into one another.
+    generator function the items are rebuilt (each item of a list). JSON types are never converted into one another; but
+    a text that is a JSON object or list is read where nothing but data is promised, and the session notes it:
+    transcripts have the text that the model was told, and no more.
 
     Anything else is returned as recorded, in a copy that the agent may change. A recording that does not fit classes of
     fields fails the session and raises `RecordedToolError`; one that does not fit other types is returned as recorded,
@@ -67,7 +76,9 @@ def rebuild(function: FunctionType, value: Any, session: Session, tool: str) -> 
         returns = _known.get(function)
         if returns is None:
             returns = _known[function] = _returns(function)
-        if returns is not _PLAIN:
+        if returns.is_data and isinstance(value, str):
+            value = _read(value, session, tool)
+        if returns.has_more:
             return _rebuilt(returns, function, value, session, tool)
     return copied(value)
 
@@ -89,6 +100,18 @@ def misfit(function: FunctionType, value: Any) -> str | None:
     except Exception:  # a validator of the class's own, that expects something else: it says nothing of the value
         return None
     return None
+
+
+def _read(text: str, session: Session, tool: str) -> Any:
+    """The object or list that a text is; the text itself where it is none."""
+    try:
+        value = json.loads(text) if text.lstrip()[:1] in ("{", "[") else None
+    except (ValueError, RecursionError):
+        return text
+    if not isinstance(value, (dict, list)):
+        return text
+    session.note(f"the recording of `{tool}` is the text of data, and is given as data: its function promises no text")
+    return value
 
 
 def copied(value: Any) -> Any:
@@ -162,8 +185,6 @@ def _iterator(value: Any) -> Iterator[Any]:
 
 # -- annotations
 
-_PLAIN = _Returns()
-
 
 def _returns(function: FunctionType) -> _Returns:
     """What the return annotation promises."""
@@ -202,13 +223,35 @@ def _promised(function: FunctionType, hint: Any) -> _Returns:
         hint = list[arguments[0]]  # type: ignore[valid-type]
     classes = list(_classes(hint))
     if not any(_is_model(each) or issubclass(each, _REBUILT) for each in classes):
-        return _PLAIN if wrap is None else _Returns(wrap=wrap)
+        return _Returns(wrap=wrap, is_data=_is_data(hint))
     return _Returns(
         adapter=_adapter(hint),
         items=_adapter(list[hint]) if is_generator else None,
         is_model=any(map(_is_model, classes)),
         wrap=wrap,
+        is_data=_is_data(hint),
     )
+
+
+def _is_data(hint: Any) -> bool:
+    """Whether nothing but objects and lists can be returned, or None."""
+    kinds = [kind for kind in _alternatives(hint) if kind is not type(None)]
+    return bool(kinds) and all(
+        isinstance(kind, type) and (issubclass(kind, (abc.Mapping, list, tuple)) or _is_model(kind)) for kind in kinds
+    )
+
+
+def _alternatives(hint: Any) -> Iterator[Any]:
+    origin = typing.get_origin(hint)
+    if origin is typing.Annotated:
+        yield from _alternatives(typing.get_args(hint)[0])
+    elif origin in (typing.Union, UnionType):
+        for argument in typing.get_args(hint):
+            yield from _alternatives(argument)
+    elif hasattr(hint, "__supertype__"):
+        yield from _alternatives(hint.__supertype__)
+    else:
+        yield origin or hint
 
 
 def _adapter(hint: Any) -> Any:

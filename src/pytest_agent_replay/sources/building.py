@@ -400,6 +400,8 @@ def _request(model: Model) -> LlmRequestDigests | None:
     hidden = {
         is_system for is_system, message in values if _is_hidden(message.get("content")) or redacted_paths(message)
     }
+    if any(_is_parsed(message) for message in model.messages):
+        hidden.add(False)
     known = {
         "system": None if True in hidden else made.system,
         "messages": None if False in hidden else made.messages,
@@ -485,6 +487,14 @@ def _is_hidden(value: Any) -> bool:
     if not isinstance(value, str):
         return False
     return redacted(value) is not None or cut(value) is not None
+
+
+def _is_parsed(message: Message) -> bool:
+    """A tool message of which the source has the data, and nobody knows the text that was sent."""
+    content = message.get("content")
+    if message.get("role") != "tool" or content is None or isinstance(content, str):
+        return False
+    return not (isinstance(content, list) and all(isinstance(part, dict) and "type" in part for part in content))
 
 
 def _marker(value: Any) -> str:

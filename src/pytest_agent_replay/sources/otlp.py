@@ -26,7 +26,8 @@ Status = Literal["unset", "ok", "error"]
 _RESOURCES = ("resourceSpans", "resource_spans", "batches")
 _LOGS = ("resourceLogs", "resource_logs")
 _SCOPES = ("scopeSpans", "scope_spans", "instrumentationLibrarySpans", "scopeLogs", "scope_logs")
-_LISTS = ("data", "spans", "rows", "trace")
+_LISTS = ("data", "spans", "rows", "trace", "otlp", "body")
+"""Where spans lie in what wraps them: answers of servers, files of traces, logs of what was exported."""
 _HEX = re.compile(r"[0-9a-f]{16}|[0-9a-f]{32}", re.IGNORECASE)
 _DEEPEST = 8
 _LATEST = 253_402_300_800 * 10**9
