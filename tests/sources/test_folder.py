@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_agent_replay.formats.writing import dump_yaml, write_text_atomic
 from pytest_agent_replay.sources.folder import Outcome, ReplayFolder, safe_name
 
 TEXT = "id: {id}\nsource:\n  type: test\n  thread_id: '{thread}'\ninput: Hi\n"
@@ -93,3 +94,35 @@ def test_names_are_safe_everywhere() -> None:
     assert safe_name("ü") != safe_name("ä")
     assert len(safe_name("x" * 200)) == 100
     assert safe_name("x" * 200) != safe_name("x" * 201)
+
+
+def test_a_session_of_many_traces_is_known_again(tmp_path: Path) -> None:
+    """However long its block is."""
+    source = {"type": "test", "run_ids": [f"0b7c9d1e-1111-4222-8333-{number:012}" for number in range(2000)]}
+    folder = ReplayFolder(tmp_path)
+    folder.put("long", source, dump_yaml({"id": "long", "source": source, "input": "Hi"}))
+    assert ReplayFolder(tmp_path).name_for("other", source) == "long"
+
+
+@pytest.mark.parametrize(
+    ("other", "outcome"),
+    [("1", Outcome.UNCHANGED), ("1 #", Outcome.KEPT), ("2", None)],
+)
+def test_two_imports_at_once_lose_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str, outcome: Outcome | None
+) -> None:
+    """The other one writes the same session, the same otherwise, or another by the same name at the last moment."""
+    thread, _, comment = other.partition(" ")
+    theirs = TEXT.format(id="a", thread=thread) + comment
+
+    def late(path: Path, text: str, *, force: bool) -> None:
+        path.write_text(theirs)
+        write_text_atomic(path, text, force=force)
+
+    monkeypatch.setattr("pytest_agent_replay.sources.folder.write_text_atomic", late)
+    if outcome is None:
+        with pytest.raises(ValueError, match="import again"):
+            put(ReplayFolder(tmp_path), "a", "1")
+    else:
+        assert put(ReplayFolder(tmp_path), "a", "1") == ("a", outcome)
+    assert [path.read_text() for path in tmp_path.iterdir()] == [theirs]

@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Mapping
 from enum import Enum
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -75,11 +76,22 @@ class ReplayFolder:
         self._make()
         self._taken.add(name.lower())
         if path.exists() and not self.force:
-            is_same = path.read_bytes() == text.encode()
-            return path, Outcome.UNCHANGED if is_same else Outcome.KEPT
-        write_text_atomic(path, text, force=self.force)
+            return path, _outcome(path, text)
+        try:
+            write_text_atomic(path, text, force=self.force)
+        except ReplayError:
+            if self.force or not path.exists():
+                raise
+            return path, self._written_meanwhile(path, source, text)
         self._files()[_key(source)] = path
         return path, Outcome.WRITTEN
+
+    def _written_meanwhile(self, path: Path, source: Mapping[str, Any], text: str) -> Outcome:
+        """What became of a session whose file another import wrote first."""
+        if _source_of(path) != dict(source):
+            raise ValueError(f"{path}: another import has just taken this name; import again to get the next one")
+        self._files()[_key(source)] = path
+        return _outcome(path, text)
 
     def _files(self) -> dict[str, Path]:
         if self._by_source is None:
@@ -99,6 +111,13 @@ class ReplayFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ReplayError(f"{self.path}: the folder cannot be made: {error.strerror or error}") from None
+
+
+def _outcome(path: Path, text: str) -> Outcome:
+    try:
+        return Outcome.UNCHANGED if path.read_bytes() == text.encode() else Outcome.KEPT
+    except OSError as error:
+        raise ReplayError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
 def safe_name(wish: str) -> str:
@@ -125,12 +144,13 @@ def _stem(path: Path) -> str:
 
 
 def _source_of(path: Path) -> dict[str, Any] | None:
-    """The `source:` block of a file, which importers write at its head; None when there is none there."""
+    """The `source:` block of a file; None when there is none."""
     try:
-        with path.open("rb") as file:
-            head = file.read(_HEAD).decode("utf-8", "replace")
-        match = re.search(r"^source:.*\n(?:[ \t]+.*\n)*", head, re.MULTILINE)
-        data = parse_document(match[0], "source.yaml").data if match is not None else None
+        with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
+            lines = dropwhile(lambda line: not line.startswith("source:"), file)
+            head = next(lines, None)
+            block = takewhile(lambda line: line[0] in " \t" or not line.strip(), lines)
+            data = parse_document("".join([head, *block]), "source.yaml").data if head is not None else None
     except (OSError, ReplayError):
         return None
     source = data.get("source") if isinstance(data, dict) else None
