@@ -628,3 +628,13 @@ def test_odd_files_never_raise(encoded: Callable[[Any], Any], odd: Any) -> None:
 def test_what_is_later_than_all_years_is_no_time(moment: Any) -> None:
     """Neither in OTLP nor in rows."""
     assert read_time(moment) is None
+
+
+def test_a_number_beyond_all_others_is_no_json(tmp_path: Path) -> None:
+    """No floating-point number can hold it; the other lines are read."""
+    path = tmp_path / "spans.jsonl"
+    lines = [json.dumps(each) for each in (batch(*first_turn()), {"resourceSpans": [10**400]})]
+    path.write_text("\n".join(lines))
+    runs, importing = imported(OpenTelemetry(), path)
+    assert len(runs) == 1
+    assert "a number of 401 digits" in importing.problems[0]

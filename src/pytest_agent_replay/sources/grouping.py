@@ -103,7 +103,7 @@ def inside(parents: Mapping[str, str | None], outer: Iterable[str]) -> set[str]:
 def _above(span: str, parents: Mapping[str, str | None]) -> set[str]:
     found: set[str] = set()
     at = parents.get(span)
-    while at is not None and at not in found:
+    while isinstance(at, str) and at not in found:
         found.add(at)
         at = parents.get(at)
     return found
@@ -126,12 +126,13 @@ class Shelf:
 
     def put(self, key: str, value: Any) -> None:
         """Adds a value to those of the key."""
-        text = json.dumps(value)  # in ASCII: half surrogate pairs, which SQLite cannot keep, are escaped
+        text = json.dumps(value)  # like the key in ASCII: half surrogate pairs, which SQLite cannot keep, are escaped
         with self._lock:
-            self._database.execute("INSERT INTO pieces VALUES (?, ?)", (key, text))
+            self._database.execute("INSERT INTO pieces VALUES (?, ?)", (json.dumps(key), text))
 
     def values(self, key: str) -> list[Any]:
         """The values of the key, in the order in which they came."""
+        asked = (json.dumps(key),)
         with self._lock:
-            rows = self._database.execute("SELECT value FROM pieces WHERE key = ? ORDER BY rowid", (key,)).fetchall()
+            rows = self._database.execute("SELECT value FROM pieces WHERE key = ? ORDER BY rowid", asked).fetchall()
         return [json.loads(text) for (text,) in rows]

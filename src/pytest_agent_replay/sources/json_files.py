@@ -14,6 +14,8 @@ __all__ = ["Sample", "parse_json", "read_values"]
 
 _LINES = (".jsonl", ".ndjson")
 _SAMPLE = 64 * 1024
+_LONGEST_NUMBER = 300
+"""More digits than that do not fit into any floating-point number either."""
 
 
 class Sample:
@@ -60,8 +62,10 @@ def read_values(path: Path, problems: list[str]) -> Iterator[tuple[str, Any]]:
 
 
 def parse_json(text: str) -> Any:
-    """The value of a JSON text. Raises `ValueError`, also for NaN and infinities, and `RecursionError`."""
-    return json.loads(text, parse_constant=_refuse_constant)
+    """The value of a JSON text. Raises `RecursionError`, and `ValueError`, also for NaN, infinities, and whole numbers
+    that are beyond all others.
+    """
+    return json.loads(text, parse_constant=_refuse_constant, parse_int=_whole_number)
 
 
 def _whole(path: Path) -> tuple[Any] | None:
@@ -102,6 +106,12 @@ def _lines(path: Path, problems: list[str]) -> Iterator[tuple[str, Any]]:
 
 def _unreadable(path: Path, error: OSError) -> FormatError:
     return FormatError(Problem(str(path), 0, 0, f"it cannot be read: {error.strerror or error}"))
+
+
+def _whole_number(digits: str) -> int:
+    if len(digits) > _LONGEST_NUMBER:
+        raise ValueError(f"a number of {len(digits)} digits is no number of any system")
+    return int(digits)
 
 
 def _refuse_constant(name: str) -> None:

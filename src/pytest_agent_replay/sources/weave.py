@@ -113,7 +113,7 @@ def _calls_in(value: Any) -> list[Call]:
         return []
     if isinstance(value.get("calls"), list):
         return _calls_in(value["calls"])
-    return [value] if "op_name" in value and "id" in value and "trace_id" in value else []
+    return [value] if all(value.get(name) is not None for name in ("op_name", "id", "trace_id")) else []
 
 
 # -- one session
