@@ -131,7 +131,20 @@ def test_other_kinds_are_steps() -> None:
     """With what went in and out."""
     agent = step({KIND: "CHAIN", "input.value": '{"q": 1}', "output.value": "done"})
     assert agent == Agent({"q": 1}, "done")
-    assert step({KIND: "RETRIEVER"}) == Agent()
+    assert step({KIND: "RERANKER"}) == Agent()
+
+
+def test_a_retriever_asks_outside_as_a_tool_does() -> None:
+    """With the documents that it found."""
+    found = step(
+        {
+            KIND: "RETRIEVER",
+            "input.value": "refunds",
+            "retrieval.documents.0.document.content": "30 days",
+            "retrieval.documents.0.document.score": 0.9,
+        }
+    )
+    assert found == Tool("step", {"query": "refunds"}, result=[{"content": "30 days", "score": 0.9}])
 
 
 def test_spans_of_other_things_are_of_no_convention() -> None:

@@ -44,7 +44,7 @@ TOOLS_ONLY = (
     "`openai-agents` instead); others leave messages out unless "
     "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=SPAN_ONLY is set"
 )
-_RETRIEVERS = "runs of retrievers: they are no tool calls, and the agent's own run again"
+_RETRIEVERS = "retriever runs, as calls of a tool of that name"
 
 _FAMILIES = (
     ("gen_ai.conversation.id",),
@@ -159,7 +159,7 @@ def run_session(
     tell_retries(chain.from_iterable(found), chain.from_iterable(trace.spans for trace in runs))
     notes = Notes()
     kinds = [record.attributes.get("openinference.span.kind") for records in found for record in records]
-    notes.lose(_RETRIEVERS, kinds.count("RETRIEVER"))
+    notes.guess(_RETRIEVERS, kinds.count("RETRIEVER"))
     return RunSession(
         id_, _joined(runs), source, metadata=_service(found), is_part=is_part, notes=notes, where=where or id_
     )

@@ -42,6 +42,8 @@ def read(record: SpanRecord) -> Step | None:
         return _model(attributes)
     if kind.upper() == "TOOL":
         return _tool(record)
+    if kind.upper() == "RETRIEVER":
+        return _retriever(record)
     agent = Agent()
     if (given := attributes.get("input.value")) is not None:
         agent.input = parsed(given)
@@ -56,6 +58,22 @@ def _tool(record: SpanRecord) -> Tool:
     given = first_of(attributes, ("input.value", "tool_call.function.arguments", "gen_ai.tool.call.arguments"))
     tool.args, tool.bare = arguments(given)
     return returned(tool, first_of(attributes, ("output.value", "gen_ai.tool.call.result")))
+
+
+def _retriever(record: SpanRecord) -> Tool:
+    """A call to outside like that of a tool: the question, and the documents that were found."""
+    attributes = record.attributes
+    tool = Tool(record.name)
+    given = parsed(attributes.get("input.value"))
+    if isinstance(given, dict):
+        tool.args = given
+    elif given is not None:
+        tool.args = {"query": given}
+    documents = nested(attributes, "retrieval.documents")
+    if isinstance(documents, list):
+        tool.result = [each.get("document", each) if isinstance(each, dict) else each for each in documents]
+        return tool
+    return returned(tool, attributes.get("output.value"))
 
 
 def _model(attributes: Mapping[str, Any]) -> Model:
