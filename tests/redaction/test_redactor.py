@@ -376,3 +376,39 @@ def test_hostile_texts_take_no_more_than_their_length() -> None:
     start = time.process_time()
     redactor().clean('password="' * 10_000)
     assert time.process_time() - start < 10
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("Authorization: Basic dXNlcjpwYXNz", "dXNlcjpwYXNz"),
+        ("curl -u admin:s3cr3tpass https://x.test", "s3cr3tpass"),
+        ("the api key is 8f14e45fceea167a", "8f14e45fceea167a"),
+        ("my password is hunter2!", "hunter2"),
+        ("psql 'host=db password=s3cr3t dbname=x'", "s3cr3t"),
+        ("mysql --password hunter22 shop", "hunter22"),
+        ("pwd: Sommer2024", "Sommer2024"),
+        ("{'Authorization': 'Bearer 8f14e45fceea167a'}", "8f14e45fceea167a"),
+    ],
+)
+def test_secrets_that_are_said(text: str, secret: str) -> None:
+    """In commands, headers and sentences, with all that is around them left."""
+    cleaned = redactor().clean(text)
+    assert secret not in cleaned
+    before, _, after = text.partition(secret)
+    assert cleaned.startswith(before)
+    assert cleaned.endswith(after.lstrip("!"))
+
+
+def test_a_key_in_a_field_keeps_its_frame() -> None:
+    """Also where the field says that it is a secret."""
+    key = "-----BEGIN PRIVATE KEY-----\nMIIEvQ\n-----END PRIVATE KEY-----\n"
+    cleaned = json.loads(redactor().clean(json.dumps({"private_key": key})))["private_key"]
+    assert re.fullmatch(r"-----BEGIN PRIVATE KEY-----\nREDACTED\w+\n-----END PRIVATE KEY-----\n", cleaned)
+
+
+def test_who_somebody_says_to_be() -> None:
+    """Where they say it, and where they are addressed by it."""
+    cleaned = redactor().clean(["Hi, my name is John Smith.", "Dear John, thank you", "the Smith account"])
+    assert "John" not in str(cleaned)
+    assert cleaned[2] == "the Smith account"

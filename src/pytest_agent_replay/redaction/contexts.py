@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from pytest_agent_replay.redaction.lists import listed
 from pytest_agent_replay.redaction.spans import is_placeholder
+from pytest_agent_replay.redaction.texts import decoded
 
-__all__ = ["NAMED_ID", "names_secret", "pairs", "plain", "secrets_in_context"]
+__all__ = ["NAMED_ID", "SAID_NAME", "names_secret", "pairs", "plain", "secrets_in_context"]
 
 _SURE = listed(
     """
@@ -44,11 +45,15 @@ _HEADER = re.compile(
     rf"(?i)\b(?:bearer|basic|token|apikey|digest|negotiate)[ =:]+(?:{_QUOTE})?(?P<secret>[A-Za-z0-9._~+/=-]{{16,}})"
 )
 _SIGN = re.compile(r"[=:]|(?<=\s)is(?=\s)")
-_NAME = re.compile(rf"(?P<name>[A-Za-z][\w.-]*)(?:{_QUOTE})?\s?\Z")
+_NAME = re.compile(
+    rf"(?P<name>(?:(?i:api|access|secret|private|auth|client|account|bearer) )?[A-Za-z][\w.-]*)(?:{_QUOTE})?\s?\Z"
+)
 _AFTER = re.compile(rf">?\s{{0,2}}[bru]?(?P<quote>{_QUOTE})?(?=[^\s=:>])")
 _LONGEST_NAME = 60
 _BARE_VALUE = re.compile(r"[^\s\"'`,;&<>\\]{1,3000}")
 _LONGEST_QUOTED = 5000
+_BASIC = re.compile(r"(?i)\bbasic (?P<secret>[A-Za-z0-9+/]{8,}={0,2})")
+_USER = re.compile(r"(?<![\w-])(?:-u|--user)[ =][\"']?[^\s:\"']+:(?P<secret>[^\s\"']{4,})")
 _OPTION = re.compile(r"(?<![\w-])--?(?P<name>[A-Za-z][\w-]{2,60})[ =](?P<secret>[^\s\"'`-][^\s\"'`]{3,})")
 _COOKIE = re.compile(r"(?i)(?<![\w])(?:set-)?cookie2?[\"']?\s*[:=]\s*\\*[\"']?(?P<all>[^\r\n\"'\\]+)")
 _CRUMB = re.compile(r"(?P<name>[^\s=;,]+)=(?P<secret>[^\s;,]{6,})")
@@ -59,6 +64,10 @@ NAMED_ID = re.compile(
     r"(?P<value>[a-z]{2,}[._][a-z]{2,}(?:[._]?\d+)?)(?![\w@])"
 )
 """Where somebody says the name of an account."""
+
+
+SAID_NAME = re.compile(r"\b[Mm]y (?:full )?name(?: is|'s|:) (?P<name>[A-Z][\w'’-]+(?: [A-Z][\w'’-]+){0,2})")
+"""Where somebody says who they are."""
 
 
 class Pair(NamedTuple):
@@ -139,11 +148,16 @@ def secrets_in_context(text: str, further: frozenset[str] = frozenset()) -> Iter
     for match in _HEADER.finditer(text) if len(text) > 20 else ():
         if _is_random(match["secret"]) or match["secret"].endswith("="):
             yield (*match.span("secret"), "authorization")
+    for match in _BASIC.finditer(text) if "asic " in text else ():
+        if ":" in (decoded(match["secret"]) or ""):
+            yield (*match.span("secret"), "authorization")
     for start, end in _cookies(text):
         yield start, end, "cookie"
     for pair in pairs(text):
         if _is_secret(pair, further):
             yield pair.start, pair.end, "secret in a URL" if pair.in_query else f"field {pair.name.lower()}"
+    for match in _USER.finditer(text) if "-u" in text else ():
+        yield (*match.span("secret"), "option user")
     for match in _OPTION.finditer(text) if "-" in text else ():
         if names_secret(match["name"], match["secret"], further):
             yield (*match.span("secret"), f"option {match['name'].lower()}")

@@ -214,9 +214,15 @@ def _name(text: str, place: Place, given: rules.Rules) -> Fact | None:
 def _name_of_somebody(text: str, place: Place, given: rules.Rules) -> Fact | None:
     """`name` in the object of a person, and not in that of a tool call."""
     above, around = plain(place.above), {plain(sibling) for sibling in place.siblings}
-    if around & _CALL or not (above in _PEOPLE or above in given.people or around & _SIGNS):
+    is_somebody = above in _PEOPLE or above in given.people or around & _SIGNS or any(map(_is_id_of_somebody, around))
+    if around & _CALL or not is_somebody:
         return None
     return _name(text, place, given)
+
+
+def _is_id_of_somebody(name: str) -> bool:
+    """`customer_id`, and not `order_id`."""
+    return name.endswith("id") and name[:-2] in _PEOPLE - _THINGS
 
 
 def _somebody(text: str, place: Place, given: rules.Rules) -> Fact | None:

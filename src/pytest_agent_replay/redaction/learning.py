@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_agent_replay.redaction import rules as kinds
-from pytest_agent_replay.redaction.contexts import NAMED_ID
+from pytest_agent_replay.redaction.contexts import NAMED_ID, SAID_NAME
 from pytest_agent_replay.redaction.fields import Fact, Place, words_of, words_of_account
 from pytest_agent_replay.redaction.finding import Finder
 from pytest_agent_replay.redaction.known import LEAST_SECRET, Known
 from pytest_agent_replay.redaction.personal import emails
 from pytest_agent_replay.redaction.pseudonyms import Pseudonyms
 from pytest_agent_replay.redaction.spans import is_placeholder, without_overlaps
-from pytest_agent_replay.redaction.texts import masked, values_in
+from pytest_agent_replay.redaction.texts import masked, parsed, values_in
 
 __all__ = ["Learner"]
 
@@ -65,7 +65,8 @@ class Learner:
 
     def _take(self, text: str, found: Fact) -> None:
         if found.shape == "secret":
-            self.secret(text, found.kind)
+            if not self._finder.secrets(masked(text)) and not isinstance(parsed(text), (dict, list)):
+                self.secret(text, found.kind)
         elif found.shape == "name":
             self._known.person(words_of(text))
         elif found.shape == "birth date":
@@ -95,5 +96,8 @@ class Learner:
             self._known.person(words if self._finder.wanted(kinds.NAMES, "") else (), sure=False)
         for start, end, found in self._finder.told(plain) if not values else ():
             self._take(text[start:end], found)
+        if "name" in plain and self._finder.wanted(kinds.NAMES, ""):
+            for match in SAID_NAME.finditer(plain):
+                self._known.person(words_of(match["name"]), sure=False)
         for match in NAMED_ID.finditer(plain) if "_" in plain or "." in plain else ():
             self._fact(match["value"], Place("user_id"))
