@@ -26,7 +26,6 @@ __all__ = ["Outcome", "ReplayFolder", "safe_name"]
 
 _LONGEST_ID = 100
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-_HEAD = 16 * 1024
 _STALE_S = 600.0
 """So old is what a killed import left behind, and no running one."""
 
