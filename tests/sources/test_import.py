@@ -59,6 +59,13 @@ def session(number, source):
     ]
     if number == 1:
         spans = []
+    if number == 8:
+        secret = "sk-proj-" + "aB3dE6gH9j" * 5
+        ask["tool_calls"][0].update(id=secret, name=f"{secret} jane@corp-mail.io")
+        failed["tool_call_id"] = secret
+        spans[0].what.finish_reason = spans[0].what.name = secret
+        spans[1].what.name, spans[1].what.call_id = ask["tool_calls"][0]["name"], secret
+        spans[1].error.type = secret
     if number == 9:
         return RunSession("jane\\x1b[31m\\ud800 sk-proj-" + "aB3dE6gH9j" * 5, [RunTrace("t", [])], source)
     return RunSession(f"thread {number}", [RunTrace("t", spans)], source, tags=["shop"])
@@ -245,3 +252,17 @@ def test_what_is_said_is_harmless(here: Path, capsys: pytest.CaptureFixture[str]
     said = capsys.readouterr().err
     assert "jane\\x1b[31m\\ud800" in said
     assert "aB3dE6gH9j" not in said
+
+
+def test_names_hold_no_secrets_either(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Those of tools, models, errors and calls; a call and its run are still joined."""
+    run("--count", "9")
+    path = here / "replays" / "thread-8.replay.yaml"
+    written = path.read_text() + "".join(capsys.readouterr())
+    assert "aB3dE6gH9j" not in written
+    assert "corp-mail" not in written
+    [loaded] = load_replays(path, root=here)
+    [response] = loaded.replay.tool_responses
+    [call] = (loaded.replay.llm_responses or [])[0].tool_calls
+    assert (response.tool, response.call_id) == (call.name, call.id)
+    assert main(["validate", str(path)]) == main(["scan", str(path)]) == 0

@@ -84,9 +84,17 @@ class _Walk:
 
     def _fields(self, data: Mapping[str, Any], path: Path, kept: frozenset[str]) -> dict[str, Any]:
         return {
-            key: value if key in kept else self._error(value, path) if key == "error" else self._field(key, value, path)
+            key: self._kept(value, (*path, key))
+            if key in kept
+            else self._error(value, path)
+            if key == "error"
+            else self._field(key, value, path)
             for key, value in data.items()
         }
+
+    def _kept(self, value: Any, path: Path) -> Any:
+        """Names, ids and numbers: whatever field they are in, but in a name too somebody may have put a secret."""
+        return self.clean(value, "", path) if isinstance(value, str) else value
 
     def _field(self, key: str, value: Any, path: Path) -> Any:
         return self.clean(value, key, (*path, key))
@@ -96,6 +104,8 @@ class _Walk:
         tool = data.get("tool")
         if isinstance(tool, str) and re.search(r"(?:^| )/|://", tool):
             tool = self.route(tool, (*path, "tool"))
+        else:
+            tool = self._kept(tool, (*path, "tool"))
         return {key: tool if key == "tool" else cleaned[key] for key in data}
 
     def _answer(self, data: Mapping[str, Any], path: Path) -> dict[str, Any]:
@@ -112,7 +122,7 @@ class _Walk:
     def _contract(self, value: Any, key: str, path: Path) -> Any:
         """The values that a contract expects are the session's; its names are not."""
         if key in _CONTRACT or (key == "" and isinstance(value, str)):
-            return value
+            return self._kept(value, path)
         if isinstance(value, Mapping):
             return {name: self._contract(item, name, (*path, name)) for name, item in value.items()}
         if isinstance(value, list):

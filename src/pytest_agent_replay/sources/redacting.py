@@ -26,8 +26,8 @@ STALE_DIGESTS = "digests of model requests in which something was redacted"
 _SESSION = ("id", "name", "source", "tags", "metadata", "scores", "remarks", "expected_failure", "agent_config")
 _TRACE = ("input", "output", "scores")
 _AGENT = ("input", "output")
-_MODEL = ("messages", "answer", "refusal", "reasoning", "settings")
-_TOOL = ("args", "bare", "result")
+_MODEL = ("name", "messages", "answer", "finish_reason", "refusal", "reasoning", "settings")
+_TOOL = ("name", "call_id", "args", "bare", "result")
 
 
 def redact_run(run: RunSession, redactor: Redactor) -> None:
