@@ -412,3 +412,11 @@ def test_who_somebody_says_to_be() -> None:
     cleaned = redactor().clean(["Hi, my name is John Smith.", "Dear John, thank you", "the Smith account"])
     assert "John" not in str(cleaned)
     assert cleaned[2] == "the Smith account"
+
+
+@pytest.mark.parametrize("make", ["DE89 3704 0044 0532 0130 00", "4242424242424242", "123-45-6789", "+1 415 234 1267"])
+def test_no_pseudonym_is_real_by_chance(make: str) -> None:
+    """Whatever the key: check digits that do not exist, check digits that are wrong, areas that are not given."""
+    for number in range(300):
+        made = Redactor(key=f"key number {number:06}".encode(), environment={}).clean(make)
+        assert found_in(made) == []

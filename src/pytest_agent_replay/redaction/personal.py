@@ -62,7 +62,8 @@ _SSN_SAID = re.compile(
     r"(?i)\b(?:ssn|social security(?: number| no\.?)?|social)\W{0,4}(?:is |number )?\W{0,2}"
     r"(?P<number>\d{3}[ -]?\d{2}[ -]?\d{4})\b"
 )
-_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Za-z0-9]){11,30}(?![A-Za-z0-9])")
+# ISO 7064: check digits are 02 to 98
+_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}(?!00|01|99)\d{2}(?: ?[A-Za-z0-9]){11,30}(?![A-Za-z0-9])")
 _IPV4 = re.compile(r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d)")
 _IPV6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:.])")
 _VERSION = re.compile(r"(?i)(?:\bv(?:er(?:sion)?)?|release|build|[\w-]/|==|@|\^|~)[\"']?\s*[:=]?\s*[\"']?\Z")
