@@ -97,7 +97,7 @@ class _Step:
     agreed: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        for fits in (_by_id_and_same_args, _by_same_args, _by_id_and_args, _by_args):
+        for fits in (_by_id_and_same_args, _by_same_args, _by_id_and_args, self._by_like_args):
             self._join(fits, is_sure=True)
         for fits in (_by_id, _by_name, self._by_changed_args):
             self._join(fits, is_sure=False)
@@ -112,6 +112,10 @@ class _Step:
                     found[id(run)] = {**call, "id": None}
                     break
         return found
+
+    def _by_like_args(self, call: dict[str, Any], tool: Tool) -> bool:
+        """They lost their types on the way; what fits another call as it is, is another try of that."""
+        return _by_args(call, tool) and not any(_by_same_args(other, tool) for other in self.asked)
 
     def _by_changed_args(self, call: dict[str, Any], tool: Tool) -> bool:
         """They were converted, redacted or cut on the way; what fits another call is another try of that."""
