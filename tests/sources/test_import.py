@@ -250,6 +250,12 @@ def test_what_is_said_is_harmless(here: Path, capsys: pytest.CaptureFixture[str]
     """Control characters and half characters are spelled out, and secrets are not said."""
     run("--count", "10")
     said = capsys.readouterr().err
+    odd = {"id": "c", "type": "function", "function": {"name": "send\x1b[31m", "arguments": "{}"}}
+    chat: list[Any] = [{"role": "user", "content": "Hi"}, {"role": "assistant", "tool_calls": [odd]}]
+    chat += [{"role": "tool", "tool_call_id": "c", "content": "ok"}, {"role": "assistant", "content": "Sent."}]
+    (here / "odd.json").write_text(json.dumps(chat))
+    assert main(["import", "openai-chat", "odd.json"]) == 0
+    assert "\x1b" not in "".join(capsys.readouterr())
     assert "jane\\x1b[31m\\ud800" in said
     assert "aB3dE6gH9j" not in said
 

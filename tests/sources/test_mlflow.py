@@ -655,3 +655,15 @@ def test_a_capture_of_mlflow_itself(thread: str) -> None:
     ]
     assert turns[0].output == "Good news, your refund of $45.99 for order ORD-1001 has been issued."
     assert turns[0].tool_responses[2].error_spec.type == "shop.PaymentError"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("odd", [7, 0.5, "x", {"a": 1}, [1], None])
+def test_odd_events_of_a_span_are_none(tmp_path: Path, odd: Any) -> None:
+    """The error is known from the status alone."""
+    trace = exported(refund_traces()[0])
+    for each in trace["data"]["spans"]:
+        each["events"] = odd
+    path = tmp_path / "t.jsonl"
+    path.write_text(json.dumps(trace))
+    (session,) = imported(path)
+    assert build_session(session).replay.turn_list

@@ -189,7 +189,7 @@ def _say(report: ImportReport, out: str) -> None:
     if len(report.said) < _FEW:
         for path, lines in report.said:
             for line in lines:
-                print(f"  {path.name}: {line}")
+                print(plain(f"  {path.name}: {line}"))
     if report.redacted:
         print("redacted: " + ", ".join(f"{kind} ({count})" for kind, count in sorted(report.redacted.items())))
     for note in report.notes:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from pytest_agent_replay.formats.replay import ErrorSpec, Usage
 from pytest_agent_replay.formats.times import parse_time
+from pytest_agent_replay.llm.reading import dicts
 from pytest_agent_replay.sources.failures import read_error
 from pytest_agent_replay.sources.grouping import inside
 from pytest_agent_replay.sources.messages import read_answer, read_conversation, read_result, read_tools, read_usage
@@ -303,8 +304,8 @@ def _error(raw: Mapping[str, Any]) -> ErrorSpec | None:
     code, message = raw.get("status_code", code), raw.get("status_message", message)
     if code not in ("STATUS_CODE_ERROR", "ERROR"):
         return None
-    for event in reversed(raw.get("events") or []):
-        if isinstance(event, dict) and event.get("name") == "exception":
+    for event in reversed(dicts(raw.get("events"))):
+        if event.get("name") == "exception":
             told = _plain_attributes(event.get("attributes"))
             texts = {key: told.get(f"exception.{key}") for key in ("type", "message", "stacktrace")}
             return read_error(message, **{key: text for key, text in texts.items() if isinstance(text, str)})
