@@ -576,3 +576,11 @@ def test_another_try_is_no_run_of_a_call_with_other_arguments() -> None:
     time.tool("f", {"x": 2}, error=("TimeoutError", "slow"))
     time.tool("f", {"x": 2}, "two")
     assert outcomes(time, asked, "one", "two") == {"a": "one", None: "slow", "b": "two"}
+
+
+def test_another_try_without_arguments_is_no_run_of_another_call() -> None:
+    """That one was not traced, and the model was told something else of it."""
+    time, asked = asked_twice(("a", "b"), {"x": 1}, {"x": 2})
+    time.tool("f", None, error=("TimeoutError", "slow"))
+    time.tool("f", None, "two")
+    assert outcomes(time, asked, "one", "two") == {"a": "one", None: "slow", "b": "two"}

@@ -141,8 +141,9 @@ class _Step:
                 self.runs[number] = run
 
     def _may_guess(self, number: int, fitting: list[tuple[int, Span]], fits: _Fits, is_sure: bool) -> bool:
-        # of equal calls one has the outcome that was told: the others have theirs too, or were not traced
-        if self._equal(number) & self.agreed and not any(_agreement(run, self.told[number]) for _, run in fitting):
+        # of the calls that it may be, one has the outcome that was told: the others have theirs too, or were not traced
+        alike = self._equal(number) if is_sure else self._namesakes(number)
+        if alike & self.agreed and not any(_agreement(run, self.told[number]) for _, run in fitting):
             return False
         if is_sure:
             return True
@@ -165,6 +166,9 @@ class _Step:
             for n, other in enumerate(self.asked)
             if n != number and (other["name"], other.get("args")) == (call["name"], call.get("args"))
         }
+
+    def _namesakes(self, number: int) -> set[int]:
+        return {n for n, other in enumerate(self.asked) if n != number and other["name"] == self.asked[number]["name"]}
 
     def _has_choice(self, number: int, fitting: list[tuple[int, Span]]) -> bool:
         """Whether an equal call could have had the run as well; one of the same id could not."""
