@@ -11,11 +11,19 @@ from typing import Any
 from pytest_agent_replay.errors import SettingsError
 from pytest_agent_replay.redaction.lists import listed
 
-__all__ = listed(
-    """
-    ADDRESSES BIRTH_DATES CARDS EMAILS IBANS IPS NAMES PHONES SECRETS SSNS Rules
-    """
-)
+__all__ = [
+    "ADDRESSES",
+    "BIRTH_DATES",
+    "CARDS",
+    "EMAILS",
+    "IBANS",
+    "IPS",
+    "NAMES",
+    "PHONES",
+    "SECRETS",
+    "SSNS",
+    "Rules",
+]
 
 SECRETS = "secrets"
 EMAILS = "e-mail addresses"
