@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint frameworks bench clean
+.PHONY: demo test lint frameworks servers bench clean
 
 demo: .venv/installed
 	$(BIN)/python -m pytest replays/
@@ -20,6 +20,19 @@ lint: .venv/installed
 frameworks: .venv/installed
 	$(BIN)/python -m tests.frameworks.matrix --oldest --write $(NAMES)
 
+# Sessions of real servers, started from their packages: 2 GB into .servers, a quarter of an hour the first time
+servers: .venv/installed .servers/phoenix/installed .servers/mlflow/installed
+	AGENT_REPLAY_TEST_PHOENIX=$(CURDIR)/.servers/phoenix AGENT_REPLAY_TEST_MLFLOW=$(CURDIR)/.servers/mlflow \
+		$(BIN)/python -m pytest tests/sources/test_real_phoenix.py tests/sources/test_real_mlflow.py
+
+TRACED := langchain langchain-openai langgraph openai
+.servers/phoenix/installed: PACKAGES = arize-phoenix arize-phoenix-otel openinference-instrumentation-langchain openinference-instrumentation-openai
+.servers/mlflow/installed: PACKAGES = mlflow
+.servers/%/installed:
+	$(PYTHON) -m venv .servers/$*
+	.servers/$*/bin/python -m pip install --quiet $(PACKAGES) $(TRACED)
+	touch $@
+
 bench: .venv/installed
 	for script in benchmarks/*_cost.py; do $(BIN)/python $$script || exit 1; done
 
@@ -30,4 +43,4 @@ bench: .venv/installed
 	touch $@
 
 clean:
-	rm -rf .venv .frameworks build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .frameworks .servers build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

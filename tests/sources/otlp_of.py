@@ -10,7 +10,7 @@ from typing import Any
 
 from pytest_agent_replay.formats.replay import ErrorSpec, ReplayFile
 from pytest_agent_replay.sources.building import build_session
-from pytest_agent_replay.sources.otlp import SpanRecord, read_records
+from pytest_agent_replay.sources.otel.otlp import SpanRecord, read_records
 from pytest_agent_replay.sources.source import Importing, Source
 from pytest_agent_replay.sources.spans import RunSession
 

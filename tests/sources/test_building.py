@@ -149,6 +149,14 @@ def test_a_call_that_was_not_traced_is_known_from_what_the_model_was_told() -> N
     assert any("what the model was told" in note for note in imported.notes.guessed)
 
 
+def test_a_failure_that_only_the_message_tells_is_marked() -> None:
+    """The framework said so to the model's API."""
+    time = one_call()
+    failed = {**told("c1", "no such order"), "error": True}
+    time.model([user("?"), asks(("c1", "f", {"x": 1})), failed], says("Sorry."))
+    assert replay_of(time.trace()).tool_responses[0].failed
+
+
 def test_a_call_without_a_result_is_left_out() -> None:
     """It would be served as null, which nobody ever answered."""
     imported = built(one_call().trace())

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from pytest_agent_replay.formats.replay import ErrorSpec
-from pytest_agent_replay.sources.conventions import read_span
-from pytest_agent_replay.sources.conversations import run_session
-from pytest_agent_replay.sources.otlp import SpanRecord, read_records
+from pytest_agent_replay.sources.otel.conventions import read_span
+from pytest_agent_replay.sources.otel.conversations import run_session
+from pytest_agent_replay.sources.otel.otlp import SpanRecord, read_records
 from pytest_agent_replay.sources.spans import MISSING, Agent, Model, Tool
 from tests.sources.otlp_of import FIRST, FIRST_INPUT, batch, chat, otlp_span, record_of, text
 

@@ -15,7 +15,7 @@ from pytest_agent_replay.errors import ReplayError
 from pytest_agent_replay.formats.replay import Source, ToolResponse, Turn
 from pytest_agent_replay.sources.building import build_session
 from pytest_agent_replay.sources.json_files import Sample
-from pytest_agent_replay.sources.langfuse import Langfuse
+from pytest_agent_replay.sources.langfuse.source import Langfuse
 from pytest_agent_replay.sources.session import ImportedSession
 from pytest_agent_replay.sources.source import Importing
 from pytest_agent_replay.sources.spans import MISSING, Agent, Model, RunSession, Span, Tool
@@ -807,7 +807,7 @@ def test_an_error_outside_of_tools_is_no_tool_error(server: LangfuseServer) -> N
 
 def test_what_is_there_is_not_fetched_again(server: LangfuseServer) -> None:
     """An import that is run again asks for the new conversations alone."""
-    importing = Importing(lambda source: source.get("thread_id") is not None)
+    importing = Importing(lambda source: Path("x.replay.yaml") if source.get("thread_id") is not None else None)
     assert [run.id for run in runs(importing=importing)] == ["t4"]
     assert importing.skipped == 2
     assert not [query for _, query in server.requests if "sessionId" in query]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pytest_agent_replay.sources.conventions import is_generative, read_span
-from pytest_agent_replay.sources.otlp import nested
+from pytest_agent_replay.sources.otel.conventions import is_generative, read_span
+from pytest_agent_replay.sources.otel.otlp import nested
 from pytest_agent_replay.sources.spans import MISSING, Agent, Model, Tool
 from tests.sources.otlp_of import ARGS, FIRST_INPUT, SYSTEM, record_of
 from tests.sources.phoenix_of import flat, message

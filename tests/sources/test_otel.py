@@ -13,12 +13,12 @@ import pytest
 
 from pytest_agent_replay.errors import FormatError, ReplayError
 from pytest_agent_replay.formats.replay import ErrorSpec, ReplayFile
-from pytest_agent_replay.sources import span_files
-from pytest_agent_replay.sources.conventions import read_span
-from pytest_agent_replay.sources.conversations import conversation_keys
 from pytest_agent_replay.sources.json_files import Sample
-from pytest_agent_replay.sources.otel import OpenTelemetry
-from pytest_agent_replay.sources.otlp import read_records, read_time
+from pytest_agent_replay.sources.otel import files as span_files
+from pytest_agent_replay.sources.otel.conventions import read_span
+from pytest_agent_replay.sources.otel.conversations import conversation_keys
+from pytest_agent_replay.sources.otel.otlp import read_records, read_time
+from pytest_agent_replay.sources.otel.source import OpenTelemetry
 from pytest_agent_replay.sources.source import Importing
 from pytest_agent_replay.sources.spans import RunSession
 from tests.sources.otlp_of import (

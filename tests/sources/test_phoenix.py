@@ -14,8 +14,8 @@ import pytest
 from pytest_agent_replay.errors import ReplayError
 from pytest_agent_replay.formats.replay import ErrorSpec
 from pytest_agent_replay.sources.json_files import Sample
-from pytest_agent_replay.sources.otel import OpenTelemetry
-from pytest_agent_replay.sources.phoenix import Phoenix
+from pytest_agent_replay.sources.otel.source import OpenTelemetry
+from pytest_agent_replay.sources.phoenix.source import Phoenix
 from pytest_agent_replay.sources.source import Importing
 from pytest_agent_replay.sources.spans import RunSession
 from tests.sources.otlp_of import FIRST_INPUT, SECOND_TRACE, START, TRACE, expect_refund, imported, replays, write_lines

@@ -14,7 +14,7 @@ from pytest_agent_replay.formats.files import load_replays
 from pytest_agent_replay.formats.replay import ReplayFile
 from pytest_agent_replay.formats.writing import dump_yaml, replay_to_data
 from pytest_agent_replay.sources.openai_chat import read_openai_chat
-from pytest_agent_replay.sources.proposal import Proposal, propose
+from pytest_agent_replay.sources.proposing.proposal import Proposal, propose
 from pytest_agent_replay.sources.proposing.tools import kind_of
 from tests.contracts.session import Run, bind, make_replay
 

@@ -1,6 +1,6 @@
 """MLflow itself: a real server and a bare SQLite tracking URI, its own autologging, replayed with pytest.
 
-Runs when AGENT_REPLAY_MLFLOW_PYTHON names the Python of an environment with `mlflow`, `langchain`, `langgraph`,
+Runs when AGENT_REPLAY_TEST_MLFLOW names an environment with `mlflow`, `langchain`, `langgraph`,
 `langchain-openai` and `openai`; it takes a few minutes. The replays are run by the Python that runs the tests.
 """
 
@@ -29,11 +29,12 @@ from pytest_agent_replay.sources.building import build_session
 from pytest_agent_replay.sources.mlflow import MLflow
 from pytest_agent_replay.sources.source import Importing
 
-PYTHON = os.environ.get("AGENT_REPLAY_MLFLOW_PYTHON")
+ENVIRONMENT = os.environ.get("AGENT_REPLAY_TEST_MLFLOW", "")
+PYTHON = Path(ENVIRONMENT, "bin", "python").absolute()
 HERE = Path(__file__).parent / "real_mlflow"
 
 pytestmark = [
-    pytest.mark.skipif(not PYTHON, reason="AGENT_REPLAY_MLFLOW_PYTHON names no Python that has mlflow"),
+    pytest.mark.skipif(not ENVIRONMENT, reason="AGENT_REPLAY_TEST_MLFLOW names no environment with mlflow"),
     pytest.mark.timeout(600),
 ]
 

@@ -8,7 +8,6 @@ whatever secret is in use when it is replayed.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 

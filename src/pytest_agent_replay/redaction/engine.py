@@ -38,7 +38,7 @@ _DEEPEST = 4
 """So many encodings around each other are looked into."""
 _SHORTEST_NUMBER = 9
 _LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?')
-_QUOTED = re.compile(r"[^\s\"'<>&?=/#:;,%]*(?:%[0-9A-Fa-f]{2}[^\s\"'<>&?=/#:;,%]*)+")
+_QUOTED = re.compile(r"(?<![^\s\"'<>&?=/#:;,%])[^\s\"'<>&?=/#:;,%]*(?:%[0-9A-Fa-f]{2}[^\s\"'<>&?=/#:;,%]*)+")
 _BASE64 = re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/_-]{16,65536}={0,2}(?![A-Za-z0-9+/=_-])")
 
 Path = tuple[str, ...]

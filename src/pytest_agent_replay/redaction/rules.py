@@ -9,7 +9,6 @@ from difflib import get_close_matches
 from typing import Any
 
 from pytest_agent_replay.errors import SettingsError
-from pytest_agent_replay.redaction.lists import listed
 
 __all__ = [
     "ADDRESSES",

@@ -26,8 +26,7 @@ from pytest_agent_replay.llm.reading import UNREADABLE, dicts
 from pytest_agent_replay.sources.json_files import read_values
 from pytest_agent_replay.sources.session import ImportedSession, Notes, SessionProblem
 from pytest_agent_replay.sources.source import Importing, Source
-from pytest_agent_replay.sources.transcript import Said, read_transcript
-from pytest_agent_replay.sources.transcript_files import (
+from pytest_agent_replay.sources.transcripts.files import (
     MESSAGES,
     NO_TOOLS,
     add_files,
@@ -41,6 +40,7 @@ from pytest_agent_replay.sources.transcript_files import (
     text_repaired,
     whose,
 )
+from pytest_agent_replay.sources.transcripts.transcript import Said, read_transcript
 
 if TYPE_CHECKING:
     from pytest_agent_replay.sources.json_files import Sample

@@ -298,7 +298,9 @@ class _Builder:
         data["response"] = result
         if tool is not None and tool.status is not None:
             data["status"] = tool.status
-        if tool is not None and tool.failed:
+        is_untraced = tool is None or tool.result is MISSING
+        is_marked = is_untraced and joined.told is not None and joined.told.get("error") is True
+        if is_marked or (tool is not None and tool.failed):
             data["failed"] = True
         elif error_in(result) is not None and not (tool is not None and tool.status is not None and tool.status >= 400):
             data["failed"] = True

@@ -21,8 +21,7 @@ from pytest_agent_replay.sources.anthropic import read_messages
 from pytest_agent_replay.sources.json_files import read_values
 from pytest_agent_replay.sources.session import ImportedSession, Notes, SessionProblem
 from pytest_agent_replay.sources.source import Importing, Source
-from pytest_agent_replay.sources.transcript import Said, read_transcript
-from pytest_agent_replay.sources.transcript_files import (
+from pytest_agent_replay.sources.transcripts.files import (
     add_files,
     caught,
     in_files,
@@ -30,6 +29,7 @@ from pytest_agent_replay.sources.transcript_files import (
     seconds_of,
     text_repaired,
 )
+from pytest_agent_replay.sources.transcripts.transcript import Said, read_transcript
 
 if TYPE_CHECKING:
     from pytest_agent_replay.sources.json_files import Sample

@@ -11,8 +11,7 @@ from pytest_agent_replay.formats import replay
 from pytest_agent_replay.llm.openai_messages import neutral_tools
 from pytest_agent_replay.sources.session import ImportedSession, Notes, SessionProblem
 from pytest_agent_replay.sources.source import Importing, Source
-from pytest_agent_replay.sources.transcript import read_transcript
-from pytest_agent_replay.sources.transcript_files import (
+from pytest_agent_replay.sources.transcripts.files import (
     MESSAGES,
     NO_TOOLS,
     add_files,
@@ -25,6 +24,7 @@ from pytest_agent_replay.sources.transcript_files import (
     text_repaired,
     whose,
 )
+from pytest_agent_replay.sources.transcripts.transcript import read_transcript
 
 if TYPE_CHECKING:
     from pytest_agent_replay.sources.json_files import Sample

@@ -18,8 +18,8 @@ from pytest_agent_replay.llm.reading import dicts
 from pytest_agent_replay.sources.json_files import read_values
 from pytest_agent_replay.sources.session import ImportedSession, Notes, SessionProblem
 from pytest_agent_replay.sources.source import Importing, Source
-from pytest_agent_replay.sources.transcript_files import caught, in_files, seconds_of, text_repaired
-from pytest_agent_replay.sources.voice import (
+from pytest_agent_replay.sources.transcripts.files import caught, in_files, seconds_of, text_repaired
+from pytest_agent_replay.sources.transcripts.voice import (
     CallRecord,
     add_calls,
     check_calls,

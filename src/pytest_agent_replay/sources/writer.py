@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from pytest_agent_replay.redaction import Redactor
-    from pytest_agent_replay.sources.proposal import Proposal
+    from pytest_agent_replay.sources.proposing.proposal import Proposal
     from pytest_agent_replay.sources.source import Source as AnySource
 
 __all__ = ["ImportReport", "Wishes", "import_sessions", "write_sessions"]
@@ -211,7 +211,7 @@ def _completed(
         return replay.model_copy(update=update), None
     if not wishes.propose:
         return replay.model_copy(update=update), None
-    from pytest_agent_replay.sources.proposal import propose
+    from pytest_agent_replay.sources.proposing.proposal import propose
 
     proposal = propose(replay.model_copy(update=update))
     update["contract"] = proposal.contract

@@ -16,14 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_agent_replay.errors import FormatError, Problem, ReplayError
 from pytest_agent_replay.formats import replay
-from pytest_agent_replay.sources.agents_items import (
+from pytest_agent_replay.sources.anthropic import NO_SYSTEM
+from pytest_agent_replay.sources.json_files import Sample, read_values
+from pytest_agent_replay.sources.openai_agents.items import (
     ItemSession,
     is_sqlite,
     message_tables,
     read_items,
     sqlite_sessions,
 )
-from pytest_agent_replay.sources.agents_traces import (
+from pytest_agent_replay.sources.openai_agents.traces import (
     NO_CONTENT,
     NO_TEXTS,
     Exported,
@@ -32,13 +34,10 @@ from pytest_agent_replay.sources.agents_traces import (
     trace_objects,
     trace_sessions,
 )
-from pytest_agent_replay.sources.anthropic import NO_SYSTEM
-from pytest_agent_replay.sources.json_files import Sample, read_values
 from pytest_agent_replay.sources.session import ImportedSession, Notes, SessionProblem
 from pytest_agent_replay.sources.source import Importing, Source
 from pytest_agent_replay.sources.spans import Agent, Model, RunSession, Span, Tool
-from pytest_agent_replay.sources.transcript import Said, read_transcript
-from pytest_agent_replay.sources.transcript_files import (
+from pytest_agent_replay.sources.transcripts.files import (
     NO_TOOLS,
     caught,
     labels,
@@ -48,6 +47,7 @@ from pytest_agent_replay.sources.transcript_files import (
     text_repaired,
     whose,
 )
+from pytest_agent_replay.sources.transcripts.transcript import Said, read_transcript
 
 if TYPE_CHECKING:
     from pytest_agent_replay.sources.trees import Unit

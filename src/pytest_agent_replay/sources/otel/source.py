@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from pytest_agent_replay.errors import ReplayError
-from pytest_agent_replay.sources.conventions import is_generative
-from pytest_agent_replay.sources.conversations import run_session, split, without_content
 from pytest_agent_replay.sources.json_files import Sample
-from pytest_agent_replay.sources.otlp import SpanRecord, plain_rows, read_records
+from pytest_agent_replay.sources.otel.conventions import is_generative
+from pytest_agent_replay.sources.otel.conversations import run_session, split, without_content
+from pytest_agent_replay.sources.otel.files import Conversation, SpanFiles
+from pytest_agent_replay.sources.otel.otlp import SpanRecord, plain_rows, read_records
 from pytest_agent_replay.sources.source import Importing, Source
-from pytest_agent_replay.sources.span_files import Conversation, SpanFiles
 from pytest_agent_replay.sources.spans import RunSession
 
 __all__ = ["OpenTelemetry", "add_file_filters", "file_sessions", "listed"]

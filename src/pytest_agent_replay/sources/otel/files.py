@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pytest_agent_replay.errors import FormatError, Problem
-from pytest_agent_replay.sources.conventions import is_generative
-from pytest_agent_replay.sources.conversations import Key, best_family, conversation_keys, has_failed
 from pytest_agent_replay.sources.json_files import parse_json, read_values
-from pytest_agent_replay.sources.otlp import SpanRecord, read_records
+from pytest_agent_replay.sources.otel.conventions import is_generative
+from pytest_agent_replay.sources.otel.conversations import Key, best_family, conversation_keys, has_failed
+from pytest_agent_replay.sources.otel.otlp import SpanRecord, read_records
 
 __all__ = ["Conversation", "SpanFiles", "TraceEntry"]
 

@@ -13,10 +13,10 @@ from dataclasses import fields
 from typing import Any
 
 from pytest_agent_replay.formats.replay import ErrorSpec
-from pytest_agent_replay.sources.conventions import genai, langfuse, openinference, openllmetry, vercel
-from pytest_agent_replay.sources.conventions.values import Step, parsed
 from pytest_agent_replay.sources.failures import read_error
-from pytest_agent_replay.sources.otlp import SpanRecord
+from pytest_agent_replay.sources.otel.conventions import genai, langfuse, openinference, openllmetry, vercel
+from pytest_agent_replay.sources.otel.conventions.values import Step, parsed
+from pytest_agent_replay.sources.otel.otlp import SpanRecord
 from pytest_agent_replay.sources.spans import MISSING, Agent, Span, Tool
 
 __all__ = ["is_generative", "read_span"]

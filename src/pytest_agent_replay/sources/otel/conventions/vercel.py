@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_agent_replay.sources.conventions.values import Step, arguments, first_of, parsed, returned, settings_of
 from pytest_agent_replay.sources.messages import Message, read_answer, read_conversation, read_tools, read_usage
-from pytest_agent_replay.sources.otlp import SpanRecord
+from pytest_agent_replay.sources.otel.conventions.values import Step, arguments, first_of, parsed, returned, settings_of
+from pytest_agent_replay.sources.otel.otlp import SpanRecord
 from pytest_agent_replay.sources.spans import Agent, Model, Tool
 
 __all__ = ["read"]

@@ -13,7 +13,7 @@ from typing import Any
 
 from pytest_agent_replay.errors import ReplayError
 from pytest_agent_replay.sources.fetching import Api, ApiError, quoted
-from pytest_agent_replay.sources.otlp import SpanRecord, read_records
+from pytest_agent_replay.sources.otel.otlp import SpanRecord, read_records
 
 __all__ = ["Chosen", "PhoenixServer", "Selection"]
 

@@ -16,7 +16,7 @@ from pytest_agent_replay.sources.failures import read_error
 from pytest_agent_replay.sources.messages import read_answer, read_conversation, read_usage
 from pytest_agent_replay.sources.session import Notes
 from pytest_agent_replay.sources.spans import Agent, Model, RunSession, RunTrace, Span, Tool
-from pytest_agent_replay.sources.transcript_files import seconds_of
+from pytest_agent_replay.sources.transcripts.files import seconds_of
 
 __all__ = ["NO_CONTENT", "Exported", "has_content", "tool_runs", "trace_objects", "trace_sessions"]
 

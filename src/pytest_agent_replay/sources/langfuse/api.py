@@ -16,7 +16,7 @@ from pytest_agent_replay.errors import ReplayError
 from pytest_agent_replay.formats.times import parse_time
 from pytest_agent_replay.llm.reading import dicts
 from pytest_agent_replay.sources.fetching import Api, ApiError, quoted
-from pytest_agent_replay.sources.langfuse_records import SessionRecord, TraceRecord, trace_of, whole_trace
+from pytest_agent_replay.sources.langfuse.records import SessionRecord, TraceRecord, trace_of, whole_trace
 
 __all__ = ["Head", "Server", "Wanted", "is_value", "moment_of"]
 

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from pytest_agent_replay.sources.conventions import read_span
-from pytest_agent_replay.sources.conventions.pydantic_ai import tell_retries
-from pytest_agent_replay.sources.conventions.values import parsed
-from pytest_agent_replay.sources.otlp import SpanRecord, with_logs
+from pytest_agent_replay.sources.otel.conventions import read_span
+from pytest_agent_replay.sources.otel.conventions.pydantic_ai import tell_retries
+from pytest_agent_replay.sources.otel.conventions.values import parsed
+from pytest_agent_replay.sources.otel.otlp import SpanRecord, with_logs
 from pytest_agent_replay.sources.session import Notes
 from pytest_agent_replay.sources.spans import MISSING, Agent, Model, RunSession, RunTrace, Span, Tool
 

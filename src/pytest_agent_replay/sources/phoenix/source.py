@@ -10,19 +10,19 @@ from typing import Any
 
 from pytest_agent_replay.errors import ReplayError
 from pytest_agent_replay.formats.times import parse_time
-from pytest_agent_replay.sources.conversations import (
+from pytest_agent_replay.sources.fetching import Api, ApiError, environment, in_order, quoted
+from pytest_agent_replay.sources.json_files import Sample
+from pytest_agent_replay.sources.otel.conversations import (
     best_family,
     conversation_keys,
     has_failed,
     run_session,
     without_content,
 )
-from pytest_agent_replay.sources.fetching import Api, ApiError, environment, in_order, quoted
-from pytest_agent_replay.sources.json_files import Sample
-from pytest_agent_replay.sources.otel import add_file_filters, file_sessions, listed
-from pytest_agent_replay.sources.otlp import SpanRecord, plain_rows
-from pytest_agent_replay.sources.phoenix_annotations import Annotation, annotate
-from pytest_agent_replay.sources.phoenix_api import Chosen, PhoenixServer, Selection
+from pytest_agent_replay.sources.otel.otlp import SpanRecord, plain_rows
+from pytest_agent_replay.sources.otel.source import add_file_filters, file_sessions, listed
+from pytest_agent_replay.sources.phoenix.annotations import Annotation, annotate
+from pytest_agent_replay.sources.phoenix.api import Chosen, PhoenixServer, Selection
 from pytest_agent_replay.sources.source import Importing, Source
 from pytest_agent_replay.sources.spans import RunSession
 

@@ -17,9 +17,9 @@ from typing import Any
 from pytest_agent_replay.formats.replay import ErrorSpec, Usage
 from pytest_agent_replay.sources.failures import read_error
 from pytest_agent_replay.sources.json_files import parse_json
-from pytest_agent_replay.sources.langfuse_records import TraceRecord, seconds_of, text_of
+from pytest_agent_replay.sources.langfuse.records import TraceRecord, seconds_of, text_of
 from pytest_agent_replay.sources.messages import read_answer, read_conversation, read_result, read_tools, read_usage
-from pytest_agent_replay.sources.otlp import nested
+from pytest_agent_replay.sources.otel.otlp import nested
 from pytest_agent_replay.sources.session import Notes
 from pytest_agent_replay.sources.spans import MISSING, Agent, Model, RunTrace, Span, Tool
 

@@ -24,7 +24,7 @@ from pytest_agent_replay.llm.reading import UNREADABLE
 from pytest_agent_replay.sources.json_files import read_values
 from pytest_agent_replay.sources.session import ImportedSession, Notes, SessionProblem
 from pytest_agent_replay.sources.source import Importing
-from pytest_agent_replay.sources.transcript import Transcript
+from pytest_agent_replay.sources.transcripts.transcript import Transcript
 
 __all__ = [
     "MESSAGES",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
-from pytest_agent_replay.sources.conventions.values import first_of
-from pytest_agent_replay.sources.otlp import SpanRecord
+from pytest_agent_replay.sources.otel.conventions.values import first_of
+from pytest_agent_replay.sources.otel.otlp import SpanRecord
 from pytest_agent_replay.sources.spans import Model, Span
 
 __all__ = ["tell_retries"]

@@ -20,8 +20,8 @@ from pytest_agent_replay.formats.replay import ReplayFile, Source
 from pytest_agent_replay.formats.times import parse_time
 from pytest_agent_replay.llm.reading import clean, tool_call
 from pytest_agent_replay.sources.session import ImportedSession, Notes
-from pytest_agent_replay.sources.transcript import Said, read_transcript
-from pytest_agent_replay.sources.transcript_files import NO_TOOLS, replay_of
+from pytest_agent_replay.sources.transcripts.files import NO_TOOLS, replay_of
+from pytest_agent_replay.sources.transcripts.transcript import Said, read_transcript
 
 __all__ = [
     "CallRecord",

@@ -22,8 +22,8 @@ from pytest_agent_replay.llm.openai_items import response_answer
 from pytest_agent_replay.llm.openai_responses import response_messages
 from pytest_agent_replay.llm.reading import UNREADABLE, content_text
 from pytest_agent_replay.sources.session import Notes, SessionProblem
-from pytest_agent_replay.sources.transcript import Said
-from pytest_agent_replay.sources.transcript_files import seconds_of
+from pytest_agent_replay.sources.transcripts.files import seconds_of
+from pytest_agent_replay.sources.transcripts.transcript import Said
 
 __all__ = ["ItemSession", "is_sqlite", "message_tables", "read_items", "sqlite_sessions"]
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from pytest_agent_replay.formats.replay import Usage
 from pytest_agent_replay.llm.reading import dicts
-from pytest_agent_replay.sources.conventions.values import (
+from pytest_agent_replay.sources.messages import Message, read_answer, read_conversation, read_tools, read_usage
+from pytest_agent_replay.sources.otel.conventions.values import (
     Step,
     arguments,
     first_of,
@@ -21,8 +22,7 @@ from pytest_agent_replay.sources.conventions.values import (
     settings_of,
     structured,
 )
-from pytest_agent_replay.sources.messages import Message, read_answer, read_conversation, read_tools, read_usage
-from pytest_agent_replay.sources.otlp import SpanRecord
+from pytest_agent_replay.sources.otel.otlp import SpanRecord
 from pytest_agent_replay.sources.spans import Agent, Model, Tool
 
 __all__ = ["read"]

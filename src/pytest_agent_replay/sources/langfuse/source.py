@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_agent_replay.errors import ReplayError
 from pytest_agent_replay.sources.fetching import Api, ApiError, environment, in_order, quoted
-from pytest_agent_replay.sources.langfuse_api import Head, Server, Wanted, is_value, moment_of
-from pytest_agent_replay.sources.langfuse_records import (
+from pytest_agent_replay.sources.langfuse.api import Head, Server, Wanted, is_value, moment_of
+from pytest_agent_replay.sources.langfuse.records import (
     SessionRecord,
     is_observation,
     is_trace,
     read_sessions,
     text_of,
 )
-from pytest_agent_replay.sources.langfuse_spans import decoded, metadata_of, read_trace, score_value
+from pytest_agent_replay.sources.langfuse.spans import decoded, metadata_of, read_trace, score_value
 from pytest_agent_replay.sources.session import Notes
 from pytest_agent_replay.sources.source import Importing, Source
 from pytest_agent_replay.sources.spans import RunSession, Tool

@@ -1,0 +1,1 @@
+"""What transcripts of any kind share: messages without spans, on paper or spoken."""
