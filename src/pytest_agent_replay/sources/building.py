@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import Any
 
 from pytest_agent_replay.formats.replay import (
@@ -21,12 +20,13 @@ from pytest_agent_replay.formats.replay import (
     ToolResponse,
     Turn,
 )
+from pytest_agent_replay.formats.times import time_text
 from pytest_agent_replay.llm.digest import request_digests
 from pytest_agent_replay.llm.reading import content_text
 from pytest_agent_replay.sources.failures import error_in
 from pytest_agent_replay.sources.joining import Joined, join_calls
 from pytest_agent_replay.sources.markers import cut, redacted, redacted_paths
-from pytest_agent_replay.sources.messages import read_conversation
+from pytest_agent_replay.sources.messages import joined_content, plain_content, read_conversation
 from pytest_agent_replay.sources.session import ImportedSession, Notes, SessionProblem
 from pytest_agent_replay.sources.spans import MISSING, Model, RunSession, Span
 from pytest_agent_replay.sources.trees import Unit, put_times_right, units_of
@@ -98,7 +98,7 @@ class _Builder:
         started = next((part.unit.started for part in self.parts if part.unit.started is not None), None)
         given = {
             "name": run.name,
-            "captured_at": _time(started) if started is not None else None,
+            "captured_at": time_text(started) if started is not None else None,
             "tags": list(dict.fromkeys(run.tags)),
             "expected_failure": run.expected_failure,
             "metadata": run.metadata,
@@ -131,7 +131,7 @@ class _Builder:
         given = read_conversation(first.unit.input) if isinstance(first.unit.input, (dict, list)) else None
         passed = [m for m in (given or [])[: _said_at(given or [])[0]] if not _is_hidden(m.get("content"))]
         if len(passed) == 1 and passed[0].get("role") == "system":
-            return _plain(passed[0].get("content"))
+            return plain_content(passed[0].get("content"))
         if passed:
             return passed
         if not first.history:
@@ -179,7 +179,7 @@ class _Builder:
     def _said(self, part: _Part) -> Any:
         """The input of the turn: what the agent was called with, in which what the user said is looked for."""
         contents = [content for content in _contents(part.said) if not _is_hidden(content)]
-        said = _joined(contents) if contents else MISSING
+        said = joined_content(contents) if contents else MISSING
         given = part.unit.input
         if given is MISSING or given is None or given in ({}, [], ""):
             return said
@@ -213,7 +213,7 @@ class _Builder:
             data["ended"] = "after_tool"
         if len(self.parts) > 1:
             if unit.started is not None:
-                data["started_at"] = _time(unit.started)
+                data["started_at"] = time_text(unit.started)
             if unit.scores:
                 data["scores"] = unit.scores
         else:
@@ -227,7 +227,7 @@ class _Builder:
             return MISSING
         last = unit.models[-1].what if unit.models else None
         answer = last.answer if isinstance(last, Model) and not _asks(last) else None
-        text = _plain(answer.get("content")) if answer is not None else MISSING
+        text = plain_content(answer.get("content")) if answer is not None else MISSING
         if text in (None, "", []):
             text = last.refusal if isinstance(last, Model) and last.refusal else MISSING
         found = _output_in(unit.output, text)
@@ -280,7 +280,7 @@ class _Builder:
     def _outcome(self, joined: Joined, data: dict[str, Any]) -> bool:
         """How the call ended; False when nobody knows."""
         tool, run = joined.tool, joined.run
-        told = _plain(joined.told.get("content")) if joined.told is not None else MISSING
+        told = plain_content(joined.told.get("content")) if joined.told is not None else MISSING
         if told is not MISSING and _is_hidden(told):
             self._hide(told)
             told = MISSING
@@ -328,7 +328,7 @@ class _Builder:
         if model.name is not None:
             data["model"] = model.name
         if model.answer is not None:
-            data["content"] = _plain(model.answer.get("content"))
+            data["content"] = plain_content(model.answer.get("content"))
             calls = model.answer.get("tool_calls") or []
             if calls:
                 data["tool_calls"] = [
@@ -422,7 +422,7 @@ def _input_in(given: Any, said: Any) -> Any:
         begin, end = _said_at(messages)
         contents = _contents(messages[begin:end])
         if contents:
-            return _joined(contents)
+            return joined_content(contents)
     texts = list(_texts(given))
     if isinstance(said, str):
         if said in texts:
@@ -443,7 +443,7 @@ def _output_in(given: Any, text: Any) -> Any:
     if messages:
         last = messages[-1]
         is_answer = last.get("role") == "assistant" and not last.get("tool_calls")
-        return _plain(last.get("content")) if is_answer else MISSING
+        return plain_content(last.get("content")) if is_answer else MISSING
     if isinstance(given, dict) and len(given) == 1 and isinstance(text, str) and text in given.values():
         return text
     return given
@@ -461,27 +461,7 @@ def _texts(value: Any) -> Any:
 
 
 def _contents(messages: Sequence[Message]) -> list[Any]:
-    return [_plain(message.get("content")) for message in messages]
-
-
-def _plain(content: Any) -> Any:
-    """A single text part as text; everything else as it is."""
-    if isinstance(content, list) and len(content) == 1 and isinstance(content[0], dict):
-        part = content[0]
-        if part.get("type") in ("text", "input_text", "output_text") and isinstance(part.get("text"), str):
-            return part["text"]
-    return content
-
-
-def _joined(contents: list[Any]) -> Any:
-    if len(contents) == 1:
-        return contents[0]
-    if all(isinstance(content, str) for content in contents):
-        return "\n\n".join(contents)
-    parts: list[Any] = []
-    for content in contents:
-        parts.extend(content if isinstance(content, list) else [{"type": "text", "text": content}])
-    return parts
+    return [plain_content(message.get("content")) for message in messages]
 
 
 def _is_hidden(value: Any) -> bool:
@@ -501,8 +481,3 @@ def _is_parsed(message: Message) -> bool:
 
 def _marker(value: Any) -> str:
     return str(redacted(value) or cut(value))
-
-
-def _time(seconds: float) -> str:
-    text = datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f").rstrip("0").rstrip(".")
-    return f"{text}Z"

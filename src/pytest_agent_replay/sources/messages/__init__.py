@@ -2,7 +2,7 @@
 
 from pytest_agent_replay.sources.messages.answers import read_answer
 from pytest_agent_replay.sources.messages.conversation import read_conversation
-from pytest_agent_replay.sources.messages.parts import Message, plain_content
+from pytest_agent_replay.sources.messages.parts import Message, joined_content, plain_content
 from pytest_agent_replay.sources.messages.results import ToolResult, read_result
 from pytest_agent_replay.sources.messages.tools import read_tools
 from pytest_agent_replay.sources.messages.usage import read_usage
@@ -10,6 +10,7 @@ from pytest_agent_replay.sources.messages.usage import read_usage
 __all__ = [
     "Message",
     "ToolResult",
+    "joined_content",
     "plain_content",
     "read_answer",
     "read_conversation",

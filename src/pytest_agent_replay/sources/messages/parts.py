@@ -20,7 +20,17 @@ from pytest_agent_replay.llm.gemini import function_result
 from pytest_agent_replay.llm.openai_messages import neutral_call
 from pytest_agent_replay.llm.reading import clean, tool_call
 
-__all__ = ["Message", "first", "messages_of", "part_call", "part_kind", "part_result", "part_thought", "plain_content"]
+__all__ = [
+    "Message",
+    "first",
+    "joined_content",
+    "messages_of",
+    "part_call",
+    "part_kind",
+    "part_result",
+    "part_thought",
+    "plain_content",
+]
 
 Message = dict[str, Any]
 
@@ -184,6 +194,18 @@ def plain_content(content: Any) -> Any:
         return part["json"]
     is_text = part.get("type") in (None, *_TEXTS) and isinstance(part.get("text"), str)
     return part["text"] if is_text else content
+
+
+def joined_content(contents: list[Any]) -> Any:
+    """The contents of messages in a row as one: texts with an empty line between, anything else as parts."""
+    if len(contents) == 1:
+        return contents[0]
+    if all(isinstance(content, str) for content in contents):
+        return "\n\n".join(contents)
+    parts: list[Any] = []
+    for content in contents:
+        parts.extend(content if isinstance(content, list) else [{"type": "text", "text": content}])
+    return parts
 
 
 def first(mapping: dict[str, Any], keys: tuple[str, ...]) -> Any:

@@ -28,7 +28,7 @@ from pytest_agent_replay.llm.reading import clean
 from pytest_agent_replay.sources.building import CUT, FAILED_TEXT, NO_ANSWERS, NO_RESULT, NOT_PLAYED, REDACTED
 from pytest_agent_replay.sources.failures import error_in
 from pytest_agent_replay.sources.markers import cut, redacted, redacted_paths
-from pytest_agent_replay.sources.messages import plain_content
+from pytest_agent_replay.sources.messages import joined_content, plain_content
 from pytest_agent_replay.sources.session import Notes, SessionProblem
 
 __all__ = ["Said", "Transcript", "read_transcript"]
@@ -256,7 +256,7 @@ class _Builder:
     def _input(self, said: list[_Message]) -> Any:
         users = [message for message in said if message.role == "user"]
         self.notes.guess(MERGED, len(users) - 1)
-        return _joined([plain_content(message.neutral["content"]) for message in users])
+        return joined_content([plain_content(message.neutral["content"]) for message in users])
 
     def _turn(self, said: list[_Message], steps: list[_Message]) -> Turn:
         given: dict[str, Any] = {}
@@ -467,14 +467,3 @@ def _context(messages: list[_Message]) -> Any:
     if len(contents) == 1 and isinstance(contents[0], str):
         return contents[0]
     return [{"role": "system", "content": content} for content in contents]
-
-
-def _joined(contents: list[Any]) -> Any:
-    if len(contents) == 1:
-        return contents[0]
-    if all(isinstance(content, str) for content in contents):
-        return "\n\n".join(contents)
-    parts: list[Any] = []
-    for content in contents:
-        parts.extend(content if isinstance(content, list) else [{"type": "text", "text": content}])
-    return parts
