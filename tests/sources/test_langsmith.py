@@ -489,8 +489,8 @@ def test_a_project_of_a_thousand_runs_within_the_limits(server: LangSmithServer)
     found = runs("--project", "shop", "--select-all", time=time)
     assert len(found) == 500
     assert all(len(run.traces) == 2 and len(run.traces[0].spans) == 2 for run in found)
-    assert 10 + 100 <= len(server.asked("/runs/query")) <= 10 + 100 + 20
-    assert 60 < time.now < 120
+    assert 10 + 100 <= len(server.asked("/runs/query")) <= 10 + 100 + 40
+    assert 60 < time.now < 300, "110 queries, 15 in 10 s"
 
 
 def test_a_project_that_is_not_there(server: LangSmithServer) -> None:
