@@ -19,7 +19,6 @@ from pytest_agent_replay.sources.spans import Agent, RunSession, RunTrace, Span,
 
 class Orders(Source):
     name = "orders"
-    help = "orders"
 
     def add_arguments(self, parser):
         parser.add_argument("--count", type=int, default=1)

@@ -27,7 +27,6 @@ from pytest_agent_replay.formats.replay import ErrorSpec
 
 class Shop(Source):
     name = "shop"
-    help = "sessions of the shop"
 
     def add_arguments(self, parser):
         parser.add_argument("--count", type=int, default=3)
@@ -204,6 +203,8 @@ def test_a_source_that_is_not_there_is_one_line(here: Path, capsys: pytest.Captu
     points.write_text(POINTS + "broken = shop_sessions:Nowhere\n")
     assert main(["import", "shopp"]) == 2
     assert "did you mean `shop`?" in capsys.readouterr().err
+    assert main(["import", "logfire", "nowhere.jsonl"]) == 2
+    assert "nowhere.jsonl: it cannot be read" in capsys.readouterr().err, "it is another name for `otel`"
     assert main(["import", "broken"]) == 2
     assert "cannot be loaded" in capsys.readouterr().err
 

@@ -69,7 +69,6 @@ class Anthropic(Source):
     """Messages as Anthropic's messages API has them."""
 
     name = "anthropic"
-    help = "Anthropic message transcripts"
     description = (
         "Reads JSON or JSON Lines files of Anthropic messages: lists of messages, request bodies "
         "(`system`, `messages`, `tools`, `model`), sessions with labels, or logs of `request` and `response`."

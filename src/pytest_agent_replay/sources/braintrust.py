@@ -55,7 +55,6 @@ class Braintrust(Source):
     """Rows of a project's logs; traces whose metadata names the same session are one."""
 
     name: ClassVar[str] = "braintrust"
-    help: ClassVar[str] = "Braintrust: a project's logs, or exported spans"
     description: ClassVar[str] = (
         "Reads the logs of a project from the API (the key is that of BRAINTRUST_API_KEY, the address that of "
         f"BRAINTRUST_API_URL, or {_API}), or exported rows, as JSON or JSON Lines. Rows of the same id are merged. "

@@ -67,7 +67,6 @@ class ClaudeCode(Source):
     """Sessions of Claude Code."""
 
     name = "claude-code"
-    help = "Claude Code session files"
     description = (
         "Reads session files of Claude Code (~/.claude/projects/…/SESSION.jsonl) and the output of "
         "`claude -p --output-format stream-json`."

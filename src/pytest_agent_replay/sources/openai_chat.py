@@ -37,7 +37,6 @@ class OpenAIChat(Source):
     """Messages as OpenAI's chat completions have them."""
 
     name = "openai-chat"
-    help = "OpenAI chat transcripts"
     description = (
         "Reads JSON or JSON Lines files of OpenAI chat transcripts: one list of messages, or many sessions with "
         "`messages` or `traj`."

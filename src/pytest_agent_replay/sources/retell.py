@@ -63,7 +63,6 @@ class Retell(Source):
     """Calls of a Retell account."""
 
     name = "retell"
-    help = "Retell calls"
     description = "The key is that of RETELL_API_KEY, the address that of RETELL_BASE_URL."
 
     def __init__(self, **api: Any) -> None:

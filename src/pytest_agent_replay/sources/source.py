@@ -67,8 +67,6 @@ class Source(ABC):
 
     name: ClassVar[str]
     """On the command line and in a file's `source: {type: …}`."""
-    help: ClassVar[str]
-    """Half a line."""
     description: ClassVar[str] = ""
 
     @abstractmethod
@@ -113,7 +111,9 @@ _HERE = "pytest_agent_replay.sources"
 
 _OWN = (
     SourceEntry(
-        "langsmith", f"{_HERE}.langsmith:LangSmith", "LangSmith: a run, a thread, or what a project's filter finds"
+        "langsmith",
+        f"{_HERE}.langsmith:LangSmith",
+        "LangSmith: runs, threads, what a project's filters find, exported runs",
     ),
     SourceEntry("otel", f"{_HERE}.otel:OpenTelemetry", "OTLP/JSON files: OpenTelemetry GenAI, OpenInference, Logfire"),
     SourceEntry("phoenix", f"{_HERE}.phoenix:Phoenix", "Arize Phoenix: a server, or its exported spans"),
@@ -127,9 +127,24 @@ _OWN = (
     SourceEntry("claude-code", f"{_HERE}.claude_code:ClaudeCode", "Claude Code session files"),
     SourceEntry("vapi", f"{_HERE}.vapi:Vapi", "Vapi calls"),
     SourceEntry("retell", f"{_HERE}.retell:Retell", "Retell calls"),
-    SourceEntry("braintrust", f"{_HERE}.braintrust:Braintrust", "Braintrust: exported spans"),
+    SourceEntry("braintrust", f"{_HERE}.braintrust:Braintrust", "Braintrust: a project's logs, or exported spans"),
     SourceEntry("weave", f"{_HERE}.weave:Weave", "W&B Weave: exported calls"),
 )
+
+_ALSO = {
+    "opentelemetry": "otel",
+    "otlp": "otel",
+    "logfire": "otel",
+    "pydantic-ai": "otel",
+    "openinference": "otel",
+    "traceloop": "otel",
+    "future-agi": "otel",
+    "futureagi": "otel",
+    "arize": "phoenix",
+    "openai": "openai-chat",
+    "wandb": "weave",
+}
+"""Other names by which people look for a source."""
 
 
 def source_entries() -> list[SourceEntry]:
@@ -150,8 +165,9 @@ def find_source(name: str) -> Source:
     from difflib import get_close_matches
 
     entries = {entry.name: entry for entry in source_entries()}
-    if name in entries:
-        return entries[name].load()
+    found = entries.get(name) or entries.get(_ALSO.get(name, ""))
+    if found is not None:
+        return found.load()
     near = get_close_matches(name, entries, 1)
     raise ReplayError(
         f"there is no source `{name}`; " + (f"did you mean `{near[0]}`?" if near else f"known are {', '.join(entries)}")

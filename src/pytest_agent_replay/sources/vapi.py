@@ -53,7 +53,6 @@ class Vapi(Source):
     """Calls of a Vapi account."""
 
     name = "vapi"
-    help = "Vapi calls"
     description = "The key is that of VAPI_API_KEY (or VAPI_TOKEN), the address that of VAPI_BASE_URL."
 
     def __init__(self, **api: Any) -> None:

@@ -53,7 +53,6 @@ class Weave(Source):
     """Files with calls; a thread is a session, a trace a turn."""
 
     name: ClassVar[str] = "weave"
-    help: ClassVar[str] = "W&B Weave: exported calls"
     description: ClassVar[str] = (
         "Reads JSON or JSON Lines files of calls, as the Weave API (`POST /calls/stream_query`) and "
         "`client.get_calls()` give them. The traces of a thread become one file."

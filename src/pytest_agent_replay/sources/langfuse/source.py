@@ -41,7 +41,6 @@ class Langfuse(Source):
     """A Langfuse server, or files from one."""
 
     name = "langfuse"
-    help = "Langfuse: a server, or exported traces and observations"
     description = (
         "Reads conversations from a Langfuse server, or from files: traces (`GET /api/public/traces/{id}`, the trace "
         "page's download) and observations (`GET /api/public/v2/observations`, the table's export as JSON, JSON Lines "

@@ -36,7 +36,6 @@ class LangSmith(Source):
     """Runs, threads and projects of a LangSmith server, and exported run trees."""
 
     name = "langsmith"
-    help = "LangSmith: a run, a thread, what a project's filters find, or exported runs"
     description = (
         "The key is that of LANGSMITH_API_KEY (or LANGCHAIN_API_KEY), the address that of LANGSMITH_ENDPOINT, the "
         "workspace that of LANGSMITH_WORKSPACE_ID. The `langsmith` package is not needed."

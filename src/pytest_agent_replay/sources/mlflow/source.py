@@ -39,7 +39,6 @@ class MLflow(Source):
     """Traces of MLflow 2.14 and later; a server must be 3.0 or later. The `mlflow` package is not needed."""
 
     name = "mlflow"
-    help = "MLflow: a tracking URI, a sqlite file, or exported traces"
     description = (
         "Reads traces from a tracking server (http, https), from a SQLite database of MLflow's (`sqlite:///mlflow.db`, "
         "or the file; it is only read), from the folder of a file store (`mlruns`), or from exported traces "

@@ -63,7 +63,6 @@ class OpenAIAgents(Source):
     """Conversations of the OpenAI Agents SDK."""
 
     name = "openai-agents"
-    help = "OpenAI Agents: session items, exported traces"
     description = (
         "Reads what the OpenAI Agents SDK keeps: session items as JSON (Session.get_items(), "
         "result.to_input_list()), SQLiteSession files, and exported traces (`trace` and `trace.span` objects). "

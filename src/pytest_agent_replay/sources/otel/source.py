@@ -27,7 +27,6 @@ class OpenTelemetry(Source):
     """OTLP/JSON and other exports of OpenTelemetry spans."""
 
     name = "otel"
-    help = "OTLP/JSON files: OpenTelemetry GenAI, OpenInference, Logfire"
     description = (
         "Reads spans that were exported to files: OTLP/JSON (one batch, or one a line, as the Collector's file "
         "exporter writes), Logfire's records, what the SDK's console exporter prints as JSON Lines. All traces of a "

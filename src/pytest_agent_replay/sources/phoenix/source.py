@@ -41,7 +41,6 @@ class Phoenix(Source):
     """Phoenix's REST API, and its spans in files."""
 
     name = "phoenix"
-    help = "Arize Phoenix: a server, or its exported spans"
     description = (
         "Asks a Phoenix server for the sessions of a project, whole; or reads files: the spans of its REST API "
         "(`/spans`, `/spans/otlpv1`), or a data frame of its client (`to_json(orient='records')`). What was annotated "
