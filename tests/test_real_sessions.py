@@ -17,8 +17,8 @@ from pytest_agent_replay.formats.loading import parse_document
 from pytest_agent_replay.report.results import ReplayResult
 from pytest_agent_replay.runner import Case, run_replay
 from pytest_agent_replay.settings import Settings
-from pytest_agent_replay.sources.openai_chat import import_openai_chat
 from tests.airline_agent import TOOLS, WRITES, Agent
+from tests.sources.chats import import_openai_chat
 
 ROOT = Path(__file__).parent.parent
 DATA = ROOT.parent / "shared" / "data" / "tau-bench" / "airline-even-tasks.json"

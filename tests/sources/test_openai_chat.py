@@ -13,8 +13,8 @@ from pytest_agent_replay.formats.files import load_replays
 from pytest_agent_replay.formats.replay import ReplayFile
 from pytest_agent_replay.llm.digest import request_digests
 from pytest_agent_replay.llm.openai_messages import neutral_messages
-from pytest_agent_replay.sources.openai_chat import import_openai_chat
 from pytest_agent_replay.sources.writer import ImportReport
+from tests.sources.chats import import_openai_chat
 
 SYSTEM = {"role": "system", "content": "Be brief."}
 

@@ -15,8 +15,8 @@ from pytest_agent_replay.llm.neutral import ModelRequest
 from pytest_agent_replay.llm.player import LlmPlayer
 from pytest_agent_replay.llm.recognise import recognise
 from pytest_agent_replay.player.http import HttpRequest
-from pytest_agent_replay.sources.openai_chat import import_openai_chat
 from pytest_agent_replay.sources.writer import ImportReport
+from tests.sources.chats import import_openai_chat
 
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data" / "tau-bench" / "airline-even-tasks.json"
 pytestmark = pytest.mark.skipif(not DATA.exists(), reason="needs the real sessions in ../shared/data")

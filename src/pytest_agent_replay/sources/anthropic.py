@@ -1,7 +1,7 @@
 """Anthropic message transcripts, as JSON or JSON Lines.
 
 A session is a list of messages, the body of a request (`{system, messages, tools, model}`), or such an object with
-labels beside the messages; `transcript_files` has the shapes of a file. A file may also be a log of
+labels beside the messages; `transcripts.files` has the shapes of a file. A file may also be a log of
 `{"request": …, "response": …}`: the requests of one conversation repeat what was said before, and make one session.
 
 Formats: https://docs.anthropic.com/en/api/messages.

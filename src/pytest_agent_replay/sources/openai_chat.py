@@ -1,9 +1,9 @@
-"""OpenAI chat transcripts, as JSON or JSON Lines; `transcript_files` has the shapes of a file."""
+"""OpenAI chat transcripts, as JSON or JSON Lines; `transcripts.files` has the shapes of a file."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +28,8 @@ from pytest_agent_replay.sources.transcripts.transcript import read_transcript
 
 if TYPE_CHECKING:
     from pytest_agent_replay.sources.json_files import Sample
-    from pytest_agent_replay.sources.writer import ImportReport
 
-__all__ = ["OpenAIChat", "import_openai_chat", "read_openai_chat"]
+__all__ = ["OpenAIChat", "read_openai_chat"]
 
 
 class OpenAIChat(Source):
@@ -54,26 +53,6 @@ class OpenAIChat(Source):
         """Messages with the usual roles, and nothing in them that is of another API."""
         kinds = [whose(value) for value in sample.values]
         return bool(kinds) and set(kinds) == {"openai-chat"}
-
-
-def import_openai_chat(
-    path: Path,
-    *,
-    out: Path,
-    contract: str | None = None,
-    golden: bool = False,
-    tags: Sequence[str] = (),
-    force: bool = False,
-    progress: Callable[[int, int | None], None] | None = None,
-) -> ImportReport:
-    """Writes one replay file per session of `path` into `out` as it is: nothing redacted, no contract proposed.
-
-    Raises `FormatError` when the file as a whole cannot be read; `import_sessions` has the rest.
-    """
-    from pytest_agent_replay.sources.writer import Wishes, import_sessions
-
-    wishes = Wishes(contract=contract, golden=golden or None, tags=tags, propose=False)
-    return import_sessions(OpenAIChat(), Namespace(file=[path]), out, wishes, force=force, progress=progress)
 
 
 def read_openai_chat(path: Path, problems: list[str]) -> Iterator[ImportedSession]:
