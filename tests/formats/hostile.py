@@ -26,7 +26,7 @@ from pytest_agent_replay.formats.files import LoadedReplay, load_replays
 from pytest_agent_replay.formats.loading import parse_document
 from pytest_agent_replay.formats.writing import dump_yaml, replay_to_data
 
-LIMIT_S = 1.0
+LIMIT_S = 3.0
 """Of CPU time, so that a busy machine does not count."""
 HANG_S = 20.0
 MAX_SIZE = 1024 * 1024

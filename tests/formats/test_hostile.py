@@ -11,7 +11,7 @@ from tests.formats import hostile
 
 @pytest.mark.parametrize("part", range(5))
 def test_hostile_files_are_loaded_or_refused(tmp_path: Path, part: int) -> None:
-    """500 mutated and hostile files are loaded or refused clearly, each within a second, and execute nothing."""
+    """500 mutated and hostile files are loaded or refused clearly, each within seconds, and execute nothing."""
     folder = tmp_path / "root"
     folder.mkdir()
     rows = hostile.run(100, part, folder)
