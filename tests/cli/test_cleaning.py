@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pytest_agent_replay.cli import main
 from pytest_agent_replay.formats.files import load_replays
@@ -76,6 +77,14 @@ def test_any_file_can_be_named(here: Path, capsys: pytest.CaptureFixture[str]) -
     assert lines[1].startswith("broken.yaml:2:9: ")
 
 
+def test_comments_are_looked_through_too(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """People leave notes with keys in them."""
+    write(here / "a.replay.yaml", f"input: Hi  # jane@corp-mail.io asked\n# {KEY}\nnotes: 'a # b'\n")
+    assert main(["scan", "a.replay.yaml"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" ")[0] for line in lines] == ["a.replay.yaml:1:14:", "a.replay.yaml:2:11:"]
+
+
 def test_rules_allow_what_is_nobodys(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """In `pyproject.toml`; a wrong rule is an error."""
     write(here / "a.replay.yaml", "input: Write to help@shop-corp.com\n")
@@ -130,6 +139,19 @@ def test_comments_are_not_lost_unasked(here: Path, capsys: pytest.CaptureFixture
     assert main(["redact", "a.replay.yaml"]) == 0
 
 
+@pytest.mark.parametrize("name", ["a.replay.yaml", "a.replay.JSON"])
+def test_keys_of_ones_own_are_kept(here: Path, name: str) -> None:
+    """And redacted like the rest; a JSON file stays one, however its name is written."""
+    path = here / name
+    path.write_text('{"x-owner": {"mail": "jane@corp-mail.io"}, "turns": [{"input": "jane@corp-mail.io", "x-n": 1}]}')
+    assert main(["redact", name]) == 0
+    data = yaml.safe_load(path.read_text())
+    assert data["x-owner"]["mail"] == data["turns"][0]["input"] != "jane@corp-mail.io"
+    assert data["turns"][0]["x-n"] == 1
+    assert path.read_text().startswith("{") is name.endswith("JSON")
+    assert main(["scan", name]) == 0
+
+
 def test_recorded_answers_are_still_found_by_their_request(here: Path) -> None:
     """Their digests are those of the redacted conversation."""
     messages = [{"role": "user", "content": "I am jane@corp-mail.io."}]
@@ -180,7 +202,9 @@ def test_a_file_that_cannot_be_read_is_not_deleted(here: Path, capsys: pytest.Ca
     """It is named."""
     write(here / "a.replay.yaml", "input: [\nexpires: 2020-01-01\n")
     write(here / "b.replay.yaml", "input: Hi\nexpires: yesterday\n")
-    assert main(["prune", "."]) == 1
+    write(here / "certificate.yaml", "expires: 2020-01-01\n")
+    assert main(["prune", ".", "certificate.yaml"]) == 1
+    assert (here / "certificate.yaml").exists()
     said = capsys.readouterr().err
     assert "not read: a.replay.yaml:" in said
     assert "not read: b.replay.yaml: `yesterday` is not an ISO date" in said

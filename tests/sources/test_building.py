@@ -238,7 +238,9 @@ def test_one_trace_around_a_conversation_is_its_turns() -> None:
     time.model([user("One?")], says("1"))
     time.tool("log", {}, "ok")
     time.model([user("One?"), says("1"), user("Two?")], says("2"))
-    replay = replay_of(time.trace())
+    imported = built(time.trace())
+    replay = imported.replay
+    assert any("turns within one trace" in note for note in imported.notes.guessed)
     assert [(turn.input, turn.output) for turn in replay.turn_list] == [("One?", "1"), ("Two?", "2")]
     assert [len(turn.tool_responses) for turn in replay.turn_list] == [0, 1]
 

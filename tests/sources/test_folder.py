@@ -75,6 +75,22 @@ def test_one_file_can_be_named_for_one_session(tmp_path: Path) -> None:
         put(folder, "b", "2")
 
 
+def test_one_file_of_another_session_is_left_alone(tmp_path: Path) -> None:
+    """It is not taken for a file of this one, nor written over."""
+    put(ReplayFolder(tmp_path), "incident", "1")
+    before = (tmp_path / "incident.replay.yaml").read_bytes()
+    assert put(ReplayFolder(tmp_path / "incident.replay.yaml"), "b", "2") == ("incident", Outcome.KEPT)
+    assert (tmp_path / "incident.replay.yaml").read_bytes() == before
+
+
+def test_a_json_file_is_known_by_its_source_too(tmp_path: Path) -> None:
+    """As somebody may have written it anew."""
+    (tmp_path / "a.replay.json").write_text('{"source": {"type": "test", "thread_id": "1"}, "input": "Hi"}')
+    (tmp_path / "b.replay.json").write_text("{")
+    folder = ReplayFolder(tmp_path)
+    assert folder.find({"type": "test", "thread_id": "1"}) == tmp_path / "a.replay.json"
+
+
 def test_what_a_killed_import_left_behind_is_cleared_away(tmp_path: Path) -> None:
     """Not what a running one is writing, and nobody else's files."""
     names = (".a.replay.yaml.x1.tmp", ".b.replay.yaml.x2.tmp", ".mine.tmp")

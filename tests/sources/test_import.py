@@ -188,6 +188,17 @@ def test_one_file_for_one_session(here: Path) -> None:
     assert list(files(here / "incidents")) == ["refund.replay.yaml"]
 
 
+def test_a_file_that_is_named_like_json_is_json(here: Path) -> None:
+    """And replays; so it can be read again."""
+    assert run("--count", "1", "-o", "refund.replay.json") == 0
+    [loaded] = load_replays(here / "refund.replay.json", root=here)
+    assert loaded.replay.tool_responses[0].tool == "issue_refund"
+    before = (here / "refund.replay.json").read_bytes()
+    json.loads(before)
+    assert run("--count", "1", "-o", "refund.replay.json") == 0
+    assert (here / "refund.replay.json").read_bytes() == before
+
+
 def test_the_sources_are_listed(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Ours and those of other packages."""
     assert main(["import", "--help"]) == 0

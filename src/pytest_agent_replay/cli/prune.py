@@ -18,8 +18,8 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "prune",
         help="delete replay files that have expired",
-        description="Deletes the replay files whose `expires` has passed. A file that another names as its `parent` is "
-        "kept until that one goes. What cannot be read is named and kept.",
+        description="Deletes the replay files whose `expires` has passed. A file that another of these names as its "
+        "`parent` is kept until that one goes. What cannot be read is named and kept.",
     )
     parser.add_argument("paths", nargs="+", metavar="PATH", help="a replay file, or a folder to be searched")
     parser.add_argument("--dry-run", action="store_true", help="only say what would be deleted")
@@ -55,7 +55,7 @@ def _read(path: Path) -> dict[str, Any] | None:
 
     try:
         data = load_document(path, display=_shown(path)).data
-        if isinstance(data, dict):
+        if isinstance(data, dict) and {"input", "turns", "parent"} & set(data):
             _is_expired(data)
             return data
         raise ValueError("it is no replay file")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
@@ -15,7 +16,7 @@ from pytest_agent_replay.errors import ReplayError
 from pytest_agent_replay.formats.loading import MAX_DEPTH
 from pytest_agent_replay.formats.replay import ReplayFile
 
-__all__ = ["dump_yaml", "replay_to_data", "write_text_atomic"]
+__all__ = ["dump_yaml", "file_text", "replay_to_data", "write_text_atomic"]
 
 WIDTH = 110
 _FLOW_WIDTH = 70
@@ -41,6 +42,14 @@ def dump_yaml(data: Any) -> str:
     if isinstance(data, (dict, list)) and data:
         return "".join(f"{line}\n" for line in _block(data, 0))
     return f"{_text(data, 0)}\n"
+
+
+def file_text(path: Path, data: Any) -> str:
+    """JSON data as the text of the file `path`: JSON when its name ends in `.json`, else YAML. Raises `ValueError`."""
+    if path.name.lower().endswith(".json"):
+        _check_depth(data, 1)
+        return f"{json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)}\n"
+    return dump_yaml(data)
 
 
 def replay_to_data(replay: ReplayFile) -> dict[str, Any]:

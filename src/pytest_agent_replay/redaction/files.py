@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from pytest_agent_replay.errors import FormatError, Problem
 from pytest_agent_replay.formats.loading import Document, load_document
 from pytest_agent_replay.formats.replay import LlmRequestDigests, LlmResponse, RecordingRef, ReplayFile
 from pytest_agent_replay.formats.validation import validate
-from pytest_agent_replay.formats.writing import dump_yaml, replay_to_data
+from pytest_agent_replay.formats.writing import file_text, replay_to_data
 from pytest_agent_replay.llm.conversation import recorded_messages
 from pytest_agent_replay.llm.digest import request_digests
 from pytest_agent_replay.redaction.engine import Redactor
@@ -38,7 +38,7 @@ def scan_file(path: Path, rules: Rules, *, display: str | None = None, max_size:
         except FormatError:
             pass  # broken files can have secrets too
         else:
-            return _in_data(document, rules)
+            return [*_in_data(document, rules), *_in_comments(document, path, rules)]
     return _in_text(path, shown, rules)
 
 
@@ -68,11 +68,20 @@ def _words(finding: Finding) -> str:
     return f"{finding.kind}: {finding.preview}"
 
 
+def _in_comments(document: Document, path: Path, rules: Rules) -> list[Problem]:
+    """Notes that people leave beside the data can have secrets too."""
+    return [] if _is_json(path) else _problems(_without_scalars(document.text), document.path, rules)
+
+
 def _in_text(path: Path, shown: str, rules: Rules) -> list[Problem]:
     try:
         text = path.read_bytes().decode("utf-8", "replace")
     except OSError as error:
         raise FormatError(Problem(shown, 0, 0, f"it cannot be read: {error.strerror or error}")) from None
+    return _problems(text, shown, rules)
+
+
+def _problems(text: str, shown: str, rules: Rules) -> list[Problem]:
     problems = []
     for finding in scan(text, rules):
         line = text.count("\n", 0, finding.start) + 1
@@ -87,6 +96,11 @@ def redacted_file(replay: ReplayFile, redactor: Redactor) -> tuple[ReplayFile, i
     cleaned = redactor.replay(data)
     if cleaned == data:
         return replay, 0
+    return _with_digests(replay, cleaned)
+
+
+def _with_digests(replay: ReplayFile, cleaned: dict[str, Any]) -> tuple[ReplayFile, int]:
+    """The redacted file, with digests of the requests that a replay of it sends."""
     redacted = ReplayFile.model_validate(cleaned)
     stale = 0
     for ref, answer in _answers(redacted):
@@ -121,35 +135,47 @@ def _answers(replay: ReplayFile) -> Iterator[tuple[RecordingRef, LlmResponse]]:
 def redact_file(path: Path, redactor: Redactor, *, display: str | None = None) -> tuple[str, list[str]]:
     """The text of a replay file without secrets and personal data, and what was taken out; nothing is written.
 
-    Raises `FormatError` for a file that is no valid replay file, and `ReplayError` for one that pulls in other files
-    or has several sessions: their data is not all in it.
+    Raises `FormatError` for a file that is no valid replay file of one session, or whose data is not all in it.
     """
     document = load_document(path, display=display)
     data = document.data
     if not isinstance(data, dict) or not {"input", "turns", "parent"} & set(data):
         raise FormatError(document.problem((), "it is no replay file of one session"))
     replay = validate(ReplayFile, document)
-    redacted, stale = redacted_file(replay, redactor)
-    if redacted is replay:
+    cleaned = redactor.replay(data)
+    if cleaned == data:
         return document.text, []
+    # written is the data and not the model, which has no keys of the user's own (`x-…`)
+    redacted, stale = _with_digests(replay, cleaned)
+    for ref, answer in _answers(redacted):
+        turn = cleaned["turns"][ref.turn - 1] if redacted.turns is not None else cleaned
+        if answer.request is not None:
+            turn["llm_responses"][ref.index]["request"] = answer.request.model_dump(exclude_none=True)
     lines = redactor.lines()
-    remarks = dict(redacted.import_ or {})
+    remarks = cleaned.setdefault("import", {})
     before = remarks.get("redacted")
     remarks["redacted"] = list(dict.fromkeys([*(before if isinstance(before, list) else []), *lines]))
-    redacted = redacted.model_copy(update={"import_": remarks})
-    written = replay_to_data(redacted)
-    text = json.dumps(written, indent=2, ensure_ascii=False) + "\n" if path.suffix == ".json" else dump_yaml(written)
-    return text, [*lines, *([f"{stale} digests of model requests, which are not compared any more"] if stale else [])]
+    return file_text(path, cleaned), [
+        *lines,
+        *([f"{stale} digests of model requests, which are not compared any more"] if stale else []),
+    ]
 
 
 def has_comments(path: Path) -> bool:
     """Whether a YAML file has comments."""
-    if path.suffix.lower() == ".json":
-        return False
-    text = path.read_text("utf-8")
+    return not _is_json(path) and "#" in _without_scalars(path.read_text("utf-8-sig"))
+
+
+def _without_scalars(text: str) -> str:
+    """A YAML text with blanks in the place of its keys and values: what is left are its marks and comments."""
     rest, end = [], 0
     for event in yaml.parse(text):
         if isinstance(event, yaml.ScalarEvent) and event.start_mark is not None and event.end_mark is not None:
-            rest.append(text[end : event.start_mark.index])
-            end = event.end_mark.index
-    return "#" in "".join([*rest, text[end:]])
+            begin, after = event.start_mark.index, event.end_mark.index
+            rest += [text[end:begin], re.sub(r"[^\n]", " ", text[begin:after])]
+            end = after
+    return "".join([*rest, text[end:]])
+
+
+def _is_json(path: Path) -> bool:
+    return path.name.lower().endswith(".json")

@@ -19,7 +19,7 @@ from typing import Any
 
 from pytest_agent_replay.errors import ReplayError
 from pytest_agent_replay.formats.files import SUFFIXES, is_replay_path
-from pytest_agent_replay.formats.loading import parse_document
+from pytest_agent_replay.formats.loading import load_document, parse_document
 from pytest_agent_replay.formats.writing import write_text_atomic
 
 __all__ = ["Outcome", "ReplayFolder", "safe_name"]
@@ -48,6 +48,7 @@ class ReplayFolder:
         self.path = out.parent if self.single is not None else out
         self._by_source: dict[str, Path] | None = None
         self._taken: set[str] = set()
+        self._is_used = False
 
     def find(self, source: Mapping[str, Any]) -> Path | None:
         """The file of the session with this `source:` block."""
@@ -67,11 +68,16 @@ class ReplayFolder:
             name = f"{safe}-{number}"
         return name
 
+    def path_of(self, name: str, source: Mapping[str, Any]) -> Path:
+        """The file of a session, which need not be there yet."""
+        return self.single or self.find(source) or self.path / f"{name}.replay.yaml"
+
     def put(self, name: str, source: Mapping[str, Any], text: str) -> tuple[Path, Outcome]:
         """Writes the file of a session, whole or not at all. Raises `ReplayError` when it cannot be written."""
-        path = self.single or self.find(source) or self.path / f"{name}.replay.yaml"
-        if self.single is not None and name.lower() in self._taken:
+        path = self.path_of(name, source)
+        if self.single is not None and self._is_used:
             raise ValueError(f"{path} holds one session; name a folder for several")
+        self._is_used = True
         self._make()
         self._taken.add(name.lower())
         if path.exists() and not self.force:
@@ -144,6 +150,11 @@ def _stem(path: Path) -> str:
 
 def _source_of(path: Path) -> dict[str, Any] | None:
     """The `source:` block of a file; None when there is none."""
+    if path.name.lower().endswith(".json"):
+        try:
+            return _block(load_document(path).data)
+        except ReplayError:
+            return None
     try:
         with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
             lines = dropwhile(lambda line: not line.startswith("source:"), file)
@@ -152,6 +163,10 @@ def _source_of(path: Path) -> dict[str, Any] | None:
             data = parse_document("".join([head, *block]), "source.yaml").data if head is not None else None
     except (OSError, ReplayError):
         return None
+    return _block(data)
+
+
+def _block(data: Any) -> dict[str, Any] | None:
     source = data.get("source") if isinstance(data, dict) else None
     return source if isinstance(source, dict) else None
 

@@ -17,6 +17,7 @@ __all__ = ["Unit", "put_times_right", "units_of"]
 INSIDE = "calls inside of tool calls, which are answered as a whole"
 TWICE = "spans that the source has twice, counted once"
 CIRCLE = "spans that are inside of themselves, as their parents tell; taken out of there"
+PARTED = "turns within one trace: the user is thought to have spoken again after an answer"
 TIMELESS = "times that cannot be"
 
 _EARLIEST, _LATEST = -62_135_596_800.0, 253_402_300_800.0
@@ -64,7 +65,9 @@ def units_of(trace: RunTrace, notes: Notes) -> list[Unit]:
         whole.input = trace.input
     if trace.output is not MISSING:
         whole.output = trace.output
-    return _parted(whole)
+    parts = _parted(whole)
+    notes.guess(PARTED, len(parts) - 1)
+    return parts
 
 
 def _unit(trace: RunTrace, root: Span | None, calls: list[Span]) -> Unit:

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from pytest_agent_replay.errors import ReplayError
 from pytest_agent_replay.formats.replay import ReplayFile, Source
 from pytest_agent_replay.formats.times import parse_time
-from pytest_agent_replay.formats.writing import dump_yaml, replay_to_data
+from pytest_agent_replay.formats.writing import file_text, replay_to_data
 from pytest_agent_replay.sources.folder import Outcome, ReplayFolder
 from pytest_agent_replay.sources.session import ImportedSession, Notes, SessionProblem
 from pytest_agent_replay.sources.source import Importing
@@ -157,7 +157,8 @@ def _import(
     block = source.model_dump(exclude_unset=True) if isinstance(source, Source) else {"type": str(source)}
     name = folder.name_for(built.wish, block)
     replay, proposed = _completed(built, name, wishes, folder.path, redacted)
-    path, outcome = folder.put(name, block, dump_yaml(replay_to_data(replay)))
+    text = file_text(folder.path_of(name, block), replay_to_data(replay))
+    path, outcome = folder.put(name, block, text)
     if outcome is Outcome.KEPT:
         importing.problem(f"{path}: exists with other content; it was left as it is (--force overwrites)")
         return
