@@ -123,7 +123,7 @@ class _Run:
                 reaches=lambda *args, **kwargs: self.binder.reaches(*args, **kwargs),
                 hooks=hooks.steps,
             )
-            with install([*built_in_interceptors(), *hooks.interceptors]), self.session:
+            with install((*built_in_interceptors(), *hooks.interceptors)), self.session:
                 # inside the session: what the agent's modules do while they are imported must not be real either
                 self.agent = _agent(case, hooks.agents)
                 self._refuse_pretence()

@@ -5,20 +5,18 @@ Agent frameworks have their own folder, `frameworks`.
 
 from __future__ import annotations
 
+from functools import cache
+
 from pytest_agent_replay.intercept.registry import Interceptor
 
 __all__ = ["built_in_interceptors"]
 
-_interceptors: list[Interceptor] = []
 
-
-def built_in_interceptors() -> list[Interceptor]:
+@cache
+def built_in_interceptors() -> tuple[Interceptor, ...]:
     """The interceptors that this package ships. Loading them imports no client library."""
-    if not _interceptors:
-        from pytest_agent_replay.intercept import aiohttp_, background, backoff, http_client, httpx_, sockets, urllib3_
-        from pytest_agent_replay.intercept.frameworks import framework_interceptors
+    from pytest_agent_replay.intercept import aiohttp_, background, backoff, http_client, httpx_, sockets, urllib3_
+    from pytest_agent_replay.intercept.frameworks import framework_interceptors
 
-        for module in (sockets, background, http_client, urllib3_, httpx_, aiohttp_, backoff):
-            _interceptors.extend(module.INTERCEPTORS)
-        _interceptors.extend(framework_interceptors())
-    return _interceptors
+    modules = (sockets, background, http_client, urllib3_, httpx_, aiohttp_, backoff)
+    return (*(each for module in modules for each in module.INTERCEPTORS), *framework_interceptors())

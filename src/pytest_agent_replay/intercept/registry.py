@@ -12,9 +12,10 @@ import importlib.machinery
 import importlib.util
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from types import CellType, ModuleType
 from typing import Any
 
@@ -63,6 +64,15 @@ class Patcher:
 
         self.set(base, "__init_subclass__", classmethod(init_subclass))
 
+    def again(self, plan: Sequence[tuple[Any, str, Any, Any]]) -> bool:
+        """Makes the changes of an earlier `since` once more; False, and none of them, where something else stands."""
+        if any(_entry(owner, name) is not old for owner, name, old, _ in plan):
+            return False
+        for owner, name, old, new in plan:
+            self._undo.append((owner, name, old))
+            setattr(owner, name, new)
+        return True
+
     def mark(self) -> int:
         """How many changes were made so far."""
         return len(self._undo)
@@ -87,7 +97,7 @@ class Patcher:
             raise first
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Interceptor:
     """Patches one library. `apply(module, patcher)` runs once the module named `module` is imported, never earlier."""
 
@@ -97,6 +107,8 @@ class Interceptor:
 
 
 Callback = Callable[[ModuleType], None]
+ByModule = Mapping[str, Sequence[Interceptor]]
+"""Interceptors by the module that each waits for."""
 
 
 class _PostImport(importlib.abc.MetaPathFinder):
@@ -104,8 +116,7 @@ class _PostImport(importlib.abc.MetaPathFinder):
 
     def __init__(self, apply: Callable[[Interceptor, ModuleType], None]) -> None:
         self._apply = apply
-        self.waiting: dict[str, list[Interceptor]] = {}
-        """By the module that each waits for."""
+        self.waiting: ByModule = {}
         self.watchers: list[Callback] = []
         """Called after the import of any module."""
         self._busy = threading.local()
@@ -171,37 +182,32 @@ class _Installed:
                 return
             self.done.add(interceptor.name)
             plan = self.plans.get(interceptor)
-            if plan and all(_entry(owner, name) is old for owner, name, old, _ in plan):
-                for owner, name, _, new in plan:
-                    self.patcher.set(owner, name, new)
+            if plan and self.patcher.again(plan):
                 return
             mark, trees = self.patcher.mark(), self.patcher.trees
             interceptor.apply(module, self.patcher)
             if self.patcher.trees == trees:  # there may be other subclasses the next time
                 self.plans[interceptor] = self.patcher.since(mark)
 
-    def start(self, interceptors: Iterable[Interceptor]) -> None:
+    def start(self, interceptors: Sequence[Interceptor]) -> None:
+        by_module = _by_module(tuple(interceptors))
         with self.lock:
             self.users += 1
             try:
                 if self.users == 1:
                     sys.meta_path.insert(0, self.finder)
-                waiting = self.finder.waiting
-                for interceptor in interceptors:
-                    if interceptor.name in self.done or interceptor in waiting.get(interceptor.module, ()):
-                        continue
-                    self._apply_or_wait(interceptor)
+                    self.finder.waiting = by_module
+                elif self.finder.waiting is not by_module:
+                    known = (each for waiting in self.finder.waiting.values() for each in waiting)
+                    self.finder.waiting = _by_module(tuple(dict.fromkeys((*known, *interceptors))))
+                for name in [name for name in by_module if name in sys.modules]:
+                    module = sys.modules.get(name)
+                    if module is not None and not _is_importing(module):
+                        for interceptor in by_module[name]:
+                            self.apply(interceptor, module)
             except BaseException:
                 self.stop()
                 raise
-
-    def _apply_or_wait(self, interceptor: Interceptor) -> None:
-        module = sys.modules.get(interceptor.module)
-        if module is not None and not _is_importing(module):
-            self.apply(interceptor, module)
-            return
-
-        self.finder.waiting.setdefault(interceptor.module, []).append(interceptor)
 
     def stop(self) -> None:
         with self.lock:
@@ -213,6 +219,15 @@ class _Installed:
             self.finder = _PostImport(self.apply)
             self.done.clear()
             self.patcher.undo()
+
+
+@lru_cache(maxsize=4)
+def _by_module(interceptors: tuple[Interceptor, ...]) -> ByModule:
+    """Grouped, in their order. All replays of a run install the same ones."""
+    found: dict[str, list[Interceptor]] = {}
+    for each in interceptors:
+        found.setdefault(each.module, []).append(each)
+    return found
 
 
 def _entry(owner: Any, name: str) -> Any:
@@ -229,7 +244,7 @@ _installed = _Installed()
 class install:
     """Context manager: the interceptors are active inside. Nested and parallel uses share one set of patches."""
 
-    def __init__(self, interceptors: Iterable[Interceptor]) -> None:
+    def __init__(self, interceptors: Sequence[Interceptor]) -> None:
         self._interceptors = interceptors
 
     def __enter__(self) -> None:

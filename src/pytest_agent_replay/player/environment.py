@@ -14,7 +14,7 @@ class SharedVariables:
     """Set with the first user, put back with the last. What somebody else changes meanwhile stays as they made it."""
 
     def __init__(self, wanted: Callable[[], Mapping[str, str]]) -> None:
-        """`wanted` says which variables are to be set now, asked again for every user."""
+        """`wanted` says which variables are to have which values, asked again for every user."""
         self._wanted = wanted
         self._lock = threading.RLock()
         self._users: set[object] = set()
@@ -29,8 +29,10 @@ class SharedVariables:
             with self._lock:
                 self._users.add(user)
                 for name, value in self._wanted().items():
-                    self._set.setdefault(name, (os.environ.get(name), value))
-                    os.environ[name] = value
+                    before = os.environ.get(name)
+                    if before != value:
+                        self._set.setdefault(name, (before, value))
+                        os.environ[name] = value
             yield
         finally:
             with self._lock:
@@ -44,6 +46,6 @@ class SharedVariables:
             if os.environ.get(name) != value:
                 continue
             if before is None:
-                os.environ.pop(name, None)
+                del os.environ[name]
             else:
                 os.environ[name] = before

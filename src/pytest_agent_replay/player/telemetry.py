@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import cache
 from importlib.util import find_spec
@@ -115,15 +115,11 @@ def is_telemetry(request: HttpRequest) -> bool:
 
 
 @cache
-def _switches() -> tuple[tuple[str, str], ...]:
-    return tuple((name, value) for name, (package, value) in TELEMETRY_ENV.items() if not package or find_spec(package))
+def _switches() -> Mapping[str, str]:
+    return {name: value for name, (package, value) in TELEMETRY_ENV.items() if not package or find_spec(package)}
 
 
-def _to_be_set() -> dict[str, str]:
-    return {name: value for name, value in _switches() if os.environ.get(name) != value}
-
-
-_shared = SharedVariables(_to_be_set)
+_shared = SharedVariables(_switches)
 
 
 def telemetry_switched_off() -> AbstractContextManager[None]:
