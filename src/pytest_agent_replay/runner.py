@@ -18,6 +18,7 @@ from pytest_agent_replay.agents.load import load_agent
 from pytest_agent_replay.agents.loop import end_tasks
 from pytest_agent_replay.agents.model import Agent, TurnInput
 from pytest_agent_replay.agents.resolve import root_importable
+from pytest_agent_replay.contracts.case import SessionView
 from pytest_agent_replay.contracts.verdict import Services, Verdict, evaluate, failing, reproduces
 from pytest_agent_replay.errors import AgentError
 from pytest_agent_replay.formats.replay import ReplayFile, Turn
@@ -281,7 +282,8 @@ class _Run:
     def result(self) -> ReplayResult:
         """Judges the finished run."""
         case, session, findings = self.case, self.session, self.session.findings
-        calls = session.trace.tool_calls
+        view = SessionView(session.trace, self.replay, case.services, tags=self.replay.tags)
+        calls = view.all_calls
         result = ReplayResult(
             id=case.id,
             file=_shown(case),
@@ -313,23 +315,21 @@ class _Run:
         result.notes += [*_never_seen(session), *_reminders(self.replay), *session.model_notes()]
         result.diverged_at = _diverged_at(self.replay, calls, self.turns)
         if findings.inconclusive is None:
-            self._judge(result)
+            self._judge(result, view)
         self._conclude(result)
         return result
 
-    def _judge(self, result: ReplayResult) -> None:
-        case = self.case
-        if case.contract is None:
+    def _judge(self, result: ReplayResult, view: SessionView) -> None:
+        contract = self.case.contract
+        if contract is None:
             return
-        tags = self.replay.tags
-        self.verdict = evaluate(
-            case.contract, self.session.trace, self.replay, case.services, tags=tags, fail_on=case.settings.fail_on
-        )
+        fail_on = self.case.settings.fail_on
+        self.verdict = evaluate(contract, view.trace, view.replay, view.services, fail_on=fail_on, session=view)
         result.invariants = self.verdict.invariants
         result.score = self.verdict.score
-        result.notes += _mistyped(case.contract, self.session)
+        result.notes += _mistyped(contract, self.session)
         result.reproduces, result.recorded_invariants = reproduces(
-            case.contract, self.replay, case.services, tags=tags, fail_on=case.settings.fail_on
+            contract, view.replay, view.services, fail_on=fail_on, session=view.original()
         )
 
     def _conclude(self, result: ReplayResult) -> None:

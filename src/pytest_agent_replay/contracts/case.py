@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +14,10 @@ from pytest_agent_replay.contracts.plain import folded, plain
 from pytest_agent_replay.formats.replay import ReplayFile, Turn
 from pytest_agent_replay.player.values import covers
 from pytest_agent_replay.trace.model import LlmCallView, ToolCallView, Trace
+from pytest_agent_replay.trace.recorded import recorded_trace
 
 if TYPE_CHECKING:
-    from pytest_agent_replay.contracts.grounds import Grounds
+    from pytest_agent_replay.contracts.grounds import Grounds, SharedSources
 
 __all__ = ["CannotEvaluate", "Case", "NoAnswer", "Services", "SessionView", "TakesTooLong", "excerpt", "json_in",
            "name_matches", "parsed_json", "text_of", "texts_of"]  # fmt: skip
@@ -123,32 +123,68 @@ class SessionView:
     `recorded`: the trace is what production did. What the recording does not hold raises `CannotEvaluate` there.
     """
 
+    __slots__ = (
+        "_all_calls",
+        "_beside",
+        "_calls_unknown",
+        "_grounds",
+        "_llm_calls",
+        "_phrases",
+        "_recorded_turns",
+        "_sources",
+        "answered",
+        "last",
+        "outputs",
+        "played",
+        "recorded",
+        "replay",
+        "services",
+        "tags",
+        "trace",
+    )
+
     def __init__(
-        self, trace: Trace, replay: ReplayFile, services: Services, *, tags: Iterable[str] = (), recorded: bool = False
+        self,
+        trace: Trace,
+        replay: ReplayFile,
+        services: Services,
+        *,
+        tags: Iterable[str] = (),
+        recorded: bool = False,
+        beside: SessionView | None = None,
     ) -> None:
+        """`beside` is another view of the same replay: what was given in both is read once."""
         self.trace = trace
         self.replay = replay
         self.services = services
         self.tags = {*tags, *replay.tags}
         self.recorded = recorded
-        self._recorded_turns = replay.turn_list
+        turns = self._recorded_turns = replay.turn_list
+        self._beside = beside
+        self._sources: SharedSources | None = None
         self._grounds: dict[int, Grounds] = {}
         self._phrases: dict[int, list[tuple[str, str]]] = {}
+        self._all_calls: list[ToolCallView] | None = None
+        self._llm_calls: list[LlmCallView] | None = None
+        self._calls_unknown: str | None = None
         self.outputs: dict[int, Any] = trace.outputs()
         """The answers, by turn."""
-        self.played = [n for n, turn in enumerate(self._recorded_turns, 1) if turn.is_played]
+        self.played = [n for n, turn in enumerate(turns, 1) if turn.is_played]
         """The numbers of the turns in which the user says something."""
-        self.answered = [n for n in self.played if self._turn(n).ended == "answered"]
+        self.answered = [n for n in self.played if turns[n - 1].ended == "answered"]
         """The played turns that call for an answer: not those that a tool, or the end of the recording, ended."""
+        with_output = [n for n in self.answered if turns[n - 1].given("output")]
+        candidates = with_output or self.answered or self.played
+        self.last = candidates[-1] if candidates else None
+        """The last turn that production answered; without any recorded answer, the last one that is played."""
+
+    def original(self) -> SessionView:
+        """The view of what production did."""
+        return SessionView(
+            recorded_trace(self.replay), self.replay, self.services, tags=self.tags, recorded=True, beside=self
+        )
 
     # -- turns
-
-    @cached_property
-    def last(self) -> int | None:
-        """The last turn that production answered; without any recorded answer, the last one that is played."""
-        with_output = [n for n in self.answered if self._turn(n).given("output")]
-        candidates = with_output or self.answered or self.played
-        return candidates[-1] if candidates else None
 
     def _turn(self, number: int) -> Turn:
         return self._recorded_turns[number - 1]
@@ -200,19 +236,24 @@ class SessionView:
 
     # -- calls
 
-    @cached_property
+    @property
     def all_calls(self) -> list[ToolCallView]:
-        return self.trace.tool_calls
+        if self._all_calls is None:
+            self._all_calls = self.trace.tool_calls
+        return self._all_calls
 
     @property
     def calls(self) -> list[ToolCallView]:
         """Every tool call, in order. Raises `CannotEvaluate` when the recording does not say what was called."""
-        if self.recorded and self._calls_unknown:
-            raise CannotEvaluate(self._calls_unknown)
+        if self.recorded:
+            if self._calls_unknown is None:
+                self._calls_unknown = self._why_calls_unknown()
+            if self._calls_unknown:
+                raise CannotEvaluate(self._calls_unknown)
         return self.all_calls
 
-    @cached_property
-    def _calls_unknown(self) -> str | None:
+    def _why_calls_unknown(self) -> str:
+        """Empty where the recording says what was called."""
         turns = self._recorded_turns
         if self.replay.turns is not None and any(r.origin == "production" for r in self.replay.tool_responses):
             return "recordings at the top of a file do not say in which turn production called them"
@@ -220,11 +261,13 @@ class SessionView:
             return "a recording for any tool (`*`) does not say which tool production called"
         if not self.all_calls and not any(turn.given("output") or turn.llm_responses for turn in turns):
             return "the recording holds neither calls nor answers of production"
-        return None
+        return ""
 
-    @cached_property
+    @property
     def llm_calls(self) -> list[LlmCallView]:
-        return self.trace.llm_calls
+        if self._llm_calls is None:
+            self._llm_calls = self.trace.llm_calls
+        return self._llm_calls
 
     @property
     def llm_is_recorded(self) -> bool:
@@ -253,9 +296,10 @@ class SessionView:
 
     def grounds(self, turn: int) -> Grounds:
         """What tools, user and context have given up to and including a turn."""
-        if turn not in self._grounds:
-            self._grounds[turn] = self._make_grounds(turn)
-        return self._grounds[turn]
+        found = self._grounds.get(turn)
+        if found is None:
+            found = self._grounds[turn] = self._shared_sources.grounds(self.sources(turn))
+        return found
 
     def sources(self, turn: int) -> list[tuple[str, Any, bool]]:
         """`(where from, value, is_prose)` of everything that was given up to and including a turn."""
@@ -281,13 +325,16 @@ class SessionView:
             found.extend((r.tool, r.response, False) for r in self.replay.tool_responses if r.origin == "production")
         return [source for source in found if source[1] is not None]
 
-    def _make_grounds(self, turn: int) -> Grounds:
-        from pytest_agent_replay.contracts.grounds import Grounds
+    @property
+    def _shared_sources(self) -> SharedSources:
+        if self._sources is None:
+            if self._beside is not None:
+                self._sources = self._beside._shared_sources
+            else:
+                from pytest_agent_replay.contracts.grounds import SharedSources
 
-        grounds = Grounds()
-        for label, value, prose in self.sources(turn):
-            grounds.add(value, label, prose=prose)
-        return grounds
+                self._sources = SharedSources()
+        return self._sources
 
 
 class Case:

@@ -30,7 +30,7 @@ from pytest_agent_replay.contracts.figures import (
 )
 from pytest_agent_replay.contracts.wording import PLAIN, Wording
 
-__all__ = ["Grounds"]
+__all__ = ["Grounds", "SharedSources", "Source"]
 
 _MINUTES_OF_DAY = 24 * 60
 _EPSILON = 1e-9
@@ -61,6 +61,29 @@ _NEXT_DAY = re.compile(
 )
 
 
+class Source:
+    """One value that was given, and what it says: its plain numbers at once, the rest when that is asked for."""
+
+    __slots__ = ("_index", "label", "plain", "prose", "value")
+
+    def __init__(self, value: Any, label: str, prose: bool) -> None:
+        self.value = value
+        self.label = label
+        self.prose = prose
+        self.plain: set[float] = set()
+        """Its numbers under keys that say nothing of them."""
+        _collect_numbers(value, self.plain)
+        self._index: _Index | None = None
+
+    @property
+    def index(self) -> _Index:
+        """Its figures, with those in its texts."""
+        if self._index is None:
+            self._index = _Index()
+            self._index.add(self.value, self.label, prose=self.prose)
+        return self._index
+
+
 class Grounds:
     """What answers may rest on. `add` sources, then ask `holds`.
 
@@ -68,24 +91,27 @@ class Grounds:
     read in full, with their texts, only for a question that they do not answer.
     """
 
-    def __init__(self) -> None:
-        self._plain: set[float] = set()
-        self._waiting: list[tuple[Any, str, bool]] = []
+    __slots__ = ("_plain", "_read", "_waiting")
+
+    def __init__(self, sources: Iterable[Source] = ()) -> None:
+        self._waiting = list(sources)
+        self._plain: set[float] = set().union(*[source.plain for source in self._waiting])
         self._read: _Index | None = None
 
     def add(self, value: Any, label: str, *, prose: bool = False) -> None:
         """Takes in a JSON value; a text that is JSON is read as JSON. `prose`: a time such as 2:00 may be
         meant as 14:00."""
-        self._waiting.append((value, label, prose))
-        _collect_numbers(value, self._plain)
+        source = Source(value, label, prose)
+        self._waiting.append(source)
+        self._plain |= source.plain
 
     @property
     def _index(self) -> _Index:
         if self._read is None:
             self._read = _Index()
         if self._waiting:
-            for value, label, prose in self._waiting:
-                self._read.add(value, label, prose=prose)
+            for source in self._waiting:
+                self._read.include(source.index)
             self._waiting.clear()
         return self._read
 
@@ -114,10 +140,40 @@ class Grounds:
 
     def nearest(self, value: float) -> tuple[float, str] | None:
         """The source number that is nearest to `value`, and where it is from."""
-        if not self.numbers:
+        numbers = self.numbers
+        if not numbers:
             return None
-        found = min(self.numbers, key=lambda number: abs(abs(number) - abs(value)))
-        return found, self.numbers[found]
+        wanted = abs(value)
+        found = min(numbers, key=lambda number: abs(abs(number) - wanted))
+        return found, numbers[found]
+
+
+class SharedSources:
+    """The sources of sessions that were given much the same, such as a run and what production did: each is read once.
+
+    They are told apart by their label and by which object they are, so none may be changed as long as this is used.
+    """
+
+    __slots__ = ("_grounds", "_sources")
+
+    def __init__(self) -> None:
+        self._sources: dict[tuple[int, str, bool], Source] = {}
+        self._grounds: dict[tuple[Source, ...], Grounds] = {}
+
+    def grounds(self, given: Iterable[tuple[str, Any, bool]]) -> Grounds:
+        """What these rest on: `(label, value, prose)` of each; see `Grounds.add`. Nothing may be added to it."""
+        sources = tuple(dict.fromkeys([self._source(label, value, prose) for label, value, prose in given]))
+        found = self._grounds.get(sources)
+        if found is None:
+            found = self._grounds[sources] = Grounds(sources)
+        return found
+
+    def _source(self, label: str, value: Any, prose: bool) -> Source:
+        key = (id(value), label, prose)
+        found = self._sources.get(key)
+        if found is None:  # it keeps the value, whose id is that of no other one as long as it is kept
+            found = self._sources[key] = Source(value, label, prose)
+        return found
 
 
 class _Index:
@@ -150,6 +206,25 @@ class _Index:
                 return
             value = parsed
         self._add_value(value, label, prose)
+
+    def include(self, other: _Index) -> None:
+        """Takes in what another one has read, as if it were added here."""
+        self._sorted = self._sorted_spans = None
+        for value, label in other.numbers.items():
+            self._add_number(value, label, other._kinds[value])
+        self._exact |= other._exact
+        self._cents |= other._cents
+        self._spans |= other._spans
+        self._clocks |= other._clocks
+        self._codes |= other._codes
+        self._years |= other._years
+        for length, names in other.lengths.items():
+            self.lengths[length] |= names
+        for ending, codes in other._phones.items():
+            self._phones[ending] += codes
+        for day, years in other._dates.items():
+            self._dates[day] |= years
+        self._next_day = self._next_day or other._next_day
 
     def holds(self, reading: Reading, tolerance: float, wording: Wording) -> bool:
         """See `Grounds.holds`."""

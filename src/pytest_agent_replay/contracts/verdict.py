@@ -39,12 +39,15 @@ def evaluate(
     *,
     tags: Iterable[str] = (),
     fail_on: Severity = "low",
+    session: SessionView | None = None,
 ) -> Verdict:
     """Judges a new run. `fail_on` is the least severity whose failure fails the whole; critical always does.
 
-    A contract without invariants, or of which none applied, is `inconclusive`.
+    A contract without invariants, or of which none applied, is `inconclusive`. `session` is the view of this trace,
+    where it was made before.
     """
-    session = SessionView(trace, replay, services, tags=tags)
+    if session is None:
+        session = SessionView(trace, replay, services, tags=tags)
     results = [_result(invariant, session) for invariant in contract.invariants]
     if all(result.outcome == "skipped" for result in results):
         return Verdict(results, None, "inconclusive")
