@@ -86,7 +86,7 @@ class Figure(NamedTuple):
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTH = (
-    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:t(?:ember)?)?"
+    r"(?=[jfmasond])(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:t(?:ember)?)?"
     r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)(?![a-z])\.?"
 )
 _ORDINAL = r"(?:st|nd|rd|th)"
@@ -100,7 +100,7 @@ _INDIAN = r"\d{1,2}(?:,\d{2}){1,6},\d{3}(?!\d)(?:\.\d+)?"
 _PLAIN = r"\d+(?:[.,]\d+)?(?:e[+-]?\d{1,2}(?!\d))?"
 _SYMBOLS = "$€£¥₹₩"
 _CURRENCIES = "usd|eur|gbp|jpy|chf|cny|inr|cad|aud|nzd|sek|nok|dkk|pln|brl|mxn|sgd|hkd|krw|zar"
-_CURRENCY = rf"(?:[a-z]{{0,3}}[{_SYMBOLS}]|(?:{_CURRENCIES})\b|rs\.?(?=[ \d]))"
+_CURRENCY = rf"(?=[a-z{_SYMBOLS}])(?:[a-z]{{0,3}}[{_SYMBOLS}]|(?:{_CURRENCIES})\b|rs\.?(?=[ \d]))"
 _SCALES = {
     "thousand": 1e3, "k": 1e3, "lakh": 1e5, "million": 1e6, "mn": 1e6, "mm": 1e6, "mio": 1e6, "mln": 1e6, "m": 1e6,
     "crore": 1e7, "billion": 1e9, "bn": 1e9, "b": 1e9, "trillion": 1e12, "tn": 1e12, "t": 1e12,
@@ -110,12 +110,12 @@ _ALSO_UNITS = frozenset({"m", "mm", "t"})
 be unscaled. `k`, `M`, `b`, `bn` always scale."""
 _SCALE = r"(?:[\s-]?(?:thousand|million|billion|trillion|lakh|crore|mio|mln|mn|mm|bn|tn)s?|[kmbt])(?![a-z\d])"
 _UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "n": 86400.0, "w": 604800.0}
-_UNIT_NAME = r"(?:milliseconds?|msecs?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d|nights?|weeks?|w)"
+_UNIT_NAME = r"(?=[mshdnw])(?:milliseconds?|msecs?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d|nights?|weeks?|w)"
 _UNIT = rf"{_UNIT_NAME}(?![a-z\d])"
-_PART = rf"\d+(?:\.\d+)?[\s-]?{_UNIT_NAME}(?![a-z])"
+_PART = rf"\d+(?!\d)(?:\.\d+)?[\s-]?{_UNIT_NAME}(?![a-z])"
 _MONEY = rf"(?:{_CURRENCY}|dollars?\b|euros?\b|pounds?\b|bucks\b)"
 _PERCENT = r"(?:%|percent\b|per\scent\b|pct\b|percentage\spoints?)"
-_BARE = rf"""(?<![^ ])\d{{1,15}}(?=[.,;:!?]?\Z|[.,;:!?]\s
+_BARE = rf"""(?<![^ ])\d{{1,15}}(?!\d)(?=[.,;:!?]?\Z|[.,;:!?]\s
           |[ ](?!(?:to|and|through)[ ]{_DAY_MONTH}|{_UNIT}|{_SCALE}|{_MONTH}|{_MONEY}|{_PERCENT}|{_HALF}|of\b)
           (?a:[a-z]+)(?:[\s.,;:!?]|\Z))"""
 """A whole number between blanks, before a word that says nothing of it: the most frequent figure is found first."""
@@ -190,7 +190,8 @@ def read_figures(text: str) -> list[Figure]:
 def _read(text: str) -> tuple[Figure, ...]:
     if not text.isascii():
         text = _with_ascii_digits(text)
-    skipped = {at for a, b in _not_figures(text) for at in range(a, b)}
+    not_figures = _not_figures(text)
+    skipped = {at for a, b in not_figures for at in range(a, b)} if not_figures else ()
     figures = []
     for match in _tokens(text):
         start, end = match.span()
@@ -198,7 +199,8 @@ def _read(text: str) -> tuple[Figure, ...]:
             continue
         options = _READERS[match.lastgroup or ""](match)
         if options:
-            figures.append(Figure(match[0].strip(), start, end, tuple(dict.fromkeys(options))))
+            different = options if len(options) == 1 else dict.fromkeys(options)
+            figures.append(Figure(match[0].strip(), start, end, tuple(different)))
     return tuple(figures)
 
 
@@ -242,8 +244,8 @@ def _may_lead(word: str) -> bool:
     """False only for a word that does not end in a month or a currency."""
     if not word.isascii():  # a symbol, or a letter that is equal to another one when case is ignored
         return True
-    plain = word.rstrip(".,").lower()
-    return plain[-3:] in _LEADING or plain.endswith(("$", "rs"))
+    plain = word.rstrip(".,")[-3:].lower()
+    return plain in _LEADING or plain.endswith(("$", "rs"))
 
 
 def word_numbers(text: str) -> list[int]:
@@ -441,17 +443,16 @@ def _bare(match: re.Match[str]) -> Options:
 
 
 def _number(match: re.Match[str]) -> Options:
-    money = bool(match["currency"] or match["money"])
-    percent = bool(match["percent"])
-    signed = bool(match["sign"] or match["sign2"])
-    factors, seconds = _multipliers(match, money) if match["scale"] or match["unit"] else ((1.0,), 0.0)
+    currency, sign, sign2, digits, percent_sign, scale, money_word, unit = match.group(*_PARTS_OF_NUMBER)
+    money, percent, signed = bool(currency or money_word), bool(percent_sign), bool(sign or sign2)
+    factors, seconds = _multipliers(scale, unit, money) if scale or unit else ((1.0,), 0.0)
     options: Options = []
-    readings = _digit_readings(match["digits"])
+    readings = _digit_readings(digits)
     for reading in readings[:1] if money and len(readings[-1]) > 1 else readings:
         for factor in factors:
-            sign = -factor if signed else factor
+            times = -factor if signed else factor
             timed = seconds if factor == factors[0] else 0.0
-            options.append(tuple([Number(v * sign, u * factor, percent, money, signed, timed) for v, u in reading]))
+            options.append(tuple([Number(v * times, u * factor, percent, money, signed, timed) for v, u in reading]))
         if money and not signed and _in_brackets(match):
             factor = factors[-1]
             options.append(tuple(Number(-v * factor, u * factor, False, money, True) for v, u in reading))
@@ -461,9 +462,11 @@ def _number(match: re.Match[str]) -> Options:
     return options
 
 
-def _multipliers(match: re.Match[str], money: bool) -> tuple[tuple[float, ...], float]:
+_PARTS_OF_NUMBER = ("currency", "sign", "sign2", "digits", "percent", "scale", "money", "unit")
+
+
+def _multipliers(scale: str | None, unit: str | None, money: bool) -> tuple[tuple[float, ...], float]:
     """What a number may be multiplied by, and the seconds of its unit of time, 0 without one."""
-    scale, unit = match["scale"], match["unit"]
     if not scale:
         return (1.0,), (unit_seconds(unit) or 0.0) if unit else 0.0
     suffix = scale.strip(" \t\n-")
