@@ -133,8 +133,11 @@ class Answers:
         for option in figure.options:
             if all(map(self._grounds.has, option)):
                 return True
-        may_be_worded = any(isinstance(option[0], (Number, Span)) for option in figure.options)
-        wording = wording_of(text, figure.start, figure.end) if may_be_worded else PLAIN
+        wording = PLAIN
+        for option in figure.options:
+            if isinstance(option[0], (Number, Span)):
+                wording = wording_of(text, figure.start, figure.end)
+                break
         for option in figure.options:
             if all(self._holds(reading, wording) for reading in option):
                 return True
@@ -191,6 +194,8 @@ class _Derivation:
 
     def _share_currency(self, given: list[Figure]) -> None:
         """`85 and 90 dollars` are two amounts."""
+        if len(given) < 2:
+            return
         is_amount = False
         for figure, following in reversed(list(pairwise(given))):
             first, second = figure.options[0][0], following.options[0][0]
@@ -287,6 +292,8 @@ _Placed = list[tuple[int, float]]
 
 def _part(placed: _Placed, start: int, end: int, *, last: bool = False) -> _Placed:
     """The first (or last) numbers that stand in `[start:end]`, no more than are looked at."""
+    if not placed:
+        return placed
     begin, stop = bisect_left(placed, (start, -inf)), bisect_left(placed, (end, -inf))
     return placed[max(begin, stop - _REACH) : stop] if last else placed[begin : min(stop, begin + _REACH)]
 

@@ -10,7 +10,6 @@ import json
 import re
 import sys
 from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from functools import lru_cache
@@ -179,18 +178,35 @@ class SharedSources:
 class _Index:
     """The figures of sources, for looking up."""
 
+    __slots__ = (
+        "_cents",
+        "_clocks",
+        "_codes",
+        "_dates",
+        "_exact",
+        "_kinds",
+        "_next_day",
+        "_phones",
+        "_sorted",
+        "_sorted_spans",
+        "_spans",
+        "_years",
+        "lengths",
+        "numbers",
+    )
+
     def __init__(self) -> None:
         self.numbers: dict[float, str] = {}
-        self.lengths: defaultdict[int, set[str]] = defaultdict(set)
+        self.lengths: dict[int, set[str]] = {}
         self._kinds: dict[float, int] = {}
         self._exact: set[float] = set()
         self._cents: set[float] = set()
         self._spans: set[float] = set()
         self._clocks: set[int] = set()
         self._codes: set[str] = set()
-        self._phones: defaultdict[str, list[str]] = defaultdict(list)
+        self._phones: dict[str, list[str]] = {}
         """Codes by their last digits."""
-        self._dates: defaultdict[tuple[int, int | None], set[int | None]] = defaultdict(set)
+        self._dates: dict[tuple[int, int | None], set[int | None]] = {}
         self._years: set[int] = set()
         self._next_day = False
         self._sorted: list[float] | None = None
@@ -219,11 +235,11 @@ class _Index:
         self._codes |= other._codes
         self._years |= other._years
         for length, names in other.lengths.items():
-            self.lengths[length] |= names
+            self.lengths.setdefault(length, set()).update(names)
         for ending, codes in other._phones.items():
-            self._phones[ending] += codes
+            self._phones.setdefault(ending, []).extend(codes)
         for day, years in other._dates.items():
-            self._dates[day] |= years
+            self._dates.setdefault(day, set()).update(years)
         self._next_day = self._next_day or other._next_day
 
     def holds(self, reading: Reading, tolerance: float, wording: Wording) -> bool:
@@ -259,20 +275,25 @@ class _Index:
             self._add_keyed_number(name or "", value, [], label)
 
     def _add_mapping(self, value: dict[str, Any], label: str, prose: bool) -> None:
-        units = [str(item) for key, item in value.items() if key.lower() in _UNIT_KEYS]
-        scales = [scale for unit in units for scale in _scales_in(unit)]
+        scales = [
+            scale for key, item in value.items() if key.lower() in _UNIT_KEYS for scale in _scales_in(str(item))
+        ]
+        short_texts: list[str] = []
         for key, item in value.items():
-            if _is_finite_number(item):
+            if isinstance(item, str):
+                self.add(item, label, prose=prose)
+                if 3 < len(item) < 40:
+                    short_texts.append(item)
+                if len(item) <= _LONGEST_EXPIRY and "exp" in key.lower():
+                    self._add_expiry(item, label, prose)
+            elif _is_finite_number(item):
                 self._add_keyed_number(key, item, scales, label)
             else:
                 self._add_value(item, label, prose, key)
-            if isinstance(item, str) and len(item) <= _LONGEST_EXPIRY and "exp" in key.lower():
-                self._add_expiry(item, label, prose)
             if _DIGITS.search(key):
                 self._add_text(key, label, prose)
-        texts = [item for item in value.values() if isinstance(item, str) and 3 < len(item) < 40]
-        if len(texts) > 1:
-            self._add_distances(texts)
+        if len(short_texts) > 1:
+            self._add_distances(short_texts)
 
     def _add_expiry(self, text: str, label: str, prose: bool) -> None:
         """The month and year of a card, `09/27`, which elsewhere would be a day."""
@@ -281,7 +302,7 @@ class _Index:
             self._add_reading(Date(2000 + int(expiry[2]), int(expiry[1]), None), label, prose)
 
     def _add_length(self, length: int, name: str) -> None:
-        self.lengths[length].update(_stem(word) for word in _KEY_WORDS.findall(name))
+        self.lengths.setdefault(length, set()).update(_stem(word) for word in _KEY_WORDS.findall(name))
 
     def _add_sums(self, records: list[dict[str, Any]], label: str) -> None:
         """The total of each number that all records of a short list have, also one level down:
@@ -297,8 +318,9 @@ class _Index:
         value = float(number)
         said = _said_by(key)
         self._add_number(value, label, said.kind)
-        for scale in (*scales, *said.scales):
-            self._add_number(value * scale, label, said.kind)
+        if scales or said.scales:
+            for scale in (*scales, *said.scales):
+                self._add_number(value * scale, label, said.kind)
         for seconds in said.seconds:
             self._spans.add(value * seconds)
         if said.money and value.is_integer():
@@ -339,7 +361,7 @@ class _Index:
             if reading.percent:
                 self._add_number(reading.value / 100, label)
         elif isinstance(reading, Date):
-            self._dates[reading.month, reading.day].add(reading.year)
+            self._dates.setdefault((reading.month, reading.day), set()).add(reading.year)
             if reading.year is not None:
                 self._years.add(reading.year)
         elif isinstance(reading, Clock):
@@ -357,7 +379,7 @@ class _Index:
         self._codes.update(parts)
         for digits in _DIGITS.findall(text):
             if len(digits) >= _LEAST_OF_PHONE:
-                self._phones[digits[-_LEAST_OF_PHONE:]].append(digits)
+                self._phones.setdefault(digits[-_LEAST_OF_PHONE:], []).append(digits)
             if len(digits) >= 3:
                 self._codes.add(digits)
                 if digits[0] != "0":
@@ -385,7 +407,9 @@ class _Index:
         """Whether a source has the number times `factor`. Without a sign, a source may be negative (`a loss of 5`),
         unless it is said to have risen; what is said to have fallen by it has not, by its key, grown by it."""
         value = number.value * factor
-        below, above = (each * factor * (1 + _EPSILON) + _EPSILON * abs(value) for each in slack)
+        least = _EPSILON * abs(value)
+        below = slack[0] * factor * (1 + _EPSILON) + least
+        above = slack[1] * factor * (1 + _EPSILON) + least
         kinds = _ANY & ~_TIMED if number.seconds else _ANY
         if self._near(value, below, above, tolerance, kinds & ~_RISING if wording.trend < 0 else kinds):
             return True
@@ -398,8 +422,10 @@ class _Index:
             return True
         if self._sorted is None:
             self._sorted = sorted(self.numbers)
-        found = _between(self._sorted, value, below, above, tolerance)
-        return any(self._kinds[source] & kinds for source in found)
+        for source in _between(self._sorted, value, below, above, tolerance):
+            if self._kinds[source] & kinds:
+                return True
+        return False
 
     def _holds_span(self, span: Span, tolerance: float, wording: Wording) -> bool:
         if self._sorted_spans is None:
@@ -502,13 +528,15 @@ def _counts_time(words: list[str]) -> bool:
 
 def _collect_numbers(value: Any, into: set[float], key: str = "") -> None:
     """The finite numbers of a JSON value under keys that say nothing of them; those in texts are not looked for."""
+    if isinstance(value, str):
+        return
     if isinstance(value, dict):
         for name, item in value.items():
             _collect_numbers(item, into, name)
     elif isinstance(value, list):
         for item in value:
             _collect_numbers(item, into, key)
-    elif isinstance(value, (int, float)) and _is_finite_number(value) and _said_by(key).kind == _OTHER:
+    elif _is_finite_number(value) and _said_by(key).kind == _OTHER:
         into.add(float(value))
 
 
@@ -518,7 +546,7 @@ def _is_finite_number(value: Any) -> bool:
 
 def _parsed(text: str) -> Any:
     """The mapping or list that a text holds as JSON, or as Python prints it; None for any other text."""
-    if text[:1] not in ("{", "[") and text.lstrip()[:1] not in ("{", "["):
+    if not text.lstrip().startswith(("{", "[")):
         return None
     try:
         parsed = json.loads(text)

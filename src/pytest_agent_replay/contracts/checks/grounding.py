@@ -85,13 +85,12 @@ def grounded_numbers(params: GroundedNumbers, case: Case) -> Finding:
     calls = _calls_so_far(case)
     listed = ", ".join(dict.fromkeys(figure.text for figure in found[:5]))
     more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+    figures = [_figure_evidence(figure, text, grounds) for figure in found[:20]]
     message = case.sentence(
         f"the answer says {listed}{more}, which no tool, input or context gave: "
-        f"{excerpt(text, found[0].start, found[0].end)!r}{_nearest_in_words(found[0], grounds)} "
-        f"({_calls_in_words(calls)})."
+        f"{figures[0]['excerpt']!r}{_nearest_in_words(figures[0])} ({_calls_in_words(calls)})."
     )
-    evidence: dict[str, Any] = {"turn": case.turn}
-    evidence["figures"] = [_figure_evidence(figure, text, grounds) for figure in found[:20]]
+    evidence: dict[str, Any] = {"turn": case.turn, "figures": figures}
     evidence["tools"] = [_call_in_words(call) for call in calls[:50]]
     if answers.unexplained:
         evidence["not_derived"] = answers.unexplained
@@ -124,22 +123,18 @@ def _calls_in_words(calls: list[ToolCallView]) -> str:
     return ", ".join(said[:6]) + more if said else "no tool was called"
 
 
-def _nearest(figure: Figure, grounds: Grounds) -> tuple[float, str] | None:
-    numbers = [reading for option in figure.options for reading in option if isinstance(reading, Number)]
-    return grounds.nearest(numbers[0].value) if numbers else None
-
-
-def _nearest_in_words(figure: Figure, grounds: Grounds) -> str:
-    nearest = _nearest(figure, grounds)
-    return "" if nearest is None else f"; the nearest number given is {nearest[0]:g}, from {nearest[1]}"
-
-
 def _figure_evidence(figure: Figure, text: str, grounds: Grounds) -> dict[str, Any]:
     evidence: dict[str, Any] = {"figure": figure.text, "excerpt": excerpt(text, figure.start, figure.end)}
-    nearest = _nearest(figure, grounds)
+    numbers = [reading for option in figure.options for reading in option if isinstance(reading, Number)]
+    nearest = grounds.nearest(numbers[0].value) if numbers else None
     if nearest is not None:
         evidence["nearest"] = {"value": nearest[0], "source": nearest[1]}
     return evidence
+
+
+def _nearest_in_words(evidence: dict[str, Any]) -> str:
+    nearest = evidence.get("nearest")
+    return "" if nearest is None else f"; the nearest number given is {nearest['value']:g}, from {nearest['source']}"
 
 
 def _plain(text: str) -> str:
