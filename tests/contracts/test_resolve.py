@@ -266,7 +266,7 @@ def test_x_keys_are_free_and_other_keys_are_not(tmp_path: Path) -> None:
 def test_a_contract_is_bound_once_for_many_replays(tmp_path: Path) -> None:
     """Replays in one directory share the very same bound contract."""
     put(tmp_path, "contracts.yaml", SAFETY)
-    finder, document = ContractFinder(tmp_path), Document("a", "", {"contract": "Safety"}, [0])
+    finder, document = ContractFinder(tmp_path), Document("a", "", {"contract": "Safety"})
     first = finder.resolve("Safety", tmp_path / "a.replay.yaml", document)
     assert finder.resolve("Safety", tmp_path / "b.replay.yaml", document) is first
 

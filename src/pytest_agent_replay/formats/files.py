@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_agent_replay.errors import FormatError, Problem
 from pytest_agent_replay.formats.loading import MAX_FILE_SIZE, Document, Loc, field_path, load_document
@@ -72,8 +72,7 @@ def resolve_reference(text: str, directory: Path, root: Path) -> Path:
     return path
 
 
-@dataclass(frozen=True, slots=True)
-class _Origin:
+class _Origin(NamedTuple):
     """Where a session is read from, enough to read it again. `session` is its number in a `flakestorm.yaml`."""
 
     path: Path
@@ -244,7 +243,9 @@ def _at(value: Any, loc: Loc) -> Any:
 
 
 def _display(path: Path, root: Path) -> str:
-    text, folder = str(path), os.path.join(str(root), "")
+    text, folder = str(path), str(root)
+    if not folder.endswith(os.sep):
+        folder += os.sep
     return text[len(folder) :] if text.startswith(folder) else text
 
 
@@ -292,11 +293,11 @@ def _sessions(origin: _Origin, document: Document) -> Iterator[_Part]:
     for index, session in enumerate(config.replays.sessions):
         base = ("replays", "sessions", index)
         if "file" not in session:
-            here = replace(origin, session=index, config=origin.path)
+            here = origin._replace(session=index, config=origin.path)
             yield _expanded(_Part(here, document, base, {**agent, **session}))
             continue
         path = _referenced(document, (*base, "file"), session["file"], origin)
-        there = replace(origin, path=path, display=_display(path, origin.root), session=None, config=origin.path)
+        there = origin._replace(path=path, display=_display(path, origin.root), session=None, config=origin.path)
         for part in _parts(there):
             data = {**agent, **part.data} if isinstance(part.data, dict) else part.data
             yield replace(part, data=data)

@@ -14,14 +14,25 @@ from __future__ import annotations
 
 import codecs
 import json
+import os
 import re
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
-from yaml import AliasEvent, MappingEndEvent, MappingStartEvent, ScalarEvent, SequenceEndEvent, StreamEndEvent
+from yaml import (
+    AliasEvent,
+    CollectionEndEvent,
+    DocumentEndEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    NodeEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    StreamEndEvent,
+)
 
 from pytest_agent_replay.errors import FormatError, Problem
 
@@ -37,7 +48,8 @@ MAX_DIGITS = 4300
 Loc = Sequence[str | int]
 Numbers = dict[int, "list[int] | dict[str, int]"]
 
-_EVENT_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_EVENT_LOADER: Any = yaml.cyaml.CParser if yaml.__with_libyaml__ else yaml.SafeLoader  # type: ignore[attr-defined]
+_READ_ONLY = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 _CONSTANTS: dict[str, bool | None] = {"": None, "~": None, "null": None, "true": True, "false": False}
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _NUMBER_STARTS = frozenset("-0123456789")
@@ -80,13 +92,15 @@ class Document:
     `text` is the file's text without a byte order mark.
     """
 
-    __slots__ = ("_numbers", "_path", "_starts", "data", "text")
+    __slots__ = ("_numbers", "_path", "_start", "_starts", "data", "text")
 
-    def __init__(self, path: str, text: str, data: Any, starts: list[int] | None = None) -> None:
+    def __init__(self, path: str, text: str, data: Any, start: int = 0) -> None:
+        """`start` is where the data begins in the text."""
         self._path = path
         self.text = text
         self.data = data
-        self._starts = starts
+        self._start = start
+        self._starts: list[int] | None = None
         self._numbers: Numbers | None = None
 
     @property
@@ -104,24 +118,18 @@ class Document:
     def position(self, loc: Loc = ()) -> tuple[int, int]:
         """Line and column, from 1, of the value at `loc`; of an entry of a mapping, that of its key.
 
-        What the file does not have stands at its nearest parent that exists.
+        What the file does not have stands at its nearest parent that exists. The places are not known from reading: the
+        first question for one goes through the text once more.
         """
         if not loc:
-            return _line_column(self.text, self._start())
-        starts = self._starts
-        if starts is None:
-            starts = self._starts = [m.start() for m in _JSON_TOKEN.finditer(self.text) if m.group() not in ("]", "}")]
+            return _line_column(self.text, self._start)
+        if self._starts is None:
+            self._starts = list(_json_starts(self.text) if _is_json(self._path) else _yaml_starts(self.text))
         if self._numbers is None:
             self._numbers = {}
             _number_nodes(self.data, 0, self._numbers)
         index = _number_at(self.data, loc, self._numbers)
-        return _line_column(self.text, starts[index]) if index < len(starts) else (1, 1)
-
-    def _start(self) -> int:
-        if self._starts:
-            return self._starts[0]
-        first = _JSON_TOKEN.search(self.text)
-        return first.start() if first else 0
+        return _line_column(self.text, self._starts[index]) if index < len(self._starts) else (1, 1)
 
     def problem(self, loc: Loc, message: str) -> Problem:
         """`message` at the place of `loc`, with the field's path."""
@@ -135,8 +143,9 @@ def load_document(path: Path, *, display: str | None = None, max_size: int = MAX
     `display` is the path for messages, `max_size` a number of bytes over which nothing is read.
     Raises `FormatError` for whatever is wrong with the file, also that it cannot be read.
     """
-    name = str(path) if display is None else display
-    return parse_document(_read(path, name, max_size), name)
+    file = os.fspath(path)
+    name = file if display is None else display
+    return parse_document(_read(file, name, max_size), name)
 
 
 def parse_document(text: str | bytes, path: str) -> Document:
@@ -147,29 +156,42 @@ def parse_document(text: str | bytes, path: str) -> Document:
     decoded = _decode(text, path) if isinstance(text, bytes) else _checked(text, path)
     if not decoded or decoded.isspace():
         _refuse(path, decoded, 0, "the file is empty")
-    if path.lower().endswith(".json"):
-        return Document(path, decoded, _parse_json(decoded, path))
+    if _is_json(path):
+        return Document(path, decoded, _parse_json(decoded, path), next(_json_starts(decoded)))
     return _Composer(decoded, path).document()
 
 
-def _read(path: Path, name: str, max_size: int) -> bytes:
+def _is_json(path: str) -> bool:
+    return path.lower().endswith(".json")
+
+
+def _read(path: str, name: str, max_size: int) -> bytes:
     try:
-        status = path.stat()
+        status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
             kind = "a directory" if stat.S_ISDIR(status.st_mode) else "a device, pipe or socket"
             raise FormatError(Problem(name, 0, 0, f"this is {kind}, not a file"))
         if status.st_size > max_size:
             _refuse_size(name, f"{status.st_size:,} bytes", max_size)
-        with open(path, "rb") as file:
-            data = file.read(status.st_size + 1)
-            if len(data) > status.st_size:  # it has grown since, or does not know its size
-                data += file.read(max_size + 1)
+        data = _content(path, status.st_size, max_size)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise FormatError(Problem(name, 0, 0, f"cannot be read: {reason}")) from None
     if len(data) > max_size:
         _refuse_size(name, f"over {max_size:,} bytes", max_size)
     return data
+
+
+def _content(path: str, size: int, max_size: int) -> bytes:
+    """All of a file that has `size` bytes. A larger one has grown since, or does not know its size."""
+    file = os.open(path, _READ_ONLY)
+    try:
+        data = os.read(file, size + 1)
+        while len(data) != size and len(data) <= max_size and (more := os.read(file, max_size + 1)):
+            data += more
+        return data
+    finally:
+        os.close(file)
 
 
 def _refuse_size(name: str, size: str, max_size: int) -> NoReturn:
@@ -234,6 +256,37 @@ def _number_at(value: Any, loc: Loc, numbers: Numbers) -> int:
     return number
 
 
+def _json_starts(text: str) -> Iterator[int]:
+    """Where the values and keys of a JSON text begin, in their order."""
+    return (token.start() for token in _JSON_TOKEN.finditer(text) if token.group() not in ("]", "}"))
+
+
+def _yaml_starts(text: str) -> list[int]:
+    """Where the values and keys of a YAML text begin, in their order; those of an anchor again for each of its aliases.
+
+    The text was read before, so nothing is wrong with it.
+    """
+    starts: list[int] = []
+    anchors: dict[str, tuple[int, int]] = {}
+    within: list[tuple[str | None, int]] = []
+    loader = _EVENT_LOADER(text)
+    try:
+        while (kind := type(event := loader.get_event())) is not DocumentEndEvent:
+            if kind is AliasEvent:
+                begin, end = anchors[event.anchor]
+                starts += starts[begin:end]
+            elif issubclass(kind, NodeEvent):
+                within.append((event.anchor, len(starts)))
+                starts.append(event.start_mark.index)
+            if issubclass(kind, (ScalarEvent, CollectionEndEvent)):
+                anchor, begin = within.pop()
+                if anchor is not None:
+                    anchors[anchor] = begin, len(starts)
+    finally:
+        loader.dispose()
+    return starts
+
+
 class _Composer:
     """Builds one document from the parser's events.
 
@@ -243,9 +296,9 @@ class _Composer:
     def __init__(self, text: str, path: str) -> None:
         self.text = text
         self.path = path
-        self.starts: list[int] = []
+        self.nodes = 0
         self.depth = 0
-        self.anchors: dict[str, tuple[Any, int, int] | None] = {}
+        self.anchors: dict[str, tuple[Any, int] | None] = {}
         self.aliased_nodes = 0
         self.aliased_characters = 0
 
@@ -256,8 +309,6 @@ class _Composer:
                 return self._document(loader.get_event)
             finally:
                 loader.dispose()
-        except _NotJson as mistake:
-            self._refuse(self.starts[-1], str(mistake))
         except yaml.MarkedYAMLError as error:
             self._refuse_syntax(error)
         except yaml.reader.ReaderError as error:
@@ -268,14 +319,15 @@ class _Composer:
         next_event()
         if type(next_event()) is StreamEndEvent:
             self._refuse(0, "the file has nothing but comments")
-        data = self._node(next_event())
+        root = next_event()
+        data = self._node(root)
         next_event()
         after = next_event()
         if type(after) is not StreamEndEvent:
             self._refuse(after.start_mark.index, "a second document begins here; a file holds one")
         if escape := _SURROGATE.search(self.text):
             self._check_surrogates(data, escape.start())
-        return Document(self.path, self.text, data, self.starts)
+        return Document(self.path, self.text, data, root.start_mark.index)
 
     def _check_surrogates(self, data: Any, start: int) -> None:
         # libyaml refuses such escapes itself; the pure parser takes them.
@@ -286,23 +338,36 @@ class _Composer:
 
     def _node(self, event: Any) -> Any:
         kind = type(event)
-        starts = self.starts
-        begin = len(starts)
-        if kind is ScalarEvent and event.anchor is None and event.tag is None and begin < MAX_NODES:
-            starts.append(event.start_mark.index)
-            return _resolved(event.value) if event.implicit[0] else event.value
         if kind is AliasEvent:
             return self._alias(event)
-        starts.append(event.start_mark.index)
-        if begin >= MAX_NODES:
-            self._refuse(starts[-1], f"more than {MAX_NODES:,} values, too many for YAML; a .json file may have more")
+        nodes = self.nodes
+        if nodes >= MAX_NODES:
+            message = f"more than {MAX_NODES:,} values, too many for YAML; a .json file may have more"
+            self._refuse(event.start_mark.index, message)
+        self.nodes = nodes + 1
         anchor = event.anchor
+        if kind is ScalarEvent and anchor is None and event.tag is None:
+            text = event.value
+            if event.implicit[0] and (text in _CONSTANTS or text[0] in _NUMBER_STARTS):
+                return self._plain(event)
+            return text
         if anchor is not None:
             self.anchors[anchor] = None
         value = self._scalar(event) if kind is ScalarEvent else self._collection(event)
         if anchor is not None:
-            self.anchors[anchor] = (value, begin, len(starts))
+            self.anchors[anchor] = (value, self.nodes - nodes)
         return value
+
+    def _plain(self, event: Any) -> str | int | float | bool | None:
+        """What a scalar without quotes and tag means."""
+        text: str = event.value
+        if text in _CONSTANTS:
+            return _CONSTANTS[text]
+        match = _NUMBER.fullmatch(text)
+        try:
+            return _number(match) if match else text
+        except _NotJson as mistake:
+            self._refuse(event.start_mark.index, str(mistake))
 
     def _collection(self, event: Any) -> dict[str, Any] | list[Any]:
         is_mapping = type(event) is MappingStartEvent
@@ -348,14 +413,14 @@ class _Composer:
         text: str = event.value
         tag = event.tag
         if tag is None:
-            return _resolved(text) if event.implicit[0] else text
+            return self._plain(event) if event.implicit[0] else text
         return text if tag in ("!", f"{_TAG}str") else self._tagged(text, event)
 
     def _tagged(self, text: str, event: Any) -> Any:
         wanted = _SCALAR_TAGS.get(event.tag)
         if wanted is None:
             self._refuse_tag(event)
-        value = _resolved(text)
+        value = self._plain(event)
         if wanted is float and type(value) is int:
             return float(value)
         if type(value) is not wanted:
@@ -370,11 +435,11 @@ class _Composer:
         anchored = self.anchors[name]
         if anchored is None:
             self._refuse(start, f"`*{name}` stands inside of `&{name}`: that has no end")
-        value, begin, end = anchored
-        self.aliased_nodes += end - begin
+        value, nodes = anchored
+        self.nodes += nodes
+        self.aliased_nodes += nodes
         if self.aliased_nodes > MAX_ALIASED_NODES:
             self._refuse(start, f"the aliases expand to more than {MAX_ALIASED_NODES:,} values")
-        self.starts += self.starts[begin:end]
         return self._copied(value, start, self.depth)
 
     def _copied(self, value: Any, start: int, depth: int) -> Any:
@@ -430,8 +495,8 @@ def _parse_json(text: str, path: str) -> Any:
         _refuse(path, text, error.pos, f"not valid JSON: {error.msg[:1].lower()}{error.msg[1:]}")
     except RecursionError:
         _refuse(path, text, _too_deep_at(text) or 0, _TOO_DEEP)
-    if text.count("[") + text.count("{") > MAX_DEPTH and (index := _too_deep_at(text)) is not None:
-        _refuse(path, text, index, _TOO_DEEP)
+    if _is_too_deep(data):
+        _refuse(path, text, _too_deep_at(text) or 0, _TOO_DEEP)
     if _SURROGATE.search(text):
         _check_surrogates(text, path)
     return data
@@ -459,6 +524,17 @@ def _float(text: str) -> float:
 
 def _constant(name: str) -> NoReturn:
     raise _NotJson(f"`{name}` is not a JSON value; use null, or a string")
+
+
+def _is_too_deep(data: Any) -> bool:
+    """Whether lists and mappings are nested over the limit; looks at one level after the other."""
+    level = [data] if isinstance(data, (dict, list)) else []
+    depth = 0
+    while level and depth <= MAX_DEPTH:
+        depth += 1
+        items = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [item for each in items for item in each if isinstance(item, (dict, list))]
+    return depth > MAX_DEPTH
 
 
 def _too_deep_at(text: str) -> int | None:
@@ -501,14 +577,6 @@ def _check_twice(key: str, keys: set[str]) -> None:
     if key in keys:
         raise _NotJson(f"the key `{_shown(key)}` stands here twice")
     keys.add(key)
-
-
-def _resolved(text: str) -> str | int | float | bool | None:
-    """What a plain scalar means."""
-    if text in _CONSTANTS:
-        return _CONSTANTS[text]
-    match = _NUMBER.fullmatch(text) if text[0] in _NUMBER_STARTS else None
-    return _number(match) if match else text
 
 
 def _number(match: re.Match[str]) -> int | float:

@@ -199,10 +199,10 @@ class ToolResponse(FileModel):
 
     @model_validator(mode="after")
     def _one_answer(self) -> ToolResponse:
-        mistakes = Mistakes()
         if self.stream is not None and self.given("response"):
+            mistakes = Mistakes()
             mistakes.add("give `response` or `stream`, not both", "stream")
-        mistakes.raise_any()
+            mistakes.raise_any()
         return self
 
     @property
@@ -290,9 +290,10 @@ class Turn(FileModel):
 
     @model_validator(mode="after")
     def _one_end(self) -> Turn:
-        mistakes = Mistakes()
-        _check_end(self, mistakes)
-        mistakes.raise_any()
+        if self.error is not None:
+            mistakes = Mistakes()
+            _check_end(self, mistakes)
+            mistakes.raise_any()
         return self
 
     @property
@@ -387,6 +388,7 @@ _SHORT_FORM = ("input", "context", "tool_responses", "llm_responses", "output", 
 _LONG_FORM_ONLY = tuple(field for field in Turn.model_fields if field not in _SHORT_FORM)
 """All of them are None in a turn that does not give them."""
 _SHORT_FORM_ONLY = ("input", "output", "error", "ended")
+_OF_A_PARENT = ("parent", "at_turn", "at_event")
 
 
 def _check_contract(contract: Json, mistakes: Mistakes) -> None:
@@ -495,12 +497,17 @@ class ReplayFile(FileModel):
     @model_validator(mode="after")
     def _fits_together(self) -> ReplayFile:
         mistakes = Mistakes()
-        _check_contract(self.contract, mistakes)
-        _check_context(self.context, mistakes)
+        if self.contract is not None:
+            _check_contract(self.contract, mistakes)
+        if self.context is not None:
+            _check_context(self.context, mistakes)
         _check_turns(self, mistakes)
-        _check_end(self, mistakes)
-        _check_forks(self, mistakes)
-        _check_parent(self, mistakes)
+        if self.error is not None:
+            _check_end(self, mistakes)
+        if self.forks:
+            _check_forks(self, mistakes)
+        if not self.model_fields_set.isdisjoint(_OF_A_PARENT):
+            _check_parent(self, mistakes)
         if self.clock == "captured_at" and self.captured_at is None:
             mistakes.add("`clock: captured_at` needs `captured_at`", "clock")
         mistakes.raise_any()
