@@ -21,7 +21,7 @@ from pytest_agent_replay.agents.resolve import root_importable
 from pytest_agent_replay.contracts.case import SessionView
 from pytest_agent_replay.contracts.verdict import Services, Verdict, evaluate, failing, reproduces
 from pytest_agent_replay.errors import AgentError
-from pytest_agent_replay.formats.replay import ReplayFile, Turn
+from pytest_agent_replay.formats.replay import RecordingRef, ReplayFile, ToolResponse, Turn
 from pytest_agent_replay.intercept import built_in_interceptors
 from pytest_agent_replay.intercept.background import settle
 from pytest_agent_replay.intercept.binding import Binder
@@ -284,6 +284,7 @@ class _Run:
         case, session, findings = self.case, self.session, self.session.findings
         view = SessionView(session.trace, self.replay, case.services, tags=self.replay.tags)
         calls = view.all_calls
+        unused = session.unused()
         result = ReplayResult(
             id=case.id,
             file=_shown(case),
@@ -298,7 +299,7 @@ class _Run:
             unrecorded=findings.unrecorded,
             unused=[
                 {"tool": response.tool, "args": response.args, "recording": ref._asdict(), "origin": response.origin}
-                for ref, response in session.unused()
+                for ref, response in unused
                 if session.rules(response.tool).unused != "ignore"
             ],
             served_again=[
@@ -312,7 +313,7 @@ class _Run:
             bindings=dict(session.bindings),
             trace=session.trace,
         )
-        result.notes += [*_never_seen(session), *_reminders(self.replay), *session.model_notes()]
+        result.notes += [*_never_seen(session, unused), *_reminders(self.replay), *session.model_notes()]
         result.diverged_at = _diverged_at(self.replay, calls, self.turns)
         if findings.inconclusive is None:
             self._judge(result, view)
@@ -365,6 +366,8 @@ class _Run:
 
     def _agent_failures(self, result: ReplayResult) -> Iterator[str]:
         """An agent that raised failed, unless the contract expects just that (`completes` with `negate`)."""
+        if all(turn.error is None for turn in self.turns):
+            return
         contract = self.case.contract
         expected = {i.id for i in contract.invariants if i.params.negate} if contract is not None else set()
         if self.session.is_stopped or any(
@@ -485,11 +488,13 @@ def _is_past(time: str) -> bool:
     return parse_time(time) < datetime.now(timezone.utc)
 
 
-def _never_seen(session: Session) -> list[str]:
+def _never_seen(session: Session, unused: Sequence[tuple[RecordingRef, ToolResponse]]) -> list[str]:
     """Recorded tools of which nothing was found: if the agent called them all the same, they were the real ones."""
-    unused = {response.tool for _, response in session.unused() if response.origin == "production"}
+    if not unused:
+        return []
+    tools = {response.tool for _, response in unused if response.origin == "production"}
     recorded = [*session.recorded_names(), *session.recorded_globs()]
-    names = [name for name in recorded if name in unused and name not in session.bindings]
+    names = [name for name in recorded if name in tools and name not in session.bindings]
     if not names:
         return []
     example = next((name for name in names if name.isidentifier()), "NAME")
@@ -550,10 +555,11 @@ def _same_calls(recorded: list[Any], made: list[Any], *, shared: bool) -> bool:
     """Whether every recorded call was made, and no other. Repeats count once, and `shared` recordings excuse a call."""
     if any(call.unrecorded or call.added for call in made):
         return False
+    names = set()
     for response in recorded:
+        names.add(response.tool)
         if not any(call.tool == response.tool and covers(response.args or {}, call.args) for call in made):
             return False
-    names = {response.tool for response in recorded}
     extra = [
         call for call in made if call.tool not in names and not (shared and call.recording and call.recording.turn == 0)
     ]

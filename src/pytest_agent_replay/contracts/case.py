@@ -305,24 +305,23 @@ class SessionView:
         """`(where from, value, is_prose)` of everything that was given up to and including a turn."""
         found: list[tuple[str, Any, bool]] = []
         for event in self.trace.events:
-            if event.turn > turn or event.type != "run_started":
-                continue
-            found.append(("the context", event.payload.get("context"), True))
-            found.append((f"the input of turn {event.turn}", event.payload.get("input"), True))
-        if self.replay.context is not None:
-            found.append(("the context", self.replay.context, True))
-        if isinstance(prompt := (self.replay.agent_config or {}).get("system_prompt"), str):
+            if event.type == "run_started" and event.turn <= turn:
+                found.append(("the context", event.payload.get("context"), True))
+                found.append((f"the input of turn {event.turn}", event.payload.get("input"), True))
+        replay = self.replay
+        found.append(("the context", replay.context, True))
+        if isinstance(prompt := (replay.agent_config or {}).get("system_prompt"), str):
             found.append(("the system prompt", prompt, True))
         for number, recorded in enumerate(self._recorded_turns[:turn], 1):
-            if not recorded.is_played and recorded.output is not None:
+            if not recorded.is_played:
                 found.append((f"what was said in turn {number}", recorded.output, True))
         for call in self.all_calls:
             if call.turn <= turn:
                 found.append((call.tool, call.result, False))
                 if call.error:
                     found.append((call.tool, call.error.get("message"), False))
-        if self.recorded and self.replay.turns is not None:
-            found.extend((r.tool, r.response, False) for r in self.replay.tool_responses if r.origin == "production")
+        if self.recorded and replay.turns is not None:
+            found.extend((r.tool, r.response, False) for r in replay.tool_responses if r.origin == "production")
         return [source for source in found if source[1] is not None]
 
     @property

@@ -18,9 +18,9 @@ from pytest_agent_replay.contracts.wording import PLAIN, Wording, wording_of
 __all__ = ["Answers"]
 
 _TOTALS = r"totals?|totall?ing|sum|altogether|together|combined|overall|in all|comes? to|came to|average|mean"
-_COMPUTES = re.compile(rf"\b(?:{_TOTALS}|difference|remain\w*|left)\b|[=+×]", re.IGNORECASE)
+_COMPUTES = re.compile(rf"\b(?=[a-z])(?:{_TOTALS}|difference|remain\w*|left)\b|[=+×]", re.IGNORECASE)
 _COMPUTES_MONEY = re.compile(
-    rf"\b(?:{_TOTALS}|difference|remain\w*|left|balance|owed?|due|refund\w*|sav\w+"
+    rf"\b(?=[a-z])(?:{_TOTALS}|difference|remain\w*|left|balance|owed?|due|refund\w*|sav\w+"
     r"|discount\w*|additional|extra|more|less|increase\w*|decrease\w*|rise|rose|fell|drop\w*|grew|growth|each|per|both|times"
     r"|plus|minus|amount\w*|cost\w*|charge\w*|pay\w*|fees?|change|split|covers?|up|down|off|tax"
     r"|out of|cheaper|pricier|dearer|expensive|higher|lower|warmer|colder|longer|shorter)\b|[=+×*/]",

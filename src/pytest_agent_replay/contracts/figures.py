@@ -110,7 +110,9 @@ _ALSO_UNITS = frozenset({"m", "mm", "t"})
 be unscaled. `k`, `M`, `b`, `bn` always scale."""
 _SCALE = r"(?:[\s-]?(?:thousand|million|billion|trillion|lakh|crore|mio|mln|mn|mm|bn|tn)s?|[kmbt])(?![a-z\d])"
 _UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "n": 86400.0, "w": 604800.0}
-_UNIT_NAME = r"(?=[mshdnw])(?:milliseconds?|msecs?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d|nights?|weeks?|w)"
+_UNIT_NAME = (
+    r"(?=[mshdnw])(?:milliseconds?|msecs?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d|nights?|weeks?|w)"
+)
 _UNIT = rf"{_UNIT_NAME}(?![a-z\d])"
 _PART = rf"\d+(?!\d)(?:\.\d+)?[\s-]?{_UNIT_NAME}(?![a-z])"
 _MONEY = rf"(?:{_CURRENCY}|dollars?\b|euros?\b|pounds?\b|bucks\b)"
@@ -287,14 +289,23 @@ def _numbering(text: str) -> list[tuple[int, int]]:
     """Where list numbers and counting labels stand. They must count: 1, or one more than one before."""
     spans: list[tuple[int, int]] = []
     seen: set[tuple[str, int]] = set()
-    for pattern, label_group, number_group in ((_LIST_NUMBER, 0, 1), (_LABEL, 1, 2)):
-        for match in pattern.finditer(text):
-            label = match[label_group].lower() if label_group else ""
-            number = int(match[number_group])
-            if number == 1 or (label, number - 1) in seen:
-                seen.add((label, number))
-                spans.append((match.start(label_group or number_group), match.end(number_group)))
-    return spans
+    line = 0
+    while True:
+        if match := _LIST_NUMBER.match(text, line):
+            _count_on("", int(match[1]), match.span(1), seen, spans)
+        if match := _LABEL.match(text, line):
+            _count_on(match[1].lower(), int(match[2]), (match.start(1), match.end(2)), seen, spans)
+        line = text.find("\n", line) + 1
+        if not line:
+            return spans
+
+
+def _count_on(
+    label: str, number: int, span: tuple[int, int], seen: set[tuple[str, int]], spans: list[tuple[int, int]]
+) -> None:
+    if number == 1 or (label, number - 1) in seen:
+        seen.add((label, number))
+        spans.append(span)
 
 
 Options = list[tuple[Reading, ...]]

@@ -275,9 +275,7 @@ class _Index:
             self._add_keyed_number(name or "", value, [], label)
 
     def _add_mapping(self, value: dict[str, Any], label: str, prose: bool) -> None:
-        scales = [
-            scale for key, item in value.items() if key.lower() in _UNIT_KEYS for scale in _scales_in(str(item))
-        ]
+        scales = [scale for key, item in value.items() if key.lower() in _UNIT_KEYS for scale in _scales_in(str(item))]
         short_texts: list[str] = []
         for key, item in value.items():
             if isinstance(item, str):
@@ -422,10 +420,7 @@ class _Index:
             return True
         if self._sorted is None:
             self._sorted = sorted(self.numbers)
-        for source in _between(self._sorted, value, below, above, tolerance):
-            if self._kinds[source] & kinds:
-                return True
-        return False
+        return any(self._kinds[source] & kinds for source in _between(self._sorted, value, below, above, tolerance))
 
     def _holds_span(self, span: Span, tolerance: float, wording: Wording) -> bool:
         if self._sorted_spans is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +11,7 @@ from pytest_agent_replay.contracts.registry import Finding
 from pytest_agent_replay.contracts.resolve import BoundContract, BoundInvariant
 from pytest_agent_replay.errors import ReplayError
 from pytest_agent_replay.formats.replay import ReplayFile
-from pytest_agent_replay.report.results import InvariantResult, Reproduces
+from pytest_agent_replay.report.results import InvariantOutcome, InvariantResult, Reproduces
 from pytest_agent_replay.settings import SEVERITIES, Severity
 from pytest_agent_replay.trace.model import Trace
 from pytest_agent_replay.trace.recorded import recorded_trace
@@ -63,8 +63,11 @@ def score(results: Iterable[InvariantResult]) -> float | None:
 
 def failing(results: Iterable[InvariantResult], fail_on: Severity = "low") -> list[InvariantResult]:
     """The failed (or not evaluable) invariants at or above a severity."""
-    counted = SEVERITIES[: SEVERITIES.index(fail_on) + 1]
+    counted = _AT_LEAST[fail_on]
     return [r for r in results if r.outcome in ("failed", "error") and r.severity in counted]
+
+
+_AT_LEAST = {severity: SEVERITIES[: index + 1] for index, severity in enumerate(SEVERITIES)}
 
 
 def reproduces(
@@ -96,30 +99,26 @@ def reproduces(
 
 def _result(invariant: BoundInvariant, session: SessionView) -> InvariantResult:
     params = invariant.params
-    result = InvariantResult(
-        invariant.id, params.type, params.severity, "passed", description=params.description, evidence={}
-    )
+    outcome: InvariantOutcome = "error"
+    evidence = None
     try:
-        why_not = _why_skipped(params.when, session)
-        if why_not is not None:
-            result.outcome, result.message = "skipped", why_not
-            return result
-        finding = _quantified(invariant, session)
+        message = _why_skipped(params.when, session)
+        if message is not None:
+            outcome = "skipped"
+        else:
+            finding = _quantified(invariant, session)
+            outcome, message, evidence = "passed" if finding.holds else "failed", finding.message, finding.evidence
     except CannotEvaluate as error:
-        result.outcome, result.message = "error", f"Cannot be evaluated: {error}."
-        return result
+        message = f"Cannot be evaluated: {error}."
     except ReplayError as error:
-        result.outcome, result.message = "error", str(error)
-        return result
+        message = str(error)
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:  # also SystemExit, and what a test framework skips tests by: a check decides nothing
-        result.outcome, result.message = "error", f"The check raised {type(error).__name__}: {error}"
-        return result
-    result.outcome = "passed" if finding.holds else "failed"
-    result.message = finding.message
-    result.evidence = finding.evidence or {}
-    return result
+        message = f"The check raised {type(error).__name__}: {error}"
+    return InvariantResult(
+        invariant.id, params.type, params.severity, outcome, message, evidence or {}, params.description
+    )
 
 
 def _why_skipped(when: object, session: SessionView) -> str | None:
@@ -172,13 +171,11 @@ def _quantified(invariant: BoundInvariant, session: SessionView) -> Finding:
     return decided
 
 
-def _cases(invariant: BoundInvariant, session: SessionView) -> Iterator[Case]:
+def _cases(invariant: BoundInvariant, session: SessionView) -> list[Case]:
     turn, over = invariant.params.turn, invariant.check.over
     if turn is None and over == "session":
-        yield Case(session, session.played, whole=True)
-        return
-    for number in _turns(turn, over, session):
-        yield Case(session, (number,))
+        return [Case(session, session.played, whole=True)]
+    return [Case(session, (number,)) for number in _turns(turn, over, session)]
 
 
 def _turns(turn: object, over: str, session: SessionView) -> list[int]:
