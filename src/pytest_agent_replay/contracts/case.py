@@ -169,14 +169,20 @@ class SessionView:
         self._calls_unknown: str | None = None
         self.outputs: dict[int, Any] = trace.outputs()
         """The answers, by turn."""
-        self.played = [n for n, turn in enumerate(turns, 1) if turn.is_played]
+        self.played: list[int]
         """The numbers of the turns in which the user says something."""
-        self.answered = [n for n in self.played if turns[n - 1].ended == "answered"]
+        self.answered: list[int]
         """The played turns that call for an answer: not those that a tool, or the end of the recording, ended."""
+        self.last: int | None
+        """The last turn that production answered; without any recorded answer, the last one that is played."""
+        if beside is not None:
+            self.played, self.answered, self.last = beside.played, beside.answered, beside.last
+            return
+        self.played = [n for n, turn in enumerate(turns, 1) if turn.is_played]
+        self.answered = [n for n in self.played if turns[n - 1].ended == "answered"]
         with_output = [n for n in self.answered if turns[n - 1].given("output")]
         candidates = with_output or self.answered or self.played
         self.last = candidates[-1] if candidates else None
-        """The last turn that production answered; without any recorded answer, the last one that is played."""
 
     def original(self) -> SessionView:
         """The view of what production did."""
@@ -303,18 +309,19 @@ class SessionView:
 
     def sources(self, turn: int) -> list[tuple[str, Any, bool]]:
         """`(where from, value, is_prose)` of everything that was given up to and including a turn."""
+        replay = self.replay
         found: list[tuple[str, Any, bool]] = []
         for event in self.trace.events:
             if event.type == "run_started" and event.turn <= turn:
                 found.append(("the context", event.payload.get("context"), True))
                 found.append((f"the input of turn {event.turn}", event.payload.get("input"), True))
-        replay = self.replay
         found.append(("the context", replay.context, True))
-        if isinstance(prompt := (replay.agent_config or {}).get("system_prompt"), str):
+        if replay.agent_config and isinstance(prompt := replay.agent_config.get("system_prompt"), str):
             found.append(("the system prompt", prompt, True))
-        for number, recorded in enumerate(self._recorded_turns[:turn], 1):
-            if not recorded.is_played:
-                found.append((f"what was said in turn {number}", recorded.output, True))
+        if len(self.played) < len(self._recorded_turns):
+            for number, recorded in enumerate(self._recorded_turns[:turn], 1):
+                if not recorded.is_played:
+                    found.append((f"what was said in turn {number}", recorded.output, True))
         for call in self.all_calls:
             if call.turn <= turn:
                 found.append((call.tool, call.result, False))

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 from pytest_agent_replay.formats.replay import (
     ErrorSpec,
     LlmResponse,
-    RecordingRef,
     ReplayFile,
     ToolResponse,
     Turn,
@@ -61,15 +60,15 @@ class _Builder:
         if turn.is_played:
             context = turn.context if turn.context is not None else (replay.context if number == 1 else None)
             self._add("run_started", number, {"input": turn.input, "context": context})
-        left = [(RecordingRef(number, i), r) for i, r in repeated(turn.tool_responses) if r.origin == "production"]
+        left = [(index, r) for index, r in repeated(turn.tool_responses) if r.origin == "production"]
         for index, answer in repeated(turn.llm_responses or ()):
             self._llm(number, index, answer)
             for asked in answer.tool_calls:
                 position = _position_of(asked.id, asked.name, left)
                 if position is not None:
                     self._tool(number, *left.pop(position))
-        for ref, response in left:
-            self._tool(number, ref, response)
+        for index, response in left:
+            self._tool(number, index, response)
         if turn.given("output"):
             self._add("run_completed", number, {"output": turn.output})
         elif turn.error_spec is not None:
@@ -104,27 +103,23 @@ class _Builder:
             span,
         )
 
-    def _tool(self, turn: int, ref: RecordingRef, response: ToolResponse) -> None:
+    def _tool(self, turn: int, index: int, response: ToolResponse) -> None:
         span = self._span()
-        head = {
-            "tool": response.tool,
-            "args": response.args or {},
-            "call_id": response.call_id,
-            "channel": "recording",
-        }
+        tool, call_id, status = response.tool, response.call_id, response.status
+        head = {"tool": tool, "args": response.args or {}, "call_id": call_id, "channel": "recording"}
         self._add("tool_called", turn, head, span)
         self.time_ms += response.latency_ms or 0.0
         payload: dict[str, Any] = {
-            "tool": response.tool,
-            "call_id": response.call_id,
+            "tool": tool,
+            "call_id": call_id,
             "result": response.response if response.stream is None else response.stream,
-            "status": response.status,
-            "recording": {"turn": ref.turn, "index": ref.index},
+            "status": status,
+            "recording": {"turn": turn, "index": index},
         }
         spec = response.error_spec
         if spec is not None:
             payload["error"] = error_payload(spec)
-        raised = spec is not None or (response.status is not None and (response.status == 0 or response.status >= 400))
+        raised = spec is not None or (status is not None and (status == 0 or status >= 400))
         if response.failed:
             payload["failed"] = True
         self._add("tool_failed" if raised else "tool_completed", turn, payload, span)
@@ -137,7 +132,7 @@ class _Builder:
         self.events.append(Event(type_, turn, self.time_ms, payload, span))
 
 
-def _position_of(call_id: str | None, name: str, left: list[tuple[RecordingRef, ToolResponse]]) -> int | None:
+def _position_of(call_id: str | None, name: str, left: list[tuple[int, ToolResponse]]) -> int | None:
     """The recording of a call that a model asked for: by id and name together, else the first of that name."""
     by_name = [i for i, (_, response) in enumerate(left) if response.tool == name]
     by_id = [i for i in by_name if call_id is not None and left[i][1].call_id == call_id]
