@@ -56,11 +56,11 @@ class SessionLoop:
 
     def close(self) -> None:
         """Ends what is still running, and closes the loop."""
-        import asyncio
-
         loop, self._loop = self._loop, None
         if loop is None:
             return
+        import asyncio
+
         try:
             loop.run_until_complete(end_tasks(asyncio.all_tasks(loop)))
             loop.run_until_complete(loop.shutdown_asyncgens())

@@ -6,17 +6,44 @@ Agent frameworks have their own folder, `frameworks`.
 from __future__ import annotations
 
 from functools import cache
+from types import ModuleType
 
-from pytest_agent_replay.intercept.registry import Interceptor
+from pytest_agent_replay.intercept.registry import Interceptor, Patcher
 
 __all__ = ["built_in_interceptors"]
+
+_CLIENTS = {
+    "http.client": "http_client",
+    "httplib2": "http_client",
+    "urllib3.connectionpool": "urllib3_",
+    "requests.sessions": "urllib3_",
+    "httpx": "httpx_",
+    "httpx2": "httpx_",
+    "aiohttp.connector": "aiohttp_",
+}
+"""The modules of HTTP clients → our file for each, loaded once the agent has imported the client, never earlier."""
 
 
 @cache
 def built_in_interceptors() -> tuple[Interceptor, ...]:
     """The interceptors that this package ships. Loading them imports no client library."""
-    from pytest_agent_replay.intercept import aiohttp_, background, backoff, http_client, httpx_, sockets, urllib3_
+    from pytest_agent_replay.intercept import background, backoff, sockets
     from pytest_agent_replay.intercept.frameworks import framework_interceptors
 
-    modules = (sockets, background, http_client, urllib3_, httpx_, aiohttp_, backoff)
-    return (*(each for module in modules for each in module.INTERCEPTORS), *framework_interceptors())
+    return (
+        *sockets.INTERCEPTORS,
+        *background.INTERCEPTORS,
+        *(_of_client(waited, file) for waited, file in _CLIENTS.items()),
+        *backoff.INTERCEPTORS,
+        *framework_interceptors(),
+    )
+
+
+def _of_client(waited: str, file: str) -> Interceptor:
+    def apply(module: ModuleType, patcher: Patcher) -> None:
+        from importlib import import_module
+
+        interceptors = import_module(f"{__name__}.{file}").INTERCEPTORS
+        next(each for each in interceptors if each.module == waited).apply(module, patcher)
+
+    return Interceptor(waited, waited, apply)
