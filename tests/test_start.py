@@ -31,7 +31,7 @@ assert result.turns[0].output == "It costs 10 dollars.", result
 print(*sys.modules)
 """
 
-NOT_NEEDED = {"asyncio", "difflib", "http.client", "jsonschema", "responses", "ssl", "urllib.request"}
+NOT_NEEDED = {"asyncio", "http.client", "jsonschema", "responses", "ssl", "urllib.request"}
 
 
 def test_a_replay_without_requests_loads_no_event_loop_and_no_http(tmp_path: Path) -> None:
