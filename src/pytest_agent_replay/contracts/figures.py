@@ -84,6 +84,8 @@ class Figure(NamedTuple):
     options: tuple[tuple[Reading, ...], ...]
 
 
+# In the patterns below, `(?=[…])` before words of which one must come is their first letters: where none of these stands,
+# the words are not tried one by one.
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTH = (
     r"(?=[jfmasond])(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:t(?:ember)?)?"
@@ -100,7 +102,10 @@ _INDIAN = r"\d{1,2}(?:,\d{2}){1,6},\d{3}(?!\d)(?:\.\d+)?"
 _PLAIN = r"\d+(?:[.,]\d+)?(?:e[+-]?\d{1,2}(?!\d))?"
 _SYMBOLS = "$€£¥₹₩"
 _CURRENCIES = "usd|eur|gbp|jpy|chf|cny|inr|cad|aud|nzd|sek|nok|dkk|pln|brl|mxn|sgd|hkd|krw|zar"
-_CURRENCY = rf"(?=[a-z{_SYMBOLS}])(?:[a-z]{{0,3}}[{_SYMBOLS}]|(?:{_CURRENCIES})\b|rs\.?(?=[ \d]))"
+_CURRENCY = (
+    rf"(?=[a-z{_SYMBOLS}])"
+    rf"(?:[a-z]{{0,3}}[{_SYMBOLS}]|(?=[uegjcinasdpbmhkz])(?:{_CURRENCIES})\b|rs\.?(?=[ \d]))"
+)
 _SCALES = {
     "thousand": 1e3, "k": 1e3, "lakh": 1e5, "million": 1e6, "mn": 1e6, "mm": 1e6, "mio": 1e6, "mln": 1e6, "m": 1e6,
     "crore": 1e7, "billion": 1e9, "bn": 1e9, "b": 1e9, "trillion": 1e12, "tn": 1e12, "t": 1e12,
@@ -108,15 +113,15 @@ _SCALES = {
 _ALSO_UNITS = frozenset({"m", "mm", "t"})
 """Scales that are written like metres (or minutes), millimetres, tonnes: unless it is money, a number before them may
 be unscaled. `k`, `M`, `b`, `bn` always scale."""
-_SCALE = r"(?:[\s-]?(?:thousand|million|billion|trillion|lakh|crore|mio|mln|mn|mm|bn|tn)s?|[kmbt])(?![a-z\d])"
+_SCALE = r"(?:[\s-]?(?=[tmblc])(?:thousand|million|billion|trillion|lakh|crore|mio|mln|mn|mm|bn|tn)s?|[kmbt])(?![a-z\d])"
 _UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "n": 86400.0, "w": 604800.0}
 _UNIT_NAME = (
     r"(?=[mshdnw])(?:milliseconds?|msecs?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d|nights?|weeks?|w)"
 )
 _UNIT = rf"{_UNIT_NAME}(?![a-z\d])"
 _PART = rf"\d+(?!\d)(?:\.\d+)?[\s-]?{_UNIT_NAME}(?![a-z])"
-_MONEY = rf"(?:{_CURRENCY}|dollars?\b|euros?\b|pounds?\b|bucks\b)"
-_PERCENT = r"(?:%|percent\b|per\scent\b|pct\b|percentage\spoints?)"
+_MONEY = rf"(?:(?=[depb])(?:dollars?\b|euros?\b|pounds?\b|bucks\b)|{_CURRENCY})"
+_PERCENT = r"(?:%|(?=p)(?:percent\b|per\scent\b|pct\b|percentage\spoints?))"
 _BARE = rf"""(?<![^ ])\d{{1,15}}(?!\d)(?=[.,;:!?]?\Z|[.,;:!?]\s
           |[ ](?!(?:to|and|through)[ ]{_DAY_MONTH}|{_UNIT}|{_SCALE}|{_MONTH}|{_MONEY}|{_PERCENT}|{_HALF}|of\b)
           (?a:[a-z]+)(?:[\s.,;:!?]|\Z))"""
