@@ -84,8 +84,8 @@ class Figure(NamedTuple):
     options: tuple[tuple[Reading, ...], ...]
 
 
-# In the patterns below, `(?=[…])` before words of which one must come is their first letters: where none of these stands,
-# the words are not tried one by one.
+# In the patterns below, `(?=[…])` before a choice of words are their first letters: where none of these stands, the
+# words are not tried one by one.
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTH = (
     r"(?=[jfmasond])(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:t(?:ember)?)?"
@@ -113,7 +113,9 @@ _SCALES = {
 _ALSO_UNITS = frozenset({"m", "mm", "t"})
 """Scales that are written like metres (or minutes), millimetres, tonnes: unless it is money, a number before them may
 be unscaled. `k`, `M`, `b`, `bn` always scale."""
-_SCALE = r"(?:[\s-]?(?=[tmblc])(?:thousand|million|billion|trillion|lakh|crore|mio|mln|mn|mm|bn|tn)s?|[kmbt])(?![a-z\d])"
+_SCALE = (
+    r"(?:[\s-]?(?=[tmblc])(?:thousand|million|billion|trillion|lakh|crore|mio|mln|mn|mm|bn|tn)s?|[kmbt])(?![a-z\d])"
+)
 _UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "n": 86400.0, "w": 604800.0}
 _UNIT_NAME = (
     r"(?=[mshdnw])(?:milliseconds?|msecs?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d|nights?|weeks?|w)"

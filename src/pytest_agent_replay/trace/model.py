@@ -210,8 +210,8 @@ class Trace:
         calls: list[ToolCallView] = []
         pending: dict[str, ToolCallView] = {}
         for event in self.events:
-            payload = event.payload
-            if event.type == "tool_called":
+            kind, payload, span_id = event.type, event.payload, event.span_id
+            if kind == "tool_called":
                 call = ToolCallView(
                     turn=event.turn,
                     tool=payload["tool"],
@@ -219,23 +219,23 @@ class Trace:
                     call_id=payload.get("call_id"),
                     channel=payload.get("channel"),
                     started_ms=event.time_ms,
-                    span_id=event.span_id,
+                    span_id=span_id,
                 )
                 if "defaults" in payload:
                     call.defaults = payload["defaults"]
                 calls.append(call)
-                if event.span_id is not None:
-                    pending[event.span_id] = call
-            elif event.type in ("tool_completed", "tool_failed", "tool_unrecorded"):
-                found = pending.pop(event.span_id, None) if event.span_id is not None else None
+                if span_id is not None:
+                    pending[span_id] = call
+            elif kind in ("tool_completed", "tool_failed", "tool_unrecorded"):
+                found = pending.pop(span_id, None) if span_id is not None else None
                 if found is None:
                     continue
                 found.ended_ms = event.time_ms
                 found.result = payload.get("result")
                 found.status = payload.get("status")
                 found.error = payload.get("error")
-                found.failed = event.type == "tool_failed" or bool(payload.get("failed"))
-                found.unrecorded = event.type == "tool_unrecorded"
+                found.failed = kind == "tool_failed" or bool(payload.get("failed"))
+                found.unrecorded = kind == "tool_unrecorded"
                 found.served_again = bool(payload.get("served_again"))
                 found.parallel = bool(payload.get("parallel"))
                 found.added = payload.get("origin") == "added"
