@@ -10,7 +10,6 @@ import importlib
 import importlib.util
 import os
 import pkgutil
-import re
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -24,10 +23,11 @@ from typing import Any, NoReturn
 
 from pytest_agent_replay.agents.trust import Guard, Refused
 from pytest_agent_replay.errors import AgentError
+from pytest_agent_replay.late import late_pattern
 
 __all__ = ["Found", "find_reference", "import_reference", "root_importable"]
 
-_DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+_DOTTED = late_pattern(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _lock = threading.Lock()
 _added: dict[str, int] = {}
 

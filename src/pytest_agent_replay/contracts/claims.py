@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import re
 
+from pytest_agent_replay.late import late_pattern
+
 __all__ = ["find_claim"]
 
 _DONE = (
@@ -22,7 +24,7 @@ _DONE = (
     r"|resolved|shipped|purchased|reserved|registered|enrolled|switched|approved|initiated|filed|forwarded|escalated)\b"
 )
 _ADVERBS = r"(?:(?:just|now|already|also|successfully|fully|safely|then|both|all|gone\sahead\sand)\s){0,3}"
-_CLAIM = re.compile(
+_CLAIM = late_pattern(
     rf"""
       \b(?:I|we)\s?(?:have|'ve|’ve|had)?\s{_ADVERBS}{_DONE}
     | \b(?:has|have)\s{_ADVERBS}been\s{_ADVERBS}{_DONE}
@@ -33,8 +35,8 @@ _CLAIM = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n")
-_OPEN = re.compile(
+_SENTENCE_END = late_pattern(r"[.!?](?=\s|$)|\n")
+_OPEN = late_pattern(
     r"\b(?:if|once|after|when|whenever|until|unless|before|whether|as soon as|in case|would|could|should|cannot|can't"
     r"|not|no|never|to be|will|requires?|needs?|must|only|provided|assuming|unable|each|any)\b",
     re.IGNORECASE,

@@ -14,24 +14,25 @@ from math import inf
 from pytest_agent_replay.contracts.figures import Clock, Date, Figure, Number, Reading, Span, read_figures, word_numbers
 from pytest_agent_replay.contracts.grounds import Grounds
 from pytest_agent_replay.contracts.wording import PLAIN, Wording, wording_of
+from pytest_agent_replay.late import late_pattern
 
 __all__ = ["Answers"]
 
 _TOTALS = r"totals?|totall?ing|sum|altogether|together|combined|overall|in all|comes? to|came to|average|mean"
-_COMPUTES = re.compile(rf"\b(?=[a-z])(?:{_TOTALS}|difference|remain\w*|left)\b|[=+×]", re.IGNORECASE)
-_COMPUTES_MONEY = re.compile(
+_COMPUTES = late_pattern(rf"\b(?=[a-z])(?:{_TOTALS}|difference|remain\w*|left)\b|[=+×]", re.IGNORECASE)
+_COMPUTES_MONEY = late_pattern(
     rf"\b(?=[a-z])(?:{_TOTALS}|difference|remain\w*|left|balance|owed?|due|refund\w*|sav\w+"
     r"|discount\w*|additional|extra|more|less|increase\w*|decrease\w*|rise|rose|fell|drop\w*|grew|growth|each|per|both|times"
     r"|plus|minus|amount\w*|cost\w*|charge\w*|pay\w*|fees?|change|split|covers?|up|down|off|tax"
     r"|out of|cheaper|pricier|dearer|expensive|higher|lower|warmer|colder|longer|shorter)\b|[=+×*/]",
     re.IGNORECASE,
 )
-_CONJOINED = re.compile(r"[*_]*(?:,? (?:and|or|plus)|,| &| \+) [*_]*")
-_LIST_ITEM = re.compile(r"^[ \t]*(?:\d{1,3}[.)]|[-*•–])[ \t]", re.MULTILINE)
-_COUNTED = re.compile(r"[*_]*(?:[ -][*_]*[A-Za-z]+){1,3}")
-_BRACKETED = re.compile(r"([A-Za-z]+)[*_]*\s?\($")
-_LABELLED = re.compile(r"([A-Za-z]+s)[*_]*:[ *_]*$")
-_ANNOUNCED = re.compile(r"[^.!?\n]{0,200}:[*_]*\s*\n")
+_CONJOINED = late_pattern(r"[*_]*(?:,? (?:and|or|plus)|,| &| \+) [*_]*")
+_LIST_ITEM = late_pattern(r"^[ \t]*(?:\d{1,3}[.)]|[-*•–])[ \t]", re.MULTILINE)
+_COUNTED = late_pattern(r"[*_]*(?:[ -][*_]*[A-Za-z]+){1,3}")
+_BRACKETED = late_pattern(r"([A-Za-z]+)[*_]*\s?\($")
+_LABELLED = late_pattern(r"([A-Za-z]+s)[*_]*:[ *_]*$")
+_ANNOUNCED = late_pattern(r"[^.!?\n]{0,200}:[*_]*\s*\n")
 _ANYTHING = frozenset(
     {
         "option",

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
+from pytest_agent_replay.late import late_pattern
+
 __all__ = [
     "Clock",
     "Code",
@@ -159,28 +161,28 @@ _TOKEN = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _DIGIT = re.compile(r"\d")
-_PARTS = re.compile(r"(\d+(?:\.\d+)?)[\s-]?([a-z]+)", re.IGNORECASE)
-_NAMED_MONTH = re.compile(_MONTH, re.IGNORECASE)
-_MEASURE = re.compile(
+_PARTS = late_pattern(r"(\d+(?:\.\d+)?)[\s-]?([a-z]+)", re.IGNORECASE)
+_NAMED_MONTH = late_pattern(_MONTH, re.IGNORECASE)
+_MEASURE = late_pattern(
     rf"(\d+)({_ORDINAL}|bn|mn|mm|tn|[kmbtx]|{_UNIT}|kg|g|mg|km|cm|[kmgt]b|lbs?|oz|ft|mi|px|pts?|p|usd|eur|gbp)",
     re.IGNORECASE,
 )
-_MONEY_AFTER = re.compile(rf"[\s-]?{_MONEY}", re.IGNORECASE)
-_UNIT_AFTER = re.compile(r"\s?(?:(?P<minutes>min(?:ute)?s?)|h|hrs?|hours?)\b", re.IGNORECASE)
-_SCIENTIFIC = re.compile(r"\d{1,15}e\d{1,2}", re.IGNORECASE)
+_MONEY_AFTER = late_pattern(rf"[\s-]?{_MONEY}", re.IGNORECASE)
+_UNIT_AFTER = late_pattern(r"\s?(?:(?P<minutes>min(?:ute)?s?)|h|hrs?|hours?)\b", re.IGNORECASE)
+_SCIENTIFIC = late_pattern(r"\d{1,15}e\d{1,2}", re.IGNORECASE)
 _BULLETS = r"^[ \t>*_#(\-–•|]*"
-_LIST_NUMBER = re.compile(rf"{_BULLETS}(\d{{1,3}})[.):](?=[\s*_]|$)", re.MULTILINE)
-_LABEL = re.compile(
+_LIST_NUMBER = late_pattern(rf"{_BULLETS}(\d{{1,3}})[.):](?=[\s*_]|$)", re.MULTILINE)
+_LABEL = late_pattern(
     rf"{_BULLETS}(?:\d{{1,3}}[.)][ \t*_]+)?"
     r"((?:[A-Z][A-Za-z]{0,20} ){0,2}[A-Z][A-Za-z]{0,20})[ \t]+#?(\d{1,2})"
     r"(?=[*_]*[ \t]*(?:[:.)](?!\d)|[(\-–|*](?!\d)|$))",
     re.MULTILINE,
 )
-_IDIOM = re.compile(r"\b(?:24/7|24/365|50/50|9[- ]to[- ]5)\b")
+_IDIOM = late_pattern(r"\b(?:24/7|24/365|50/50|9[- ]to[- ]5)\b")
 _WORD_NAMES = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 _WORDS = {word: value for value, word in enumerate(_WORD_NAMES, 1)}
-_WORD = re.compile(r"\b(?ai:(" + "|".join(_WORDS) + r"))\b")
-_WORD_IN_LOWER_CASE = re.compile("|".join(_WORDS))
+_WORD = late_pattern(r"\b(?ai:(" + "|".join(_WORDS) + r"))\b")
+_WORD_IN_LOWER_CASE = late_pattern("|".join(_WORDS))
 _LARGEST_ORDINAL_TO_SKIP = 10
 _MONTH_ENDS = (*_MONTHS, "ary", "rch", "ril", "une", "uly", "ust", "ept", "ber")
 _LEADING = frozenset({*_MONTH_ENDS, *_CURRENCIES.split("|")})

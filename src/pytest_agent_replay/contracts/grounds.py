@@ -28,6 +28,7 @@ from pytest_agent_replay.contracts.figures import (
     word_numbers,
 )
 from pytest_agent_replay.contracts.wording import PLAIN, Wording
+from pytest_agent_replay.late import late_pattern
 
 __all__ = ["Grounds", "SharedSources", "Source"]
 
@@ -41,8 +42,8 @@ _ANY = _TIMED | _RISING | _OTHER
 _CENT = 0.01
 _LEAST_OF_PHONE = 7
 _LARGEST = sys.float_info.max
-_DIGITS = re.compile(r"\d+")
-_KEY_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+_DIGITS = late_pattern(r"\d+")
+_KEY_WORDS = late_pattern(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _UNIT_KEYS = frozenset({"unit", "units", "scale", "denomination", "multiplier"})
 _MONEY_KEYS = frozenset(
     {"amount", "price", "total", "cost", "fee", "balance", "charge", "charged", "refund", "refunded", "subtotal", "tax"}
@@ -50,12 +51,12 @@ _MONEY_KEYS = frozenset(
 )
 _AMBIGUOUS_UNITS = frozenset({"min", "mins", "second"})
 _RISING_KEYS = frozenset({"change", "changes", "growth", "delta", "increase", "gain"})
-_EXPIRY = re.compile(r"(0[1-9]|1[0-2])\s?[/-]\s?(\d\d)")
+_EXPIRY = late_pattern(r"(0[1-9]|1[0-2])\s?[/-]\s?(\d\d)")
 _LONGEST_EXPIRY = 7
-_HOST = re.compile(r"://([^/\s?#]+)")
+_HOST = late_pattern(r"://([^/\s?#]+)")
 _LONGEST_HOST = 253
 _LONGEST_PRINTED = 100_000
-_NEXT_DAY = re.compile(
+_NEXT_DAY = late_pattern(
     r"\d\s?\(?\+1\b|\b(?:tomorrow|next day|day after|following day|yesterday|day before)\b", re.IGNORECASE
 )
 

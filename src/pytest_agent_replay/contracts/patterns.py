@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from pydantic import PlainValidator, WithJsonSchema
 
 from pytest_agent_replay.contracts.case import TakesTooLong, excerpt
+from pytest_agent_replay.late import late_pattern
 
 if TYPE_CHECKING:
     from pytest_agent_replay.contracts.searching import How
@@ -118,14 +119,14 @@ class Cost(NamedTuple):
 _ENDLESS = Cost(wide=math.inf)
 _NARROW = {r"\s": 3, r"\d": 6, r"\w": 6}
 """Runs of these are at most 2 to this power long where `_has_usual_runs`."""
-_MANY_BLANKS = re.compile(r"\s{9}")
+_MANY_BLANKS = late_pattern(r"\s{9}")
 
 
 def _has_usual_runs(text: str) -> bool:
     return max(map(len, text.split()), default=0) <= 64 and _MANY_BLANKS.search(text) is None
 
 
-_TOKEN = re.compile(
+_TOKEN = late_pattern(
     r"""\\. | \[\^?\]?(?:\\.|[^\]\\])*\] | (?P<open>\(\??) | (?P<close>\)) | (?P<or>\|)
     | (?P<repeat>[*+?]|\{(?P<low>\d*)(?P<comma>,?)(?P<high>\d*)\})[?+]? | .""",
     re.VERBOSE | re.DOTALL,
@@ -205,7 +206,7 @@ def bounded(pattern: re.Pattern[str]) -> _BoundedPattern:
     return _BoundedPattern(pattern)
 
 
-_NEGATIVE = re.compile(r"\(\?<?!")
+_NEGATIVE = late_pattern(r"\(\?<?!")
 _PROBES = ("", "\x01", "\x01 \x01\n\x02")
 """What fits in these, without saying what must not be there, fits because it needs no character at all."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from pytest_agent_replay.late import late_pattern
+
 __all__ = ["PLAIN", "Wording", "wording_of"]
 
 
@@ -32,7 +34,7 @@ _MOST = (
     r"under|below|less than|fewer than|at most|nearly|almost|up to|(?:no|not) (?:more|greater) than"
     r"|not (?:over|above|exceed(?:ing)?)|[<≤]"
 )
-_HEDGE = re.compile(
+_HEDGE = late_pattern(
     rf"(?:\b|(?=[~≈<>≤≥]))(?:(?P<most>{_MOST})|(?P<least>{_LEAST})|(?:{_ROUGH}))[\s*_]*$", re.IGNORECASE
 )
 _HEDGE_ENDS = frozenset(

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NoReturn
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from pytest_agent_replay.formats.mistakes import Mistakes
-from pytest_agent_replay.formats.replay import FileModel
+from pytest_agent_replay.formats.replay import FileModel, no_items
 from pytest_agent_replay.formats.validation import did_you_mean
 
 __all__ = ["CONDITIONS", "Contract", "Invariant", "Severity", "Threshold", "TurnChoice", "When", "refuse"]
@@ -119,7 +119,7 @@ class Contract(FileModel):
     """The contract's own version; free."""
     extends: str | list[str] | None = None
     """Names or paths of contracts whose invariants hold too."""
-    invariants: list[Any] = Field(default_factory=list)
+    invariants: list[Any] = Field(default_factory=no_items)
     similarity_threshold: Threshold | None = None
     """The threshold of similarity checks that give none."""
     chaos_matrix: list[Any] | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import marshal
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from pytest_agent_replay.formats.loading import MAX_FILE_SIZE, Document, Loc, fi
 from pytest_agent_replay.formats.mistakes import PLAIN
 from pytest_agent_replay.formats.replay import ReplayFile
 from pytest_agent_replay.formats.validation import unknown_key, validate
+from pytest_agent_replay.late import late_pattern
 
 __all__ = [
     "SUFFIXES",
@@ -35,7 +35,7 @@ MAX_PULLED = 10_000
 KEPT_SIZE = 2_000
 """Bytes of data up to which a packed session is also kept as it was loaded, until it is first used."""
 
-_UNSELECTABLE = re.compile(r"\[|\]|:{2,}|[\x00-\x1f\x7f\x85\u2028\u2029]")
+_UNSELECTABLE = late_pattern(r"\[|\]|:{2,}|[\x00-\x1f\x7f\x85\u2028\u2029]")
 
 
 def is_replay_path(path: Path) -> bool:

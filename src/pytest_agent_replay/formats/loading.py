@@ -35,6 +35,7 @@ from yaml import (
 )
 
 from pytest_agent_replay.errors import FormatError, Problem
+from pytest_agent_replay.late import late_pattern
 
 __all__ = ["MAX_DEPTH", "MAX_FILE_SIZE", "Document", "field_path", "load_document", "parse_document"]
 
@@ -54,9 +55,9 @@ _CONSTANTS: dict[str, bool | None] = {"": None, "~": None, "null": None, "true":
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _NUMBER_STARTS = frozenset("-0123456789")
 _TAG = "tag:yaml.org,2002:"
-_JSON_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{\]}]|[^\s\[\]{}:,"]+', re.DOTALL)
-_JSON_COLON = re.compile(r"\s*:")
-_JSON_CONSTANT = re.compile("NaN|-?Infinity")
+_JSON_TOKEN = late_pattern(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{\]}]|[^\s\[\]{}:,"]+', re.DOTALL)
+_JSON_COLON = late_pattern(r"\s*:")
+_JSON_CONSTANT = late_pattern("NaN|-?Infinity")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _SCALAR_TAGS: dict[str, type] = {
     f"{_TAG}int": int,

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 
 from pytest_agent_replay.formats.mistakes import PLAIN, Mistakes
 from pytest_agent_replay.formats.times import parse_time
+from pytest_agent_replay.late import late_pattern
 
 __all__ = [
     "ErrorSpec",
@@ -38,9 +39,9 @@ Json = Any
 MAX_DEPTH = 100
 
 _METHOD = r"(?:GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS|ANY)"
-_ROUTE = re.compile(rf"(?:{_METHOD}\s+)?[a-z*][a-z0-9+.*-]*://\S+|{_METHOD}\s+/\S*", re.IGNORECASE)
-_TARGET = re.compile(r"\w+(?:\.\w+)*:\w+(?:\.\w+)*")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_ROUTE = late_pattern(rf"(?:{_METHOD}\s+)?[a-z*][a-z0-9+.*-]*://\S+|{_METHOD}\s+/\S*", re.IGNORECASE)
+_TARGET = late_pattern(r"\w+(?:\.\w+)*:\w+(?:\.\w+)*")
+_DIGEST = late_pattern(r"sha256:[0-9a-f]{64}")
 _NOT_IN_NAMES = re.compile(r"\[|\]|::|[\x00-\x1f\x7f\x85\u2028\u2029]")
 
 
@@ -113,6 +114,16 @@ Name = Annotated[str, AfterValidator(_check_name)]
 Digest = Annotated[str, AfterValidator(_check_digest)]
 
 
+def no_items() -> list[Any]:
+    """A new empty list. Like `list`, whose signature pydantic would need Python's tokenizer for."""
+    return []
+
+
+def no_entries() -> dict[str, Any]:
+    """A new empty mapping."""
+    return {}
+
+
 class RecordingRef(NamedTuple):
     """Names one recording of a file.
 
@@ -177,7 +188,7 @@ class ErrorSpec(FileModel):
 
     type: str | None = None
     message: str = ""
-    attributes: dict[str, Json] = Field(default_factory=dict)
+    attributes: dict[str, Json] = Field(default_factory=no_entries)
 
 
 class ToolResponse(FileModel):
@@ -250,7 +261,7 @@ class LlmResponse(FileModel):
 
     model: str | None = None
     content: Json = None
-    tool_calls: list[RecordedToolCall] = Field(default_factory=list)
+    tool_calls: list[RecordedToolCall] = Field(default_factory=no_items)
     usage: Usage | None = None
     finish_reason: str | None = None
     refusal: str | None = None
@@ -277,7 +288,7 @@ class Turn(FileModel):
 
     input: Json = None
     context: Json = None
-    tool_responses: list[ToolResponse] = Field(default_factory=list)
+    tool_responses: list[ToolResponse] = Field(default_factory=no_items)
     llm_responses: list[LlmResponse] | None = None
     output: Json = None
     error: str | ErrorSpec | None = None
@@ -321,7 +332,7 @@ class MatchingRules(FileModel):
 class Matching(MatchingRules):
     """The rules of a file, with exceptions per tool."""
 
-    tools: dict[str, MatchingRules] = Field(default_factory=dict)
+    tools: dict[str, MatchingRules] = Field(default_factory=no_entries)
 
 
 class ToolTarget(FileModel):
@@ -370,7 +381,7 @@ class Fork(FileModel):
     llm_responses: list[LlmResponse] | None = None
     overrides: dict[str, Json] | None = None
     contract: Json = None
-    tags: list[str] = Field(default_factory=list)
+    tags: list[str] = Field(default_factory=no_items)
     notes: str | None = None
 
     @model_validator(mode="after")
@@ -466,11 +477,11 @@ class ReplayFile(FileModel):
     source: str | Source | None = None
     captured_at: Time | None = None
     agent: str | dict[str, Json] | None = None
-    tags: list[str] = Field(default_factory=list)
+    tags: list[str] = Field(default_factory=no_items)
     golden: bool = False
     context: Json = None
     input: Json = None
-    tool_responses: list[ToolResponse] = Field(default_factory=list)
+    tool_responses: list[ToolResponse] = Field(default_factory=no_items)
     llm_responses: list[LlmResponse] | None = None
     output: Json = None
     error: str | ErrorSpec | None = None
@@ -479,17 +490,17 @@ class ReplayFile(FileModel):
     unanswered: Json = None
     expected_failure: str | None = None
     contract: Json = None
-    tools: dict[str, Annotated[str, AfterValidator(_check_binding)] | ToolTarget] = Field(default_factory=dict)
+    tools: dict[str, Annotated[str, AfterValidator(_check_binding)] | ToolTarget] = Field(default_factory=no_entries)
     matching: Matching | None = None
-    forks: list[Fork] = Field(default_factory=list)
+    forks: list[Fork] = Field(default_factory=no_items)
     parent: str | None = None
     at_turn: Annotated[int, Field(ge=1)] | None = None
     at_event: Annotated[int, Field(ge=0)] | None = None
     overrides: dict[str, Json] | None = None
     agent_config: dict[str, Json] | None = None
     clock: Annotated[str, AfterValidator(_check_clock)] | None = None
-    metadata: dict[str, Json] = Field(default_factory=dict)
-    scores: dict[str, Json] = Field(default_factory=dict)
+    metadata: dict[str, Json] = Field(default_factory=no_entries)
+    scores: dict[str, Json] = Field(default_factory=no_entries)
     notes: str | None = None
     expires: Time | None = None
     import_: dict[str, Json] | None = Field(default=None, alias="import")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta, timezone
 
+from pytest_agent_replay.late import late_pattern
+
 __all__ = ["parse_time", "time_text"]
 
-_TIME = re.compile(
+_TIME = late_pattern(
     r"(\d{4})-(\d\d)-(\d\d)"
     r"(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?\s?([Zz]|[+-]\d\d:?(?:\d\d)?)?)?",
     re.ASCII,

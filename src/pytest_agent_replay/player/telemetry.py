@@ -9,6 +9,7 @@ from functools import cache
 from importlib.util import find_spec
 from urllib.parse import urlsplit
 
+from pytest_agent_replay.late import late_pattern
 from pytest_agent_replay.player.environment import SharedVariables
 from pytest_agent_replay.player.http import HttpRequest
 
@@ -32,7 +33,7 @@ TELEMETRY_ENV = {
 """Variable → the package that heeds it ("": several do) and the value that switches its telemetry off, as each project
 documents it. Set while a replay runs, as far as the package is installed."""
 
-_INTAKES = re.compile(
+_INTAKES = late_pattern(
     r"""(^|\.)(
         ingest(\.[a-z]+)?\.sentry\.io | (intake|trace\.agent|http-intake\.logs|llmobs-intake)
           \.[a-z0-9.]*datadoghq\.(com|eu)
@@ -44,7 +45,7 @@ _INTAKES = re.compile(
 """Hosts that do nothing else than to take telemetry in."""
 
 _SERVICES: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = tuple(
-    (re.compile(rf"(^|\.){host}$", re.IGNORECASE), re.compile(rf"^({paths})/?$"))
+    (late_pattern(rf"(^|\.){host}$", re.IGNORECASE), late_pattern(rf"^({paths})/?$"))
     for host, paths in (
         (
             r"smith\.langchain\.com",
@@ -67,7 +68,7 @@ _SERVICES: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = tuple(
 )
 """Observability services whose hosts have other APIs too, and the paths of theirs that take telemetry in."""
 
-_PATHS = re.compile(
+_PATHS = late_pattern(
     r"""(?:^|/)(?:
         (?P<otlp>v1/traces | v1/metrics | v1/logs | api/public/otel/v1/traces)
         | (?P<langfuse>api/public/ingestion)

@@ -7,18 +7,18 @@ make one. The fields are taken from the recorded attribute `errors` (what `.erro
 from __future__ import annotations
 
 import ast
-import re
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 from pytest_agent_replay.formats.replay import ErrorSpec
+from pytest_agent_replay.late import late_pattern
 from pytest_agent_replay.player.instances import Made
 
 __all__ = ["validation_error"]
 
-_TITLE = re.compile(r"\d+ validation errors? for (.*)")
-_DETAIL = re.compile(r"  (?P<msg>.*) \[type=(?P<type>[^,\]]+)(?:, input_value=(?P<input>.*), input_type=\w+)?\]")
+_TITLE = late_pattern(r"\d+ validation errors? for (.*)")
+_DETAIL = late_pattern(r"  (?P<msg>.*) \[type=(?P<type>[^,\]]+)(?:, input_value=(?P<input>.*), input_type=\w+)?\]")
 
 
 def validation_error(found: type[Exception], spec: ErrorSpec) -> Made | None:

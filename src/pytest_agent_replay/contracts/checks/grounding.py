@@ -16,6 +16,8 @@ from pytest_agent_replay.contracts.grounds import Grounds
 from pytest_agent_replay.contracts.patterns import Regex, excerpt
 from pytest_agent_replay.contracts.registry import Check, Finding, check
 from pytest_agent_replay.formats.contract import Invariant
+from pytest_agent_replay.formats.replay import no_items
+from pytest_agent_replay.late import late_pattern
 from pytest_agent_replay.trace.model import ToolCallView
 
 __all__ = ["CHECKS"]
@@ -28,7 +30,7 @@ class GroundedNumbers(Invariant):
     """
 
     tolerance: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    ignore: list[Regex] = Field(default_factory=list)
+    ignore: list[Regex] = Field(default_factory=no_items)
 
 
 class GroundedQuotes(Invariant):
@@ -49,8 +51,8 @@ class CitesSource(Invariant):
     pattern: Regex | None = None
 
 
-_DIGIT = re.compile(r"\d")
-_QUOTATION = re.compile(
+_DIGIT = late_pattern(r"\d")
+_QUOTATION = late_pattern(
     r"""
       “([^“”]+)” | "([^"\n]+)" | «([^«»]+)» | „([^„“”]+)[“”] | ‹([^‹›]+)› | ‚([^‚‘’\n]+)‘
     | (?<!\w)‘(?!(?:\d\ds|tis|twas|em|til|cause|n)\b)((?:[^‘’\n]|(?<=\w)’(?=\w))+)’(?!\w)
@@ -59,9 +61,9 @@ _QUOTATION = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 """No mark that opens stands inside of its own quotation, so that one which is never closed costs little."""
-_ELLIPSIS = re.compile(r"\s*(?:\[…\]|\[\.\.\.\]|…|\.\.\.)\s*")
-_URL = re.compile(r"https?://[^\s<>\"'`)\]}]+", re.IGNORECASE)
-_IDENTIFIER = re.compile(r"(?<![\w/])(?=[\w-]*[A-Za-z])(?=(?:[\w-]*\d){3})\w[\w-]*\w")
+_ELLIPSIS = late_pattern(r"\s*(?:\[…\]|\[\.\.\.\]|…|\.\.\.)\s*")
+_URL = late_pattern(r"https?://[^\s<>\"'`)\]}]+", re.IGNORECASE)
+_IDENTIFIER = late_pattern(r"(?<![\w/])(?=[\w-]*[A-Za-z])(?=(?:[\w-]*\d){3})\w[\w-]*\w")
 
 
 @check("grounded_numbers", GroundedNumbers)

@@ -16,7 +16,7 @@ from pytest_agent_replay.contracts.plain import nfc
 from pytest_agent_replay.contracts.registry import BindContext, Check, Finding, check
 from pytest_agent_replay.contracts.schemas import SchemaReference, Validator, load_validator
 from pytest_agent_replay.formats.contract import Invariant, refuse
-from pytest_agent_replay.formats.replay import FileModel, Json
+from pytest_agent_replay.formats.replay import FileModel, Json, no_items
 from pytest_agent_replay.player.values import canonical, covers, short
 from pytest_agent_replay.trace.model import ToolCallView
 from pytest_agent_replay.trace.recorded import repeated
@@ -89,7 +89,7 @@ class Trajectory(Invariant):
 
     tools: list[Name | ExpectedCall] | Literal["recorded"]
     mode: Literal["strict", "unordered", "subset", "superset"] = "strict"
-    repeatable: list[Name] = Field(default_factory=list)
+    repeatable: list[Name] = Field(default_factory=no_items)
 
     @model_validator(mode="after")
     def _can_fail(self) -> Trajectory:
