@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from pytest_agent_replay.errors import BindingError, RecordedToolError, SessionError, StopReplay, UnrecordedCallError
-from pytest_agent_replay.intercept.finding import OwnModules
+from pytest_agent_replay.intercept.finding import Surroundings
 from pytest_agent_replay.settings import Settings
 from tests.intercept.conftest import MakeModule, Play
 
@@ -527,14 +527,14 @@ def test_what_an_installed_package_imports_is_not_searched(
     agent = make_module(TOOLS)
     own = make_module("def later(): return 'real'", load=False)
     searched: list[str] = []
-    find = OwnModules.find
+    find = Surroundings.find
 
-    def counted(self: OwnModules, tool: str, *args: Any) -> Any:
+    def counted(self: Surroundings, tool: str) -> Any:
         searched.append(tool)
-        return find(self, tool, *args)
+        return find(self, tool)
 
     with play([{"tool": "later", "response": "recorded"}], agent=agent.__name__):
-        monkeypatch.setattr(OwnModules, "find", counted)
+        monkeypatch.setattr(Surroundings, "find", counted)
         monkeypatch.delitem(sys.modules, "colorsys", raising=False)
         importlib.import_module("colorsys")
         assert searched == []

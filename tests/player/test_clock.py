@@ -14,7 +14,7 @@ def test_sequential_latencies_add_up_without_waiting() -> None:
     """An hour of recorded latency takes no time."""
     clock = VirtualClock()
     started = time.perf_counter()
-    with clock.entered():
+    with clock:
         clock.spend(1_800_000)
         clock.spend(1_800_000)
         assert clock.simulated_ms == 3_600_000
@@ -31,7 +31,7 @@ def test_gathered_calls_count_once_and_what_follows_adds_up() -> None:
         clock.spend(ms)
 
     async def main() -> None:
-        with clock.entered():
+        with clock:
             await asyncio.gather(call(10_000), call(4_000))
             clock.spend(5_000)
 
@@ -47,7 +47,7 @@ def test_tasks_one_after_another_add_up() -> None:
         clock.spend(ms)
 
     async def main() -> None:
-        with clock.entered():
+        with clock:
             for _ in range(3):
                 await asyncio.create_task(call(1_000))
 
@@ -58,7 +58,7 @@ def test_tasks_one_after_another_add_up() -> None:
 def test_threads_count_once_and_the_caller_waits_for_them() -> None:
     """Two threads with a copied context, then the caller again."""
     clock = VirtualClock()
-    with clock.entered():
+    with clock:
         threads = [
             threading.Thread(target=contextvars.copy_context().run, args=(clock.spend, ms)) for ms in (3_000, 7_000)
         ]
@@ -73,7 +73,7 @@ def test_threads_count_once_and_the_caller_waits_for_them() -> None:
 def test_threads_without_context_count_once() -> None:
     """A bare pool carries no context."""
     clock = VirtualClock()
-    with clock.entered():
+    with clock:
         threads = [threading.Thread(target=clock.spend, args=(ms,)) for ms in (3_000, 7_000)]
         for thread in threads:
             thread.start()
@@ -87,7 +87,7 @@ def test_pool_calls_one_after_another_add_up() -> None:
     clock = VirtualClock()
 
     async def main() -> list[bool]:
-        with clock.entered():
+        with clock:
             return [await asyncio.to_thread(clock.spend, ms) for ms in (3_000, 4_000)]
 
     assert asyncio.run(main()) == [False, False]
@@ -102,7 +102,7 @@ def test_parallel_calls_are_told_from_sequential_ones() -> None:
         return clock.spend(0)
 
     async def main() -> tuple[list[bool], list[bool]]:
-        with clock.entered():
+        with clock:
             one_by_one = [clock.spend(0), clock.spend(0), await call()]
             return one_by_one, list(await asyncio.gather(call(), call(), call()))
 

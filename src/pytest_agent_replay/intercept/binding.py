@@ -18,7 +18,7 @@ from typing import Any
 
 from pytest_agent_replay.errors import BindingError
 from pytest_agent_replay.formats.replay import ToolTarget
-from pytest_agent_replay.intercept.finding import Found, OwnModules, as_function, resolve_target
+from pytest_agent_replay.intercept.finding import Found, OwnModules, Surroundings, as_function, resolve_target
 from pytest_agent_replay.intercept.functions import bind_function, bind_nested, release, trap_function
 from pytest_agent_replay.intercept.registry import after_imports
 from pytest_agent_replay.intercept.returns import misfit
@@ -78,7 +78,7 @@ class Binder:
                 self.bind_recorded(session)
             self.bind_offered(session, self._offered)
 
-        self._own.clear_caches(self.agent_modules)
+        self._around().clear_caches()
         try:
             self.bind_recorded(session)
             with after_imports(imported):
@@ -87,7 +87,10 @@ class Binder:
             release(session)
             for clear in self._caches:
                 clear()
-            self._own.clear_caches(self.agent_modules)
+            self._around().clear_caches()
+
+    def _around(self) -> Surroundings:
+        return self._own.around(self.agent_modules)
 
     def bind_recorded(self, session: Session) -> None:
         """Binds the names that the file or the settings know, as far as their functions are loaded by now.
@@ -97,31 +100,32 @@ class Binder:
         if self._names is None:
             # `*` alone would be every helper of the agent: it answers what a model or a request names
             globs = [glob for glob in session.recorded_globs() if glob.strip("*?")]
-            like = [name for glob in globs for name in self._own.names_like(glob, self.agent_modules)]
+            like = [name for glob in globs for name in self._around().names_like(glob)]
             names = dict.fromkeys([*session.targets, *session.recorded_names(), *like])
             self._names = [name for name in names if not is_route(name) and not _is_http(session.targets.get(name))]
             self._open = list(self._names)
         if self._open:
-            state = self._own.state()
+            state, around = self._own.state(), self._around()
             self._open = [
                 name
                 for name in self._open
-                if (state == self._state and not self._own.find_nested(name, self.agent_modules))
-                or not self._bind(session, name, named=True)
+                if (state == self._state and not around.find_nested(name))
+                or not self._bind(session, name, around, named=True)
             ]
             self._state = state
 
     def bind_offered(self, session: Session, names: Iterable[str]) -> None:
         """Binds the tools that a model request offers, before the model's answer can call them."""
+        around = self._around()
         for name in list(names):
             self._offered[name] = None
             if not _is_http(session.targets.get(name)):
                 with _noted(session):
-                    self._bind(session, name, named=session.knows(name))
+                    self._bind(session, name, around, named=session.knows(name))
 
     def in_url(self, name: str) -> bool:
         """Whether the agent's code shows that a recorded name is a request: it stands in a URL."""
-        return self._own.in_url(name, self.agent_modules)
+        return self._around().in_url(name)
 
     def reaches(self, tool: str, code: Iterable[Any], name: str, *, is_function: bool) -> bool:
         """Whether the code of a tool leads to what is recorded by another name; see `reach.reaches`.
@@ -131,31 +135,31 @@ class Binder:
         """
         from pytest_agent_replay.intercept.reach import reaches
 
-        roots = [*code, *(each.function for each in self._own.find(tool, self.agent_modules))]
+        roots = [*code, *(each.function for each in self._around().find(tool))]
         return reaches(roots, name, self._own.globals_of_all(), is_function=is_function, is_agent=self._is_agent)
 
-    def _bind(self, session: Session, name: str, *, named: bool) -> bool:
+    def _bind(self, session: Session, name: str, around: Surroundings, *, named: bool) -> bool:
         """Binds one name. True when nothing further can be found for it until a module is imported."""
         target = session.targets.get(name)
         if target is not None:
             found = self._explicit(session, name, target)
         else:
-            found = [each for each in self._own.find(name, self.agent_modules) if each.function not in self._entry]
-            problem = self._ambiguity(name, found, named=named)
+            found = [each for each in around.find(name) if each.function not in self._entry]
+            problem = _ambiguity(name, found, around) if named else None
             if problem is not None:
                 # the tool may be that of a framework, or a request; which function it is matters once one is called
                 for each in found:
                     trap_function(session, each.function, name, problem)
                 return False
             if not session.observes and all("<locals>" in each.where for each in found):
-                self._bind_nested(session, name)
+                _bind_nested(session, name, around)
         is_final = bool(found)
         for each in found:
             bind_function(session, each.function, name, is_method=each.is_method, instance=each.instance)
             if not session.observes:
                 session.function_seen(name, each.function, each.is_method, misfit)
             # a namesake elsewhere in the project may not be what the agent calls: URLs are looked at as well
-            is_sure = target is not None or self._own.is_near(each.function, self.agent_modules)
+            is_sure = target is not None or around.is_near(each.function)
             is_final = is_final and is_sure and "<locals>" not in each.where
             session.bound(name, f"function {each.where}", alone=is_sure)
             for clear in () if session.observes else each.caches:
@@ -163,24 +167,6 @@ class Binder:
                 clear()
                 self._caches.append(clear)
         return is_final
-
-    def _ambiguity(self, name: str, found: list[Found], *, named: bool) -> str | None:
-        """Why it cannot be known which function is meant: several far from the agent cannot all be."""
-        if not named or len({id(each.function.__code__) for each in found}) <= 1:
-            return None
-        if any(self._own.is_near(each.function, self.agent_modules) or "<locals>" in each.where for each in found):
-            return None
-        places = ", ".join(each.where for each in found)
-        return (
-            f"the tool {name!r} could be any of {places}: say which in `tools:` of the replay file, for example "
-            f"`tools: {{{name}: {_reference(found[0])}}}`"
-        )
-
-    def _bind_nested(self, session: Session, name: str) -> None:
-        """Functions that the agent makes in each call are caught as they are made."""
-        for parent, code in self._own.find_nested(name, self.agent_modules):
-            bind_nested(session, parent, code, name)
-            session.bound(name, f"function {parent.__module__}.{parent.__qualname__}.<locals>.{name}")
 
     def _explicit(self, session: Session, name: str, target: Any) -> list[Found]:
         """The function of an explicit target; nothing while its module is not imported. Raises `BindingError`."""
@@ -224,6 +210,26 @@ class Binder:
             near = get_close_matches(module, [own.__name__ for own in self._own.modules()], 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise BindingError(f"the target {target!r} of tool {name!r}: there is no module {module!r}{hint}")
+
+
+def _ambiguity(name: str, found: list[Found], around: Surroundings) -> str | None:
+    """Why it cannot be known which function is meant: several far from the agent cannot all be."""
+    if len({id(each.function.__code__) for each in found}) <= 1:
+        return None
+    if any(around.is_near(each.function) or "<locals>" in each.where for each in found):
+        return None
+    places = ", ".join(each.where for each in found)
+    return (
+        f"the tool {name!r} could be any of {places}: say which in `tools:` of the replay file, for example "
+        f"`tools: {{{name}: {_reference(found[0])}}}`"
+    )
+
+
+def _bind_nested(session: Session, name: str, around: Surroundings) -> None:
+    """Functions that the agent makes in each call are caught as they are made."""
+    for parent, code in around.find_nested(name):
+        bind_nested(session, parent, code, name)
+        session.bound(name, f"function {parent.__module__}.{parent.__qualname__}.<locals>.{name}")
 
 
 def _is_target(module: ModuleType, targets: Iterable[Any]) -> bool:

@@ -19,7 +19,7 @@ from typing import Any
 
 from pytest_agent_replay.errors import BindingError
 
-__all__ = ["Found", "OwnModules", "as_function", "resolve_target"]
+__all__ = ["Found", "OwnModules", "Surroundings", "as_function", "resolve_target"]
 
 _OURS = __name__.partition(".")[0]
 
@@ -44,6 +44,7 @@ class OwnModules:
         self._folders: tuple[str, ...] = (self._root,)
         self._included: set[str] = set()
         self._seen: set[str] = set()
+        self._real_folders: dict[str, str] = {}
         self._state: tuple[int, str] | None = None
         self._own: dict[str, None] = {}
         self._contents: dict[str, _Contents] = {}
@@ -99,49 +100,30 @@ class OwnModules:
         file = getattr(module, "__file__", None)
         if not isinstance(file, str):
             return False
-        path = os.path.realpath(file)
+        path = self._real_path(file)
         folder = next((folder for folder in self._folders if path.startswith(folder)), None)
         return folder is not None and not _is_installed(path[len(folder) :])
 
-    def find(self, tool: str, agent: Iterable[str] = ()) -> list[Found]:
-        """The functions that `tool` names, best kind first; several only where it cannot be told which is meant.
+    def _real_path(self, file: str) -> str:
+        """`file` without symlinks, as `os.path.realpath` has it. Those above it are the same for its neighbours."""
+        above, name = os.path.split(file)
+        if not os.path.isabs(above):
+            return os.path.realpath(file)
+        real = self._real_folders.get(above)
+        if real is None:
+            real = self._real_folders[above] = os.path.realpath(above)
+        path = os.path.join(real, name)
+        return os.path.realpath(path) if os.path.islink(path) else path
 
-        In the agent's modules (named in `agent`) and those that they use, all that bear the name are returned:
-        module-level functions, methods, functions in a mapping under it, what objects do that have it as their `name`.
-        That may be a tool and its wrapper, of which the outer one answers. A function that such a module imported
-        counts when its code is in an own module or in an installed package: an imported `re.search` or `httpx.get` is
-        not the tool of that name. Elsewhere under the root the first kind that is found counts. Functions made inside
-        of functions are looked for last. Raises `BindingError` where the name leads to something that cannot be
-        intercepted.
-        """
-        modules = self.modules()
-        own = {id(vars(module)) for module in modules}
-        near = self._near(agent)
-        if near:
-            contents = [self._contents_of(module) for module in near]
-            found = _distinct(each for search in _SEARCHES for each in search(contents, tool) if _is_a_tool(each, own))
-            if found:
-                return found
-            _refuse_what_cannot_be_caught(near, tool)
-        contents = [self._contents_of(module) for module in modules]
-        for search in _SEARCHES:
-            found = _distinct(each for each in search(contents, tool) if id(each.function.__globals__) in own)
-            if found:
-                return found
-        nearest = near or modules
-        if any(tool in self._nested_in(module) for module in nearest):
-            return _distinct(_closures(tool, {module.__name__ for module in nearest}))
-        return []
-
-    def names_like(self, glob: str, agent: Iterable[str] = ()) -> list[str]:
-        """The names of functions and methods of the agent's modules and of those that they use which a glob matches."""
-        names = (
-            function.__name__
-            for module in self._near(agent)
-            for function in _functions_of(module)
-            if not function.__name__.startswith("_") and fnmatchcase(function.__name__, glob)
-        )
-        return list(dict.fromkeys(names))
+    def around(self, agent: tuple[str, ...]) -> Surroundings:
+        """What is loaded now, as the agent whose modules have these names sees it."""
+        loaded = self.modules()
+        key = (agent, loaded)
+        known, near = self._reached
+        if known != key:
+            near = _reached_from(agent, loaded)
+            self._reached = (key, near)
+        return Surroundings(self, loaded, [self.contents_of(module) for module in near])
 
     def holders_of(self, obj: Any) -> list[str]:
         """The own modules in which an object has a name, or is in a mapping or list that has one."""
@@ -157,15 +139,8 @@ class OwnModules:
         """The `id`s of the globals of all own modules."""
         return {id(vars(module)) for module in self.modules()}
 
-    def in_url(self, name: str, agent: Iterable[str] = ()) -> bool:
-        """Whether a name stands in the source of the agent's modules as a segment or the host of a URL.
-
-        Of other modules of the project that says nothing.
-        """
-        pattern = re.compile(rf"/{re.escape(name)}(?![\w-])")
-        return any(pattern.search(self._source_of(module)) for module in self._near(agent))
-
-    def _source_of(self, module: ModuleType) -> str:
+    def source_of(self, module: ModuleType) -> str:
+        """The source of a module; empty where there is none."""
         known = self._sources.get(module.__name__)
         if known is None or known[0] is not module:
             try:
@@ -175,59 +150,108 @@ class OwnModules:
             known = self._sources[module.__name__] = (module, source)
         return known[1]
 
-    def find_nested(self, tool: str, agent: Iterable[str] = ()) -> list[tuple[FunctionType, CodeType]]:
+    def contents_of(self, module: ModuleType) -> _Contents:
+        """What the module's names lead to."""
+        known = self._contents.get(module.__name__)
+        if known is None or not known.is_of(module):
+            known = self._contents[module.__name__] = _Contents(module)
+        return known
+
+
+class Surroundings:
+    """The own modules that are loaded at one moment, and of these the ones near an agent. To be asked at once."""
+
+    __slots__ = ("_modules", "_near", "_own")
+
+    def __init__(self, own: OwnModules, modules: list[ModuleType], near: list[_Contents]) -> None:
+        """`near` are the agent's modules and every own module that can be reached from their names."""
+        self._own = own
+        self._modules = modules
+        self._near = near
+
+    def find(self, tool: str) -> list[Found]:
+        """The functions that `tool` names, best kind first; several only where it cannot be told which is meant.
+
+        In the agent's modules and those that they use, all that bear the name are returned: module-level functions,
+        methods, functions in a mapping under it, what objects do that have it as their `name`. That may be a tool and
+        its wrapper, of which the outer one answers. A function that such a module imported counts when its code is in
+        an own module or in an installed package: an imported `re.search` or `httpx.get` is not the tool of that name.
+        Elsewhere under the root the first kind that is found counts. Functions made inside of functions are looked for
+        last. Raises `BindingError` where the name leads to something that cannot be intercepted.
+        """
+        own = {id(vars(module)) for module in self._modules}
+        if self._near:
+            found = _distinct(
+                each for search in _SEARCHES for each in search(self._near, tool) if _is_a_tool(each, own)
+            )
+            if found:
+                return found
+            _refuse_what_cannot_be_caught(self._near, tool)
+        contents = [self._own.contents_of(module) for module in self._modules]
+        for search in _SEARCHES:
+            found = _distinct(each for each in search(contents, tool) if id(each.function.__globals__) in own)
+            if found:
+                return found
+        nearest = self._near or contents
+        if any(tool in each.nested for each in nearest):
+            return _distinct(_closures(tool, {each.name for each in nearest}))
+        return []
+
+    def names_like(self, glob: str) -> list[str]:
+        """The names of functions and methods of the agent's modules and of those that they use which a glob matches."""
+        names = (
+            function.__name__
+            for each in self._near
+            for function in _functions_of(each.module)
+            if not function.__name__.startswith("_") and fnmatchcase(function.__name__, glob)
+        )
+        return list(dict.fromkeys(names))
+
+    def in_url(self, name: str) -> bool:
+        """Whether a name stands in the source of the agent's modules as a segment or the host of a URL.
+
+        Of other modules of the project that says nothing.
+        """
+        pattern = re.compile(rf"/{re.escape(name)}(?![\w-])")
+        return any(pattern.search(self._own.source_of(each.module)) for each in self._near)
+
+    def find_nested(self, tool: str) -> list[tuple[FunctionType, CodeType]]:
         """The code of functions named `tool` that functions of these modules make in every call, with the latter."""
         return [
             (parent, code)
-            for module in (self._near(agent) or self.modules())
-            for parent in self._nested_in(module).get(tool, ())
+            for each in (self._near or map(self._own.contents_of, self._modules))
+            for parent in each.nested.get(tool, ())
             for code in _nested_codes(parent.__code__)
             if code.co_name == tool and not is_trampoline(code)
         ]
 
-    def is_near(self, function: FunctionType, agent: Iterable[str]) -> bool:
+    def is_near(self, function: FunctionType) -> bool:
         """Whether a function is of the agent's own modules or of those that they use."""
-        return any(vars(module) is function.__globals__ for module in self._near(agent))
+        return any(vars(each.module) is function.__globals__ for each in self._near)
 
-    def _near(self, agent: Iterable[str]) -> list[ModuleType]:
-        """The agent's modules and every own module that can be reached from their names."""
-        names = tuple(agent)
-        loaded = self.modules()
-        key = (names, loaded)
-        known, near = self._reached
-        if known == key:
-            return near
-        modules = {module.__name__: module for module in loaded}
-        reached = {name: modules[name] for name in names if name in modules}
-        waiting = list(reached.values())
-        while waiting:
-            for name in _names_used(waiting.pop()):
-                if name in modules and name not in reached:
-                    reached[name] = modules[name]
-                    waiting.append(modules[name])
-        near = list(reached.values())
-        self._reached = (key, near)
-        return near
-
-    def clear_caches(self, agent: Iterable[str]) -> None:
+    def clear_caches(self) -> None:
         """Empties every `lru_cache` of the agent's modules and of those that they use.
 
         What was cached in a replay may come from a recording, what was cached outside of one from a real tool: neither
         may be given out on the other side.
         """
-        for module in self._near(agent):
-            for cache in self._contents_of(module).caches:
+        for each in self._near:
+            for cache in each.caches:
                 if cache.cache_info().currsize:
                     cache.cache_clear()
 
-    def _nested_in(self, module: ModuleType) -> dict[str, list[FunctionType]]:
-        return self._contents_of(module).nested
 
-    def _contents_of(self, module: ModuleType) -> _Contents:
-        known = self._contents.get(module.__name__)
-        if known is None or not known.is_of(module):
-            known = self._contents[module.__name__] = _Contents(module)
-        return known
+def _reached_from(names: Iterable[str], loaded: Iterable[ModuleType]) -> list[ModuleType]:
+    """The modules of these names and every other one of `loaded` that can be reached from their names."""
+    modules = {module.__name__: module for module in loaded}
+    reached = {name: modules[name] for name in names if name in modules}
+    waiting = list(reached.values())
+    while waiting:
+        for name in _names_used(waiting.pop()):
+            if name in modules and name not in reached:
+                reached[name] = modules[name]
+                waiting.append(modules[name])
+    return list(reached.values())
 
 
 def _members(value: Any) -> list[Any]:
@@ -316,16 +340,16 @@ def _is_a_tool(found: Found, own: set[int]) -> bool:
     return id(found.function.__globals__) in own or (found.instance is None and _is_of_a_package(found.function))
 
 
-def _refuse_what_cannot_be_caught(modules: Iterable[ModuleType], tool: str) -> None:
+def _refuse_what_cannot_be_caught(contents: Iterable[_Contents], tool: str) -> None:
     """The agent's own name for a function of the standard library or in C is that tool, but out of reach."""
-    for module in modules:
-        value = vars(module).get(tool)
+    for each in contents:
+        value = vars(each.module).get(tool)
         if isinstance(value, (FunctionType, BuiltinFunctionType)) and (value.__module__ or "").partition(".")[0] in (
             *sys.stdlib_module_names,
             "builtins",
         ):
             raise BindingError(
-                f"the tool {tool!r} is {value.__module__}.{value.__qualname__} in {module.__name__}: functions of the "
+                f"the tool {tool!r} is {value.__module__}.{value.__qualname__} in {each.name}: functions of the "
                 f"standard library are not intercepted by name. Put a function of your own around it, or bind it: "
                 f"`replay_tools = {tool} = {value.__module__}:{value.__qualname__}`"
             )

@@ -14,10 +14,9 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 __all__ = ["VirtualClock"]
@@ -53,7 +52,10 @@ _lane: ContextVar[_Lane | None] = ContextVar("agent_replay_lane", default=None)
 
 
 class VirtualClock:
-    """The clock of one session: measured plus virtual milliseconds since its start."""
+    """The clock of one session: measured plus virtual milliseconds since its start.
+
+    A context manager: inside, the calling context is the root lane, and what it starts is within that.
+    """
 
     def __init__(self) -> None:
         self._started = time.perf_counter()
@@ -64,11 +66,17 @@ class VirtualClock:
         self._last: _Spent | None = None
         self._root_thread: int | None = None
         self._moments = itertools.count()
-        self._started_at: weakref.WeakKeyDictionary[threading.Thread, int] = weakref.WeakKeyDictionary()
-        self._joined_at: weakref.WeakKeyDictionary[threading.Thread, int] = weakref.WeakKeyDictionary()
-        """Moments in their order, not times."""
         self.simulated_ms = 0.0
         """Virtual time on the longest path so far."""
+
+    @cached_property
+    def _started_at(self) -> weakref.WeakKeyDictionary[threading.Thread, int]:
+        """Moments in their order, not times. Made when a thread is started: most sessions start none."""
+        return weakref.WeakKeyDictionary()
+
+    @cached_property
+    def _joined_at(self) -> weakref.WeakKeyDictionary[threading.Thread, int]:
+        return weakref.WeakKeyDictionary()
 
     def measured_ms(self) -> float:
         """Wall time since the start."""
@@ -124,16 +132,13 @@ class VirtualClock:
         """Somebody waited until a thread had ended."""
         self._joined_at.setdefault(thread, next(self._moments))
 
-    @contextmanager
-    def entered(self) -> Iterator[None]:
-        """Makes the calling context the root lane: what it starts is within it."""
+    def __enter__(self) -> None:
         self._root = _Lane(self._owner, _identity(), None)
         self._root_thread = threading.get_ident()
-        token = _lane.set(self._root)
-        try:
-            yield
-        finally:
-            _lane.reset(token)
+        self._token = _lane.set(self._root)
+
+    def __exit__(self, *exc: object) -> None:
+        _lane.reset(self._token)
 
     def _is_on_root(self) -> bool:
         root = self._root

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -83,23 +81,29 @@ _running: list[SessionLike] = []
 _lock = threading.Lock()
 
 
-@contextmanager
-def activate(session: SessionLike, *, strictly: bool = False) -> Iterator[None]:
-    """Makes `session` the one that calls of this context (and of the threads and tasks that inherit it) belong to.
+class activate:
+    """Inside, `session` is the one that calls of this context (and of threads and tasks that inherit it) belong to.
 
     `strictly`: calls of which it is not known whose they are never belong to it, also while it runs alone.
     """
-    token = _current.set(session)
-    if not strictly:
-        with _lock:
-            _running.append(session)
-    try:
-        yield
-    finally:
-        if not strictly:
+
+    __slots__ = ("_session", "_strictly", "_token")
+
+    def __init__(self, session: SessionLike, *, strictly: bool = False) -> None:
+        self._session = session
+        self._strictly = strictly
+
+    def __enter__(self) -> None:
+        self._token = _current.set(self._session)
+        if not self._strictly:
             with _lock:
-                _running.remove(session)
-        _current.reset(token)
+                _running.append(self._session)
+
+    def __exit__(self, *exc: object) -> None:
+        if not self._strictly:
+            with _lock:
+                _running.remove(self._session)
+        _current.reset(self._token)
 
 
 def current_session(what: str = "a call") -> SessionLike | None:

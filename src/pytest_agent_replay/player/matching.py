@@ -121,10 +121,10 @@ class RecordingBook:
 
     def __init__(self, recordings: Iterable[tuple[RecordingRef, ToolResponse]], rules: Callable[[str], Rules]) -> None:
         self.entries = [Entry(ref, response) for ref, response in recordings]
-        tools = dict.fromkeys(entry.response.tool for entry in self.entries)
-        self.names = [tool for tool in tools if not _is_glob(tool)]
-        """The tool names of all recordings, in order, without globs."""
+        tools = dict.fromkeys([entry.response.tool for entry in self.entries])
         self.globs = [tool for tool in tools if _is_glob(tool)]
+        self.names = [tool for tool in tools if tool not in self.globs]
+        """The tool names of all recordings, in order, without globs."""
         self._rules = rules
         self._candidates: list[Entry] = []
         self._known: dict[str, bool] = {}

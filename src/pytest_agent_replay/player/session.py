@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Protocol
@@ -104,6 +104,18 @@ class Session(AbstractContextManager["Session"]):
 
     observes = False
     """Everything runs for real, and is only looked at; see `capturing.session`."""
+    is_over = False
+    turn = 0
+    has_gone_live = False
+    """Something was asked for real: from then on, time is real where it matters to what was asked."""
+    in_flight = 0
+    """Requests that went to the network and are not answered yet."""
+    staleness: Staleness | None = None
+    _llm: Any = None
+    _calls = 0
+    _calls_this_turn = 0
+    _turn_span: str | None = None
+    _stop: StopReplay | None = None
 
     def __init__(
         self,
@@ -119,8 +131,6 @@ class Session(AbstractContextManager["Session"]):
         self.replay = replay
         self.settings = settings
         self.label = label
-        self.is_over = False
-        self.turn = 0
         self.trace = Trace(metadata={"source": "replay", "parent": None})
         self.findings = Findings()
         self.clock = VirtualClock()
@@ -131,11 +141,7 @@ class Session(AbstractContextManager["Session"]):
         """`id` of a function to its bindings; see `intercept.functions`."""
         self.loops: list[Any] = []
         """The asyncio loops that the agent ran on, whose clocks follow this session's."""
-        self.has_gone_live = False
-        """Something was asked for real: from then on, time is real where it matters to what was asked."""
-        self.in_flight = 0
-        """Requests that went to the network and are not answered yet."""
-        self.at_servers: Counter[str] = Counter()
+        self.at_servers: defaultdict[str, int] = defaultdict(int)
         """Tools that servers run for real at this moment: one within the process runs them in tasks of its own."""
         self.background: WeakSet[Any] = WeakSet()
         """Threads and futures that were started in this session."""
@@ -147,27 +153,21 @@ class Session(AbstractContextManager["Session"]):
         self.rules = ToolRules(settings.matching, replay.matching, golden=replay.golden)
         """The matching rules of a tool, by its name."""
         self._book = RecordingBook(replay.all_recordings(), self.rules)
-        self.staleness: Staleness | None = None
         if settings.stale != "ignore":
             self.staleness = Staleness(replay, self._book.of_tool, self.fail if settings.stale == "fail" else self.note)
         self._http = HttpTools(self.targets, self._book.names)
-        self._llm: Any = None
         self._told_tools: dict[str, dict[str, Any]] = {}
         """The tools that model requests offered."""
         self._layers = Layers(self._book.names, _is_request(self._http, in_url))
-        self._calls_this_turn = 0
-        self._calls = 0
         self._passed: list[ToolCallView] = []
         self._spans = itertools.count(1)
-        self._turn_span: str | None = None
-        self._stop: StopReplay | None = None
-        self._exit = ExitStack()
 
     # -- life
 
     def __enter__(self) -> Session:
-        self._exit.enter_context(self.clock.entered())
-        self._exit.enter_context(activate(self))
+        self.clock.__enter__()
+        self._activated = activate(self)
+        self._activated.__enter__()
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -180,7 +180,8 @@ class Session(AbstractContextManager["Session"]):
         self._bind = self._reaches = None
         self._layers.end()
         self.staleness = None
-        self._exit.close()
+        self._activated.__exit__()
+        self.clock.__exit__()
 
     def begin_turn(self, turn: int, *, input: Any, context: Any) -> None:
         """Makes the recordings of `turn` (from 1) the ones that answer."""
