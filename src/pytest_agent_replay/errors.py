@@ -7,8 +7,7 @@ The pytest layer and the command line print that text and never a traceback.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 __all__ = [
     "AgentError",
@@ -33,8 +32,7 @@ class ReplayError(Exception):
     """Base of everything that this package raises on purpose."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """One mistake in one file. `line` and `column` count from 1; 0 means that the place is not known."""
 
     path: str

@@ -21,11 +21,11 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from enum import Enum
 from pathlib import PurePath
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from pytest_agent_replay.errors import AgentError
@@ -50,8 +50,7 @@ _MAX_DEPTH = 100
 _MISSING: Any = object()
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What the agent answered. `output` None: no answer."""
 
     output: Json

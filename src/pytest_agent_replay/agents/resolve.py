@@ -14,12 +14,11 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from difflib import get_close_matches
 from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from pytest_agent_replay.agents.trust import Guard, Refused
 from pytest_agent_replay.errors import AgentError
@@ -32,8 +31,7 @@ _lock = threading.Lock()
 _added: dict[str, int] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """What a reference names, and the module that it was found in."""
 
     value: Any

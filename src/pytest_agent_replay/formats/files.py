@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import marshal
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pytest_agent_replay.errors import FormatError, Problem
@@ -83,15 +84,14 @@ class _Origin(NamedTuple):
     config: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(NamedTuple):
     """One session's data, with files of recordings pulled in, and the way back to its places in the document."""
 
     origin: _Origin
     document: Document
     base: tuple[str | int, ...]
     data: Any
-    sources: dict[tuple[str | int, ...], list[int]] = field(default_factory=dict)
+    sources: Mapping[tuple[str | int, ...], list[int]] = MappingProxyType({})
     """For each list into which other files were pulled: which of its entries in the file an entry comes from."""
 
     def at(self, loc: Loc = ()) -> Any:
@@ -300,7 +300,7 @@ def _sessions(origin: _Origin, document: Document) -> Iterator[_Part]:
         there = origin._replace(path=path, display=_display(path, origin.root), session=None, config=origin.path)
         for part in _parts(there):
             data = {**agent, **part.data} if isinstance(part.data, dict) else part.data
-            yield replace(part, data=data)
+            yield part._replace(data=data)
 
 
 def _referenced(document: Document, loc: Loc, text: str, origin: _Origin) -> Path:
@@ -327,7 +327,7 @@ def _expanded(part: _Part) -> _Part:
                 message = f"these are more than {MAX_PULLED:,} recordings"
                 raise FormatError(part.document.problem((*part.base, *container, index), message))
         sources = {**part.sources, container: indexes}
-        part = replace(part, data=_replaced(part.data, container, entries), sources=sources)
+        part = part._replace(data=_replaced(part.data, container, entries), sources=sources)
     return part
 
 

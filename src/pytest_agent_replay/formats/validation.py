@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated, Any, Literal, Protocol, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, Protocol, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -111,8 +110,7 @@ def _shortened(text: str) -> str:
     return one_line if len(one_line) <= 60 else f"{one_line[:57]}…"
 
 
-@dataclass(frozen=True, slots=True)
-class _Error:
+class _Error(NamedTuple):
     """One error of pydantic with its place in the data.
 
     `unions` are the unions on the way to it: how many steps of `loc` lead there, and which branch was tried.
