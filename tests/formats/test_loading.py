@@ -80,6 +80,17 @@ def test_aliases_are_copies() -> None:
     assert document["c"] == {"b": [1]}
 
 
+def test_places_behind_aliases_are_known() -> None:
+    """What an alias stands for has the places of its anchor, and what follows has its own."""
+    document = parse_document("a: &x {b: [1, 2]}\nc: *x\nd: &y [*x, 3]\ne: [*y, 4]\n", "f.yaml")
+    assert document.position() == (1, 1)
+    assert document.position(("c", "b", 1)) == (1, 15)
+    assert document.position(("d", 1)) == (3, 12)
+    assert document.position(("e", 0, 0, "b")) == (1, 8)
+    assert document.position(("e", 0, 1)) == (3, 12)
+    assert document.position(("e", 1)) == (4, 9)
+
+
 def test_alias_mistakes_are_refused() -> None:
     """An alias needs an anchor before it, and may not stand inside of it."""
     assert problem("a: *x") == "a.yaml:1:4: there is no anchor `&x` before this `*x`"
