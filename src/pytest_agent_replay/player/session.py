@@ -176,11 +176,13 @@ class Session(AbstractContextManager["Session"]):
             from pytest_agent_replay.player.virtual_loop import leave
 
             leave(self)
-        # whoever binds holds the session: together they would wait for the garbage collector
+        # whoever binds holds the session, as does what makes it current: together they would wait for the garbage
+        # collector
         self._bind = self._reaches = None
         self._layers.end()
         self.staleness = None
         self._activated.__exit__()
+        del self._activated
         self.clock.__exit__()
 
     def begin_turn(self, turn: int, *, input: Any, context: Any) -> None:
