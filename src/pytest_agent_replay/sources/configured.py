@@ -20,8 +20,9 @@ from pytest_agent_replay.errors import FormatError, Problem, ReplayError
 from pytest_agent_replay.formats.flakestorm import FlakestormConfig, LangSmithProject, read_flakestorm
 from pytest_agent_replay.formats.loading import load_document
 from pytest_agent_replay.sources.fetching import ApiError
+from pytest_agent_replay.sources.options import import_parser, wishes
 from pytest_agent_replay.sources.source import Source, find_source
-from pytest_agent_replay.sources.writer import ImportReport, Wishes, import_sessions
+from pytest_agent_replay.sources.writer import ImportReport, import_sessions
 
 if TYPE_CHECKING:
     from pytest_agent_replay.redaction import Redactor
@@ -140,17 +141,9 @@ def refresh(
     asked = [(source, *_understood(source)) for source in sources]
     done = []
     for configured, source, given in asked:
-        wishes = Wishes(
-            contract=given.contract or configured.contract,
-            golden=given.golden,
-            tags=given.add_tag,
-            agent=given.agent or configured.agent,
-            propose=not given.no_contract,
-            expires=given.expires,
-            redactor=None if given.no_redaction else redactor,
-        )
+        asked_for = wishes(given, redactor, contract=configured.contract, agent=configured.agent)
         try:
-            done.append(Refreshed(configured, import_sessions(source, given, folder, wishes)))
+            done.append(Refreshed(configured, import_sessions(source, given, folder, asked_for)))
         except ApiError as error:
             is_away = error.status is None or error.status == 429 or error.status >= 500
             if not is_away or not any(folder.glob("*.replay.*")):
@@ -161,8 +154,6 @@ def refresh(
 
 def _understood(configured: ConfiguredSource) -> tuple[Source, argparse.Namespace]:
     """The source and its options. Raises `ReplayError` for words that it does not know."""
-    from pytest_agent_replay.cli.import_ import import_parser
-
     try:
         source = find_source(configured.words[0])
         parser = import_parser(source)
