@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -223,6 +224,13 @@ def test_parallel_calls_with_equal_arguments_keep_their_ids() -> None:
     result = play(agent(book), llm_responses=calls([("book", args), ("book", args)]), tool_responses=recorded)
     messages = told(result)["requests"][-1]
     assert [(m["tool_call_id"], m["content"]) for m in messages[-2:]] == [("call_1", "R-1"), ("call_2", "R-2")]
+
+
+def test_our_own_file_is_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests of plugins empty `sys.modules` between runs in one process: halves of two copies would not fit together."""
+    for _ in range(2):
+        test_parallel_calls_with_equal_arguments_keep_their_ids()
+        monkeypatch.delitem(sys.modules, "pytest_agent_replay.intercept.frameworks.anthropic", raising=False)
 
 
 def test_tokens_are_read() -> None:

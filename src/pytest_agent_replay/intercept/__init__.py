@@ -41,9 +41,13 @@ def built_in_interceptors() -> tuple[Interceptor, ...]:
 
 def _of_client(waited: str, file: str) -> Interceptor:
     def apply(module: ModuleType, patcher: Patcher) -> None:
-        from importlib import import_module
-
-        interceptors = import_module(f"{__name__}.{file}").INTERCEPTORS
-        next(each for each in interceptors if each.module == waited).apply(module, patcher)
+        _interceptors_of(file)[waited].apply(module, patcher)
 
     return Interceptor(waited, waited, apply)
+
+
+@cache
+def _interceptors_of(file: str) -> dict[str, Interceptor]:
+    from importlib import import_module
+
+    return {each.module: each for each in import_module(f"{__name__}.{file}").INTERCEPTORS}

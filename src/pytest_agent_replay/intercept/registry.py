@@ -184,9 +184,10 @@ class _Installed:
             plan = self.plans.get(interceptor)
             if plan and self.patcher.again(plan):
                 return
-            mark, trees = self.patcher.mark(), self.patcher.trees
+            mark, trees, done = self.patcher.mark(), self.patcher.trees, len(self.done)
             interceptor.apply(module, self.patcher)
-            if self.patcher.trees == trees:  # there may be other subclasses the next time
+            # there may be other subclasses the next time; and what it imported for the first time may have been patched
+            if self.patcher.trees == trees and len(self.done) == done:
                 self.plans[interceptor] = self.patcher.since(mark)
 
     def start(self, interceptors: Sequence[Interceptor]) -> None:

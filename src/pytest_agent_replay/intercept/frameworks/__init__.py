@@ -5,7 +5,8 @@ The file of a framework has `PATCHES`: the module that is waited for → a funct
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from types import ModuleType
 
 from pytest_agent_replay.errors import BindingError
@@ -95,11 +96,8 @@ def framework_interceptors() -> list[Interceptor]:
 
 def _interceptor(framework: str, waited: str) -> Interceptor:
     def apply(module: ModuleType, patcher: Patcher) -> None:
-        from importlib import import_module
-
-        patches = import_module(f"{__name__}.{framework}").PATCHES
         try:
-            patches[waited](module, patcher)
+            _patches_of(framework)[waited](module, patcher)
         except (AttributeError, ImportError) as error:
             raise BindingError(
                 f"tools of {_package_of(waited)} cannot be intercepted: {error}. No replay can run with this version; "
@@ -107,6 +105,15 @@ def _interceptor(framework: str, waited: str) -> Interceptor:
             ) from error
 
     return Interceptor(f"{framework}: {waited}", waited, apply)
+
+
+@cache
+def _patches_of(framework: str) -> Mapping[str, Callable[[ModuleType, Patcher], None]]:
+    # once, whatever becomes of `sys.modules`: patches of two copies of a file would not know of one another
+    from importlib import import_module
+
+    patches: Mapping[str, Callable[[ModuleType, Patcher], None]] = import_module(f"{__name__}.{framework}").PATCHES
+    return patches
 
 
 def _package_of(module: str) -> str:
