@@ -112,6 +112,8 @@ class Match:
 
     entry: Entry | None
     again: bool = False
+    key: tuple[str, Any] = ("", None)
+    """Equal for calls of one tool with equal arguments."""
     why_not: str = ""
     nearest: list[Nearest] = field(default_factory=list)
 
@@ -248,7 +250,7 @@ class RecordingBook:
         entry.served += 1
         entry.served_this_turn += 1
         self._answered[key] = entry
-        return Match(entry, again=again)
+        return Match(entry, again, key)
 
     def _unrecorded(
         self,

@@ -29,7 +29,7 @@ from pytest_agent_replay.player.matching import Match, RecordingBook, ToolRules
 from pytest_agent_replay.player.pause import Pause
 from pytest_agent_replay.player.staleness import Staleness
 from pytest_agent_replay.player.telemetry import is_telemetry, is_telemetry_host
-from pytest_agent_replay.player.values import OPAQUE, arguments_to_json, canonical, short, to_json
+from pytest_agent_replay.player.values import OPAQUE, arguments_to_json, short, to_json
 from pytest_agent_replay.report.results import UnrecordedCall
 from pytest_agent_replay.settings import Settings
 from pytest_agent_replay.trace.model import Event, ToolCallView, Trace
@@ -341,8 +341,7 @@ class Session(AbstractContextManager["Session"]):
             if match.entry is None:
                 return self._not_recorded(call, match)
             response = match.entry.response
-            if match.again:
-                self._count_again(call, match)
+            self._count_again(call, match)
             call.parallel = self.clock.spend(response.latency_ms or 0.0)
             status = response.status
             raised = response.error is not None or (status is not None and (status == 0 or status >= 400))
@@ -460,7 +459,7 @@ class Session(AbstractContextManager["Session"]):
     def _count_again(self, call: _Call, match: Match) -> None:
         if not match.again or match.entry is None:
             return
-        key = (self.turn, match.entry.ref, canonical(call.args))
+        key = (self.turn, match.entry.ref, match.key)
         again = self.findings.served_again.setdefault(
             key, _ServedAgain(call.tool, call.args, self.turn, match.entry.ref)
         )
