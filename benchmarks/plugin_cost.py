@@ -89,11 +89,14 @@ def main() -> None:
 
 
 def unused(folder: Path, rounds: int) -> None:
-    """An empty folder, with and without the plugin."""
+    """An empty folder, with the plugin and with an empty one: for either, pytest looks through all packages."""
     folder.mkdir()
+    (folder / "empty_plugin.py").touch()
     command = ("-q", "--collect-only", "-p", "no:cacheprovider")
     # a start is short: more rounds make up for it
-    with_it, without = compare(lambda: cpu(folder, *PLUGIN, *command), lambda: cpu(folder, *command), 5 * rounds)
+    with_it, without = compare(
+        lambda: cpu(folder, *PLUGIN, *command), lambda: cpu(folder, "-p", "empty_plugin", *command), 5 * rounds
+    )
     print(f"installed and unused: {with_it / without:.3f} of bare pytest's CPU ({with_it:.3f} s / {without:.3f} s)")
     print(f"  modules: {modules_of_the_plugin(folder)}")
 
