@@ -16,7 +16,6 @@ import time
 import weakref
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 __all__ = ["VirtualClock"]
@@ -66,17 +65,11 @@ class VirtualClock:
         self._last: _Spent | None = None
         self._root_thread: int | None = None
         self._moments = itertools.count()
+        self._started_at: weakref.WeakKeyDictionary[threading.Thread, int] = weakref.WeakKeyDictionary()
+        self._joined_at: weakref.WeakKeyDictionary[threading.Thread, int] = weakref.WeakKeyDictionary()
+        """Moments in their order, not times."""
         self.simulated_ms = 0.0
         """Virtual time on the longest path so far."""
-
-    @cached_property
-    def _started_at(self) -> weakref.WeakKeyDictionary[threading.Thread, int]:
-        """Moments in their order, not times. Made when a thread is started: most sessions start none."""
-        return weakref.WeakKeyDictionary()
-
-    @cached_property
-    def _joined_at(self) -> weakref.WeakKeyDictionary[threading.Thread, int]:
-        return weakref.WeakKeyDictionary()
 
     def measured_ms(self) -> float:
         """Wall time since the start."""

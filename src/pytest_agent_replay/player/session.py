@@ -181,9 +181,11 @@ class Session(AbstractContextManager["Session"]):
         self._bind = self._reaches = None
         self._layers.end()
         self.staleness = None
-        self._activated.__exit__()
-        del self._activated
-        self.clock.__exit__()
+        try:
+            self._activated.__exit__()
+        finally:
+            del self._activated
+            self.clock.__exit__()
 
     def begin_turn(self, turn: int, *, input: Any, context: Any) -> None:
         """Makes the recordings of `turn` (from 1) the ones that answer."""
