@@ -103,3 +103,10 @@ def test_a_view_given_beside_says_the_same_as_one_alone() -> None:
     alone = reproduces(contract, view.replay, view.services)
     evaluate(contract, view.trace, view.replay, view.services, session=view)
     assert reproduces(contract, view.replay, view.services, session=view.original()) == alone
+
+
+def test_who_gave_a_value_is_told_apart() -> None:
+    """Two tools may answer with the very same object: the nearest figure is from the one that was asked."""
+    shared, value = SharedSources(), {"total": 85}
+    for tool in ("stock", "orders"):
+        assert shared.grounds([(tool, value, False)]).nearest(80) == (85.0, tool)
