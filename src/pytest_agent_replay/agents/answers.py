@@ -182,15 +182,7 @@ def _usage(value: Any) -> dict[str, int] | None:
             "input_tokens": sum(usage.prompt_tokens for usage in spent),
             "output_tokens": sum(usage.completion_tokens for usage in spent),
         }
-    for name in (
-        "usage",
-        "usage_metadata",
-        "token_usage",
-        "usage_metrics",
-        "usage_details",
-        "metrics",
-        "accumulated_usage",
-    ):
+    for name in _USAGE:
         usage = _get(value, name)
         for place in ("context_wrapper", "metadata", "metrics"):  # of OpenAI Agents, Semantic Kernel, Strands
             if usage is _MISSING:

@@ -167,11 +167,7 @@ def _without_marks(message: dict[str, Any]) -> dict[str, Any]:
     """The message without the marks of what the provider is to cache, which are no part of what is said."""
     if not isinstance(message.get("content"), list):
         return message
-    content = [
-        {key: value for key, value in part.items() if key != "cache_control"} if isinstance(part, dict) else part
-        for part in message["content"]
-    ]
-    return message | {"content": content}
+    return message | {"content": [_without_mark(part) for part in message["content"]]}
 
 
 def _answer(message: dict[str, Any], number: int) -> LlmResponse | None:
@@ -183,8 +179,8 @@ def _answer(message: dict[str, Any], number: int) -> LlmResponse | None:
         raise SessionProblem(f"message {number} has a block that has not the documented form: {error!r}") from None
 
 
-def _without_mark(block: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in block.items() if key != "cache_control"}
+def _without_mark(block: Any) -> Any:
+    return {key: item for key, item in block.items() if key != "cache_control"} if isinstance(block, dict) else block
 
 
 # -- requests and their responses

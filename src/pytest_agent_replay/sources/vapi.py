@@ -46,7 +46,6 @@ FORMATTED = "times and the order of what was said at the same time: only `messag
 _ENDPOINT = "https://api.vapi.ai"
 _PAGE = 100
 _AGENT = ("bot", "assistant")
-_RECORDINGS = ("combinedUrl", "assistantUrl", "customerUrl")
 
 
 class Vapi(Source):

@@ -31,7 +31,6 @@ HOSTED = "calls of the provider's own tools: part of the model's answers, and no
 BUILT_IN = "results of the SDK's built-in tools (computer, shell, patches), which are no recordings"
 REFERENCES = "items that stand for earlier ones, which only the provider has"
 HANDOFFS = "handoffs between agents: part of the model's answers, and no tools"
-BRANCHES = "messages of other branches than `main`"
 
 _TOLD = ("function_call_output", "custom_tool_call_output")
 _CALLED = ("function_call", "custom_tool_call")

@@ -36,7 +36,6 @@ __all__ = ["Said", "Transcript", "read_transcript"]
 _LAST_TIME = 253402300800.0
 """The year 10000, which no time of a file can have."""
 
-_TEXTS = ("text", "input_text", "output_text")
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 
 UNANSWERED_CALLS = "tool calls without a result (not executed), left out of the model's answers"
