@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -71,6 +71,20 @@ async def pieces_later(count: int) -> AsyncIterator[int]:
 
 
 NAMES = ("check", "refund", "price", "later", "pieces", "pieces_later")
+
+
+closed: list[str] = []
+
+
+async def answering() -> AsyncGenerator[Any, Any]:
+    """A tool that listens."""
+    try:
+        got = yield "a"
+        yield got
+    except KeyError:
+        yield "caught"
+    finally:
+        closed.append("closed")
 
 
 def plain(question: str) -> str:

@@ -173,6 +173,47 @@ def test_a_generator_keeps_send_throw_and_its_return_value(tmp_path: Path) -> No
     assert loaded(tmp_path / "a.replay.yaml").output == "end"
 
 
+def test_an_async_generator_keeps_asend_athrow_and_aclose(tmp_path: Path) -> None:
+    """The reader of an agent's or a tool's stream talks to it as without the capture, and closes it there and then."""
+
+    async def talk(stream: Any) -> list[Any]:
+        said = [await stream.asend(None), await stream.asend("b"), await stream.athrow(KeyError()), bots.closed[:]]
+        await stream.aclose()
+        return [*said, bots.closed[:]]
+
+    async def agent(question: str) -> Any:
+        return [str(each) for each in await talk(bots.answering())]
+
+    bots.closed.clear()
+    path = tmp_path / "agent.replay.yaml"
+    assert asyncio.run(talk(capture(path)(bots.answering)())) == ["a", "b", "caught", [], ["closed"]]
+    assert loaded(path).output == "abcaught"
+    bots.closed.clear()
+    path = tmp_path / "tool.replay.yaml"
+    assert asyncio.run(capture(path, tools=["answering"])(agent)("?")) == ["a", "b", "caught", "[]", "['closed']"]
+    assert loaded(path).tool_responses[0].response == ["a", "b", "caught"]
+
+
+def test_an_async_generator_that_raises(tmp_path: Path) -> None:
+    """Its session ends with the exception, as that of any other agent; the file replays."""
+    path = tmp_path / "a.replay.yaml"
+
+    async def read() -> None:
+        async for _ in capture(path, tools=["refund"])(broken_stream)("?"):
+            pass
+
+    with pytest.raises(bots.PaymentError):
+        asyncio.run(read())
+    assert loaded(path).error == ErrorSpec(type="tests.capture.bots.PaymentError", message="declined: A-1")
+    assert replayed(path, broken_stream).outcome == "passed"
+
+
+async def broken_stream(question: str) -> Any:
+    """An agent."""
+    yield "One moment."
+    bots.refund("A-1")
+
+
 # -- what belongs to a capture
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -104,24 +104,27 @@ def _generator(agent: Callable[..., Any], begin: Callable[[], Turn]) -> Callable
 
 
 def _async_generator(agent: Callable[..., Any], begin: Callable[[], Turn]) -> Callable[..., Any]:
-    async def answer(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+    async def answer(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         with _turn(begin, agent, args, kwargs) as turn:
             pieces: list[Any] = []
             generator = agent(*args, **kwargs)
-            try:
-                while True:
-                    try:
-                        with turn.step():
-                            piece = await generator.__anext__()
-                    except StopAsyncIteration:
-                        break
-                    pieces.append(piece)
-                    yield piece
-            except GeneratorExit:
-                await generator.aclose()
-                raise
-            finally:
-                turn.session.output = _joined(pieces, None)
+            step, value = generator.asend, None
+            while True:
+                try:
+                    with turn.step():
+                        piece = await step(value)
+                except StopAsyncIteration:
+                    turn.session.output = _joined(pieces, None)
+                    return
+                pieces.append(piece)
+                try:
+                    step, value = generator.asend, (yield piece)
+                except GeneratorExit:
+                    await generator.aclose()
+                    turn.session.output = _joined(pieces, None)
+                    raise
+                except BaseException as error:
+                    step, value = generator.athrow, error
 
     return answer
 

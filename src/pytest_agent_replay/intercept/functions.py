@@ -11,11 +11,11 @@ import gc
 import inspect
 import threading
 import weakref
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import CellType, CodeType, FunctionType
-from typing import Any
+from typing import Any, cast
 
 from pytest_agent_replay.errors import BindingError, SessionError, UnrecordedCallError
 from pytest_agent_replay.intercept.returns import rebuild
@@ -319,9 +319,25 @@ _SOURCES = {
     "sync": "def f(*args, **kwargs):\n  handler = {mark}\n  return handler(args, kwargs)\n  {free}",
     "async": "async def f(*args, **kwargs):\n  handler = {mark}\n  return await handler(args, kwargs)\n  {free}",
     "generator": "def f(*args, **kwargs):\n  handler = {mark}\n  return (yield from handler(args, kwargs))\n  {free}",
+    # what `yield from` does, which async generators have not
     "async generator": (
-        "async def f(*args, **kwargs):\n  handler = {mark}\n"
-        "  async for item in handler(args, kwargs):\n    yield item\n  return\n  {free}"
+        "async def f(*args, **kwargs):\n"
+        "  handler = {mark}\n"
+        "  generator = handler(args, kwargs)\n"
+        "  step, value = generator.asend, None\n"
+        "  while True:\n"
+        "    try:\n"
+        "      piece = await step(value)\n"
+        "    except StopAsyncIteration:\n"
+        "      return\n"
+        "    try:\n"
+        "      step, value = generator.asend, (yield piece)\n"
+        "    except GeneratorExit:\n"
+        "      await generator.aclose()\n"
+        "      raise\n"
+        "    except BaseException as error:\n"
+        "      step, value = generator.athrow, error\n"
+        "  {free}"
     ),
 }
 _templates: dict[tuple[str, int], CodeType] = {}
@@ -443,27 +459,30 @@ def _live_pieces(
 
 async def _live_pieces_async(
     binding: _Binding, served: Served, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> AsyncIterator[Any]:
-    """The same for an async generator, which is only iterated."""
+) -> AsyncGenerator[Any, Any]:
+    """The same for an async generator."""
     generator = binding.swap.original(*args, **kwargs)
     pieces: list[Any] = []
-    try:
-        while True:
-            try:
-                with binding.inside(served):
-                    piece = await generator.__anext__()
-            except StopAsyncIteration:
-                break
-            pieces.append(piece)
-            yield piece
-    except GeneratorExit:
-        await generator.aclose()
-        binding.session.tool_finished(served, binding.tool, pieces)
-        raise
-    except BaseException as error:
-        binding.session.tool_finished(served, binding.tool, error=error)
-        raise
-    binding.session.tool_finished(served, binding.tool, pieces)
+    step, value = generator.asend, None
+    while True:
+        try:
+            with binding.inside(served):
+                piece = await step(value)
+        except StopAsyncIteration:
+            binding.session.tool_finished(served, binding.tool, pieces)
+            return
+        except BaseException as error:
+            binding.session.tool_finished(served, binding.tool, error=error)
+            raise
+        pieces.append(piece)
+        try:
+            step, value = generator.asend, (yield piece)
+        except GeneratorExit:
+            await generator.aclose()
+            binding.session.tool_finished(served, binding.tool, pieces)
+            raise
+        except BaseException as error:
+            step, value = generator.athrow, error
 
 
 def _async_handler(swap: _Swap) -> Callable[[tuple[Any, ...], dict[str, Any]], Any]:
@@ -510,18 +529,19 @@ def _generator_handler(swap: _Swap) -> Callable[[tuple[Any, ...], dict[str, Any]
     return handler
 
 
-def _async_generator_handler(swap: _Swap) -> Callable[[tuple[Any, ...], dict[str, Any]], AsyncIterator[Any]]:
-    async def handler(args: tuple[Any, ...], kwargs: dict[str, Any]) -> AsyncIterator[Any]:
+def _async_generator_handler(swap: _Swap) -> Callable[[tuple[Any, ...], dict[str, Any]], AsyncGenerator[Any, Any]]:
+    def handler(args: tuple[Any, ...], kwargs: dict[str, Any]) -> AsyncGenerator[Any, Any]:
         binding = _binding_for(swap, args)
         if binding is None:
-            async for piece in swap.original(*args, **kwargs):
-                yield piece
-            return
+            return cast(AsyncGenerator[Any, Any], swap.original(*args, **kwargs))
         served = binding.call(args, kwargs)
         if served.live:
-            async for piece in _live_pieces_async(binding, served, args, kwargs):
-                yield piece
-            return
+            return _live_pieces_async(binding, served, args, kwargs)
+        return replayed(binding, served, args, kwargs)
+
+    async def replayed(
+        binding: _Binding, served: Served, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> AsyncGenerator[Any, Any]:
         if served.inside:
             with binding.session.inside(binding.tool, is_marked=False):
                 async for piece in swap.original(*args, **kwargs):
