@@ -148,6 +148,22 @@ def test_figures_in_brackets_and_after_a_dash_are_read_whole(text: str, figures:
 
 
 @pytest.mark.parametrize(
+    ("text", "figure"),
+    [
+        ("It comes on 14 March.", "14 March"),
+        ("It comes on March. Then 3 more", "3"),
+        ("It comes on 14 Mar. Then", "14 Mar"),
+        ("It comes on 14 Mar. 2026.", "14 Mar. 2026"),
+        ("It comes on Mar. 14, 2026.", "Mar. 14, 2026"),
+        ("It comes in Sept., 2026.", "Sept., 2026"),
+    ],
+)
+def test_the_end_of_a_sentence_is_no_part_of_a_date(text: str, figure: str) -> None:
+    """A full stop after a month belongs to the date only where the date goes on."""
+    assert [each.text for each in read_figures(text)] == [figure]
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "Q3",

@@ -91,7 +91,7 @@ class Figure(NamedTuple):
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTH = (
     r"(?=[jfmasond])(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sep(?:t(?:ember)?)?"
-    r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)(?![a-z])\.?"
+    r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)(?![a-z])(?:\.(?=[,\s-]*\d))?"
 )
 _ORDINAL = r"(?:st|nd|rd|th)"
 _DAY_MONTH = rf"\d{{1,2}}{_ORDINAL}?(?:\s+of)?[\s-]{_MONTH}"
