@@ -197,7 +197,7 @@ def test_transcripts_become_replay_files(here: Path, capsys: pytest.CaptureFixtu
     (here / "chat.json").write_text(json.dumps(messages))
     words = ["import", "openai-chat", "chat.json", "-o", "out", "--tag", "t", "--golden"]
     assert main(words) == 0
-    assert capsys.readouterr().out.startswith("1 replay file in out: 1 turns, 0 tool calls")
+    assert capsys.readouterr().out.startswith("1 replay file in out: 1 turn, 0 tool calls")
     assert main(["validate", "out"]) == 0
     assert main(words) == 0
     assert "0 replay files in out" in capsys.readouterr().out

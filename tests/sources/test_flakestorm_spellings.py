@@ -56,6 +56,15 @@ def test_a_project_and_a_run_afterwards(here: Path, capfd: pytest.CaptureFixture
     assert "1 failed" in said
 
 
+def test_a_server_that_cannot_be_reached_is_said_in_a_line(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As with `agent-replay import`: the exit code is 2, and there is no traceback."""
+    monkeypatch.setenv("LANGSMITH_ENDPOINT", "no address")
+    assert main(["replay", "run", "--from-langsmith", id_of("t-1/1")]) == 2
+    assert capsys.readouterr().err.startswith("agent-replay: ")
+
+
 def test_sources_of_a_flakestorm_file(here: Path) -> None:
     """With `auto_import`, with its contract and its agent; a run by its id is fetched once."""
     (here / "flakestorm.yaml").write_text(

@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words[:1] == ["import"]:
         return _run(lambda: import_.main(words[1:]))
     if words[:1] == ["run"] and not {"-h", "--help"} & set(words[1:2]):
-        return run.main(words[1:])
+        return _run(lambda: run.main(words[1:]))
     parser = _parser()
     given = parser.parse_args(words)
     if not hasattr(given, "main"):

@@ -119,11 +119,11 @@ def _progress() -> Callable[[int, int | None], None] | None:
 def _say(report: ImportReport, out: str) -> None:
     from pytest_agent_replay.report.values import plain
 
-    files = "1 replay file" if len(report.written) == 1 else f"{len(report.written)} replay files"
+    files = _counted(len(report.written), "replay file")
     there = f"; {report.unchanged} there already" if report.unchanged else ""
     print(
-        f"{files} in {out}: {report.turns} turns, {report.tool_calls} tool calls ({report.failed_calls} failed), "
-        f"{report.model_answers} model answers{there}"
+        f"{files} in {out}: {_counted(report.turns, 'turn')}, {_counted(report.tool_calls, 'tool call')} "
+        f"({report.failed_calls} failed), {_counted(report.model_answers, 'model answer')}{there}"
     )
     if report.proposals:
         print(f"proposed contracts: {_proposals(report.proposals)}")
@@ -137,6 +137,10 @@ def _say(report: ImportReport, out: str) -> None:
         print(plain(f"note: {note}"))
     for problem in report.problems:
         print(plain(f"not imported: {problem}"), file=sys.stderr)
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number} {word}{'s'[: number != 1]}"
 
 
 _VERDICTS = {
