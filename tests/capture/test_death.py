@@ -139,3 +139,23 @@ def test_a_forked_process_writes_nothing(tmp_path: Path) -> None:
         os.waitpid(child, 0)
         bots.check("parent")
     assert [response.args for response in loaded(path).tool_responses] == [{"order": "parent"}]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_process_that_leaves_the_capture_ends_nothing(tmp_path: Path) -> None:
+    """It writes no file, and the journal of the process that captures stays."""
+    path = tmp_path / "a.replay.yaml"
+    captured = capture(path, tools=["check"])
+    parent = os.getpid()
+    with captured as session:
+        session.input = "?"
+        bots.check("before")
+        child = os.fork()
+        if child:
+            _, status = os.waitpid(child, 0)
+            left = [each.suffix for each in tmp_path.iterdir()]
+    if os.getpid() != parent:
+        os._exit(captured.captured.path is not None)
+    assert status == 0
+    assert left == [".journal"]
+    assert captured.captured.path == path

@@ -204,6 +204,8 @@ class _Running:
         """Undoes everything, and writes the file. `error` is what the agent raised."""
         captured = Captured()
         session = self.session
+        if session.is_forked:  # journal and file are those of the process that captures
+            return captured
         if error is not None:
             session.raised(error)
         try:

@@ -136,7 +136,12 @@ class CaptureSession:
     @property
     def is_ended(self) -> bool:
         """Nothing is recorded any more."""
-        return self._ended or os.getpid() != self._pid
+        return self._ended or self.is_forked
+
+    @property
+    def is_forked(self) -> bool:
+        """This is another process than the one that captures."""
+        return os.getpid() != self._pid
 
     def turn(self, input: Any) -> None:
         """A turn begins: the user said this. What follows belongs to it."""
