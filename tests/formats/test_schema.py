@@ -74,7 +74,17 @@ contract: ./retail.contract.yaml
 """
 
 
-@pytest.mark.parametrize("text", [INCIDENT, SESSION, "input: null", "{parent: ./a.replay.yaml, at_turn: 2, input: y}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        INCIDENT,
+        SESSION,
+        "input: null",
+        "{parent: ./a.replay.yaml, at_turn: 2, input: y}",
+        "{input: x, output: y, error: null, contract: null, clock: real, expires: ' 2027-01-01 '}",
+        "{input: x, tools: {a: GET /x}, tool_responses: [{tool: 'any text: a'}, {tool: '*://h/x'}]}",
+    ],
+)
 def test_what_loads_is_valid(text: str) -> None:
     """Files with every documented key are valid, and load."""
     data = parse_document(text, "a.yaml").data
@@ -109,6 +119,16 @@ def test_what_loads_is_valid(text: str) -> None:
         "{input: x, version: 2}",
         "{input: x, llm_responses: [{content: a, request: {system: 'sha256:x'}}]}",
         "{input: x, tgas: []}",
+        "{input: x, tools: {a: pkg.mod.callable}}",
+        "{input: x, tool_responses: [{tool: 'GET https://h/a b'}]}",
+        "{input: x, contract: [a, null]}",
+        "{input: x, contract: ' '}",
+        "{input: x, llm_responses: [{model: m}]}",
+        "{input: x, forks: [{name: f}]}",
+        "{input: x, output: y, error: z}",
+        "{turns: [{input: x, output: y, error: z}]}",
+        "{turns: [{output: x}]}",
+        "{input: x, clock: captured_at}",
     ],
 )
 def test_mistakes_are_invalid(text: str) -> None:

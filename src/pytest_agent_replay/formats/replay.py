@@ -18,6 +18,8 @@ from pytest_agent_replay.formats.times import parse_time
 from pytest_agent_replay.late import late_pattern
 
 __all__ = [
+    "FORK_CHANGES",
+    "SAID",
     "ErrorSpec",
     "Fork",
     "LlmResponse",
@@ -256,6 +258,10 @@ class LlmRequestDigests(FileModel):
     tools: Digest | None = None
 
 
+SAID = ("content", "tool_calls", "finish_reason", "refusal", "reasoning", "status", "error")
+"""One of these says what the model answered."""
+
+
 class LlmResponse(FileModel):
     """One recorded answer of the model, in neutral form."""
 
@@ -275,8 +281,7 @@ class LlmResponse(FileModel):
 
     @model_validator(mode="after")
     def _says_something(self) -> LlmResponse:
-        said = ("content", "tool_calls", "finish_reason", "refusal", "reasoning", "status", "error")
-        if not self.model_fields_set.intersection(said):
+        if not self.model_fields_set.intersection(SAID):
             mistakes = Mistakes()
             mistakes.add("this answer says nothing; give `content`, `tool_calls`, or a `status` or `error`")
             mistakes.raise_any()
@@ -395,6 +400,8 @@ class Fork(FileModel):
 
 
 _CHANGES = ("input", "context", "tool_responses", "llm_responses", "overrides", "contract")
+FORK_CHANGES = (*_CHANGES, "at_turn", "at_event")
+"""One of these says how a fork differs."""
 _SHORT_FORM = ("input", "context", "tool_responses", "llm_responses", "output", "error", "ended")
 _LONG_FORM_ONLY = tuple(field for field in Turn.model_fields if field not in _SHORT_FORM)
 """All of them are None in a turn that does not give them."""
@@ -417,7 +424,7 @@ def _check_context(context: Json, mistakes: Mistakes) -> None:
 def _check_fork(fork: Fork | ReplayFile, mistakes: Mistakes) -> None:
     if fork.at_turn is not None and fork.at_event is not None:
         mistakes.add("give `at_turn` or `at_event`, not both", "at_event")
-    if not fork.model_fields_set.intersection((*_CHANGES, "at_turn", "at_event")):
+    if not fork.model_fields_set.intersection(FORK_CHANGES):
         mistakes.add(f"it changes nothing; give `at_turn`, `at_event`, or one of {_listed(_CHANGES)}")
 
 
@@ -523,6 +530,11 @@ class ReplayFile(FileModel):
             mistakes.add("`clock: captured_at` needs `captured_at`", "clock")
         mistakes.raise_any()
         return self
+
+    @property
+    def is_recorded(self) -> bool:
+        """A program made the file from what happened: the `args` of a call are all that the agent gave."""
+        return self.import_ is not None or self.source not in (None, "manual")
 
     @cached_property
     def turn_list(self) -> list[Turn]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_agent_replay.formats.replay import ReplayFile
+from pytest_agent_replay.formats.replay import FORK_CHANGES, SAID, ReplayFile
 
 __all__ = ["replay_json_schema"]
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_TIME = r"^\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?\s?([Zz]|[+-]\d\d(:?\d\d)?)?)?$"
+_TIME = r"^\s*\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?\s?([Zz]|[+-]\d\d(:?\d\d)?)?)?\s*$"
 _METHOD = "(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS|ANY|get|post|put|patch|delete|head|options|any)"
 _ROUTE = rf"^(({_METHOD}\s+)?[A-Za-z*][A-Za-z0-9+.*-]*://\S+|{_METHOD}\s+/\S*)$"
 _TARGET = r"^\w+(\.\w+)*:\w+(\.\w+)*$"
@@ -21,7 +21,7 @@ _PATTERNS: dict[str, dict[str, str]] = {
     "Source": {"imported_at": _TIME},
     "Fork": {"name": _NAME},
     "ToolTarget": {"target": _TARGET, "route": _ROUTE},
-    "ToolResponse": {"tool": r"\S"},
+    "ToolResponse": {"tool": rf"^(?![\s\S]*://)[\s\S]*\S|{_ROUTE}"},
     "LlmRequestDigests": dict.fromkeys(("messages", "system", "tools"), "^sha256:[0-9a-f]{64}$"),
 }
 
@@ -127,7 +127,8 @@ _RECORDED_FILE = {
 def replay_json_schema() -> dict[str, Any]:
     """The schema (draft 2020-12) of what users write in a replay file.
 
-    What only shows when parts are compared, such as a fork's turn that the session does not have, is left to loading.
+    Left to loading is what no schema can say: a date that does not exist, `2.0` for a whole number, and what shows when
+    parts are compared, such as a fork's turn that the session does not have.
     """
     schema = ReplayFile.model_json_schema()
     definitions = schema.pop("$defs")
@@ -160,15 +161,29 @@ def _add_rules(schema: dict[str, Any], definitions: dict[str, Any]) -> None:
         field = owner["properties"]["tool_responses"]
         (field if "items" in field else field["anyOf"][0])["items"] = response
         owner["properties"]["context"]["type"] = ["string", "object", "array", "null"]
+    contract = {"anyOf": [{"type": "object"}, {"type": "string", "pattern": r"\S"}]}
     for owner in (schema, definitions["Fork"]):
-        owner["properties"]["contract"]["type"] = ["string", "object", "array", "null"]
+        several = {"type": "array", "items": contract}
+        owner["properties"]["contract"]["anyOf"] = [*contract["anyOf"], several, {"type": "null"}]
+    for owner in (schema, definitions["Turn"]):
+        owner["not"] = {"required": ["output", "error"], "properties": {"error": {"not": {"type": "null"}}}}
     status = {"anyOf": [{"const": 0}, {"type": "integer", "minimum": 100, "maximum": 599}, {"type": "null"}]}
     for owner in (definitions["ToolResponse"], definitions["LlmResponse"]):
         owner["properties"]["status"].update(status)
     definitions["ToolResponse"]["not"] = {"required": ["response", "stream"]}
     definitions["ToolTarget"]["oneOf"] = [{"required": ["target"]}, {"required": ["route"]}]
-    schema["anyOf"] = [{"required": [key]} for key in ("input", "turns", "parent")]
+    definitions["LlmResponse"]["anyOf"] = _one_of(SAID)
+    definitions["Fork"]["anyOf"] = _one_of(FORK_CHANGES)
+    _text_schema(schema["properties"]["tools"]["additionalProperties"])["pattern"] = f"{_TARGET}|{_ROUTE}"
+    schema["properties"]["turns"]["anyOf"][0]["contains"] = {"required": ["input"]}
+    schema["anyOf"] = _one_of(("input", "turns", "parent"))
+    schema["if"] = {"properties": {"clock": {"const": "captured_at"}}, "required": ["clock"]}
+    schema["then"] = {"properties": {"captured_at": {"type": "string"}}, "required": ["captured_at"]}
     schema["dependentSchemas"] = {
         "turns": {"not": {"anyOf": [{"required": [key]} for key in ("input", "output", "error", "ended", "parent")]}}
     }
     schema["dependentRequired"] = {"at_turn": ["parent"], "at_event": ["parent"]}
+
+
+def _one_of(keys: tuple[str, ...]) -> list[dict[str, Any]]:
+    return [{"required": [key]} for key in keys]
