@@ -482,3 +482,40 @@ def test_nothing_stays_patched_after_a_thousand_replays() -> None:
     assert sys.meta_path == meta_path
     assert dict(os.environ) == environment
     assert sys.path == path
+
+
+def search(q: str, page: int = 1) -> Any:
+    REAL.append(q)
+    return "real"
+
+
+@pytest.mark.parametrize(
+    ("source", "tool", "is_said"),
+    [
+        ("manual", {}, False),  # who writes by hand may leave arguments out
+        ({"type": "langsmith"}, {}, True),
+        ({"type": "capture"}, {}, True),
+        ({"type": "langsmith"}, {"origin": "added"}, False),
+    ],
+)
+def test_more_arguments_than_were_recorded_are_told(source: Any, tool: dict[str, Any], is_said: bool) -> None:
+    """A program recorded all that the call was given: with more it is another call, which the report does not hide."""
+    recorded = [{"tool": "search", "args": {"q": "x"}, "response": "page 1", **tool}]
+    result = run(lambda input: search("x", page=2), tool_responses=recorded, source=source)
+    assert result.outcome == "passed"
+    said = [note for note in result.notes if "`page`" in note]
+    assert bool(said) is is_said
+    assert run(lambda input: search("x", page=1), tool_responses=recorded, source=source).notes == []
+
+
+@pytest.mark.parametrize(("source", "is_said"), [("capture", True), ("langsmith", False)])
+def test_more_of_a_request_than_was_recorded_is_told(source: str, is_said: bool) -> None:
+    """A capture knows the whole request, other sources only what the tool was given."""
+    recorded = [{"tool": "find", "args": {"q": "x"}, "response": "page 1"}]
+
+    def agent(input: str) -> Any:
+        return httpx.get("https://shop.example.com/find", params={"q": "x", "page": "2"}).text
+
+    result = run(agent, tool_responses=recorded, source={"type": source})
+    assert result.turns[0].output == "page 1"
+    assert any("`page`" in note for note in result.notes) is is_said

@@ -44,6 +44,26 @@ def test_equal_calls_get_their_answers_in_the_recorded_order() -> None:
     assert [value(it.match("t", {"k": "A"})) for _ in range(3)] == ["a", "a2", "a2"]
 
 
+def test_of_recordings_that_fit_the_one_that_says_most_of_the_call_answers() -> None:
+    """Recorded without `page` and then with it, and asked in another order: each call gets its own answer."""
+    first = {"tool": "t", "args": {"q": "x"}, "response": "page 1"}
+    second = {"tool": "t", "args": {"q": "x", "page": 2}, "response": "page 2"}
+    it = book(first, second)
+    assert value(it.match("t", {"q": "x", "page": 2}, {"page": 1})) == "page 2"
+    assert value(it.match("t", {"q": "x"}, {"page": 1})) == "page 1"
+    nested = {"tool": "t", "args": {"q": "x", "by": {"size": 5, "page": 2}}, "response": "nested"}
+    it = book({"tool": "t", "args": {"q": "x", "by": {"size": 5}}, "response": "less"}, nested)
+    assert value(it.match("t", {"q": "x", "by": {"size": 5, "page": 2}})) == "nested"
+
+
+def test_a_match_tells_what_of_the_call_its_recording_does_not_say() -> None:
+    """Defaults, null and ignored arguments are not missed; `args: exact` lets nothing through that could be."""
+    it = book({"tool": "t", "args": {"q": "x", "by": {"size": 5}}, "response": 1, "times": 9}, ignore_args=["id"])
+    match = it.match("t", {"q": "x", "by": {"size": 5, "page": 2}, "safe": True, "id": 7}, {"lang": "en"})
+    assert match.unsaid == ["by.page", "safe"]
+    assert it.match("t", {"q": "x", "by": {"size": 5}, "lang": "en", "cursor": None}, {"lang": "en"}).unsaid == []
+
+
 def test_a_recording_without_arguments_answers_what_no_other_does() -> None:
     """A matching recording goes before one for any call."""
     it = book({"tool": "t", "response": "any"}, A)

@@ -1,7 +1,8 @@
 """Which recording answers a call. The rules are those of the replay format, in their order; nothing is guessed.
 
 1. Only recordings of that tool, the turn's own before those at the top of the file.
-2. The first unused one whose `args` match, then the first unused one without `args`.
+2. The unused one whose `args` match, of several the one that says most of the call, then the first; then the first
+   unused one without `args`.
 3. None unused: the one that answered a call with equal arguments last; else a failure without `args`, for any call
    (a service that is down stays down).
 4. Otherwise the call is unrecorded.
@@ -9,14 +10,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from pytest_agent_replay.formats.replay import Matching, MatchingRules, RecordingRef, ToolResponse
 from pytest_agent_replay.player.http_tools import is_route
-from pytest_agent_replay.player.values import canonical, covers, differences, same, without_paths
+from pytest_agent_replay.player.values import canonical, covers, differences, same, unsaid, without_paths
 
 __all__ = ["Entry", "Match", "Nearest", "RecordingBook", "Rules", "ToolRules", "rules_for"]
 
@@ -116,6 +117,8 @@ class Match:
     """Equal for calls of one tool with equal arguments."""
     why_not: str = ""
     nearest: list[Nearest] = field(default_factory=list)
+    unsaid: Sequence[str] = ()
+    """Arguments of the call of which the recording says nothing; see `values.unsaid`."""
 
 
 class RecordingBook:
@@ -160,7 +163,8 @@ class RecordingBook:
         """Finds and takes the recording that answers a call.
 
         `defaults` are the values that the tool's signature gives to arguments which the call leaves out. Of several
-        recordings that fit, the one with the call's id goes first: parallel calls with equal arguments stay apart.
+        recordings that fit equally well, the one with the call's id goes first: parallel calls with equal arguments
+        stay apart.
         """
         rules = self._rules(tool)
         full = {**defaults, **args} if defaults else args
@@ -170,9 +174,9 @@ class RecordingBook:
         key = (tool, None if rules.args == "ignore" else canonical(full))
         if rules.order == "strict":
             return self._in_order(tool, full, defaults, rules, key)
-        entry = self._first_unused(candidates, full, defaults, rules, call_id)
+        entry, missed = self._best_unused(candidates, full, defaults, rules, call_id)
         if entry is not None:
-            return self._take(entry, key, again=False)
+            return self._take(entry, key, again=False, unsaid=missed)
         if rules.exhausted == "repeat":
             entry = self._repeatable(candidates, key)
             if entry is not None:
@@ -190,29 +194,40 @@ class RecordingBook:
             self._by_tool[tool] = found
         return found
 
-    def _first_unused(
+    def _best_unused(
         self,
         candidates: list[Entry],
         full: dict[str, Any],
         defaults: dict[str, Any] | None,
         rules: Rules,
         call_id: str | None,
-    ) -> Entry | None:
-        same_args: Entry | None = None
+    ) -> tuple[Entry | None, list[str]]:
+        """The unused recording that fits best, and what of the call it does not say."""
+        best: Entry | None = None
+        least: tuple[int, bool] = (0, False)
+        missed: list[str] = []
         any_call: Entry | None = None
         for entry in candidates:
             if entry.served and not entry.is_unused:
                 continue
-            if entry.response.args is None or rules.args == "ignore":
+            if best is not None and entry.ref.turn == 0 != best.ref.turn:
+                break  # a turn's own recordings go before those at the top
+            recorded = entry.response.args
+            more: list[str] = []
+            if recorded is None or rules.args == "ignore":
                 any_call = any_call or entry
                 if rules.args != "ignore":
                     continue
-            elif not _args_match(entry.response.args, full, defaults, rules):
+            elif not _args_match(recorded, full, defaults, rules):
                 continue
-            if call_id is None or entry.response.call_id == call_id:
-                return entry
-            same_args = same_args or entry
-        return same_args or any_call
+            elif rules.args == "subset":
+                more = unsaid(recorded, full, defaults)
+            rank = (len(more), call_id is not None and entry.response.call_id != call_id)
+            if rank == (0, False):
+                return entry, more
+            if best is None or rank < least:
+                best, least, missed = entry, rank, more
+        return best or any_call, missed
 
     def _repeatable(self, candidates: list[Entry], key: tuple[str, Any]) -> Entry | None:
         entry = self._answered.get(key)
@@ -235,7 +250,8 @@ class RecordingBook:
         if expected is not None and _names(expected.response.tool, tool):
             recorded = expected.response.args
             if recorded is None or rules.args == "ignore" or _args_match(recorded, full, defaults, rules):
-                return self._take(expected, key, again=False)
+                more = unsaid(recorded, full, defaults) if recorded is not None and rules.args == "subset" else ()
+                return self._take(expected, key, again=False, unsaid=more)
         answered = self._answered.get(key)
         if rules.exhausted == "repeat" and answered is not None and answered.may_serve:
             return self._take(answered, key, again=True)
@@ -246,11 +262,11 @@ class RecordingBook:
                 match.why_not += " with other arguments"
         return match
 
-    def _take(self, entry: Entry, key: tuple[str, Any], *, again: bool) -> Match:
+    def _take(self, entry: Entry, key: tuple[str, Any], *, again: bool, unsaid: Sequence[str] = ()) -> Match:
         entry.served += 1
         entry.served_this_turn += 1
         self._answered[key] = entry
-        return Match(entry, again, key)
+        return Match(entry, again, key, unsaid=unsaid)
 
     def _unrecorded(
         self,

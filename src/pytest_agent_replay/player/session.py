@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from weakref import WeakSet
 
 from pytest_agent_replay.errors import ReplayError, StopReplay
-from pytest_agent_replay.formats.replay import LlmResponse, RecordingRef, ReplayFile, ToolResponse
+from pytest_agent_replay.formats.replay import LlmResponse, RecordingRef, ReplayFile, Source, ToolResponse
 from pytest_agent_replay.llm.neutral import ModelRequest
 from pytest_agent_replay.player.bypass import is_outside_replay
 from pytest_agent_replay.player.clock import VirtualClock
@@ -344,6 +344,8 @@ class Session(AbstractContextManager["Session"]):
                 return self._not_recorded(call, match)
             response = match.entry.response
             self._count_again(call, match)
+            if match.unsaid:
+                self._note_unsaid(call, match)
             call.parallel = self.clock.spend(response.latency_ms or 0.0)
             status = response.status
             raised = response.error is not None or (status is not None and (status == 0 or status >= 400))
@@ -467,6 +469,16 @@ class Session(AbstractContextManager["Session"]):
         )
         again.times += 1
 
+    def _note_unsaid(self, call: _Call, match: Match) -> None:
+        entry = match.entry
+        if entry is None or entry.response.origin != "production" or not self.replay.is_recorded:
+            return
+        self.note(
+            f"{call.tool}({_arguments(call.args)}) was answered by a recording of a call without "
+            f"{', '.join(f'`{name}`' for name in match.unsaid)}: record the new call, or refuse such calls with "
+            "`matching: {args: exact}`"
+        )
+
     def _not_recorded(self, call: _Call, match: Match) -> Served:
         # at turn 0 the agent's module is being imported: refused, but a part of no turn that could be judged
         policy = self.rules(call.tool).unrecorded if self.turn else "error"
@@ -533,6 +545,9 @@ class Session(AbstractContextManager["Session"]):
                 return HttpReply(failure="refused", message=served.unrecorded)
             response = match.entry.response
             self._count_again(call, match)
+            if match.unsaid and isinstance(self.replay.source, Source) and self.replay.source.type == "capture":
+                # what other sources recorded is what the tool was given, which need not be all of its request
+                self._note_unsaid(call, match)
             call.parallel = self.clock.spend(waited_ms(response.latency_ms, request))
             reply = reply_for(response, request)
             reply.pause = self._pause(waited_ms(response.latency_ms, request), call.span_id)

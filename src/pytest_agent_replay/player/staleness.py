@@ -34,7 +34,6 @@ class Staleness:
         self._replay = replay
         self._recorded = recorded
         self._report = report
-        self._is_complete = replay.import_ is not None or replay.source not in (None, "manual")
         self._seen: set[str] = set()
 
     def function_seen(
@@ -93,7 +92,7 @@ class Staleness:
         for name in names:
             parameter = parameters[name]
             if name not in args:
-                if self._is_complete and parameter.is_required:
+                if self._replay.is_recorded and parameter.is_required:
                     yield "", f"the required argument `{name}` is missing"
             elif parameter.adapter is not None:
                 for field, why in _misfits(parameter.adapter, args[name]):
@@ -110,7 +109,7 @@ class Staleness:
                 if name not in properties:
                     yield f".{name}", _no_argument(name, list(properties))
         for error in validator.iter_errors(args):
-            if error.validator == "required" and not self._is_complete:
+            if error.validator == "required" and not self._replay.is_recorded:
                 continue
             yield "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error.absolute_path), error.message
 

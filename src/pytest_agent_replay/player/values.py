@@ -15,6 +15,7 @@ __all__ = [
     "same",
     "short",
     "to_json",
+    "unsaid",
     "without_paths",
 ]
 
@@ -122,6 +123,18 @@ def covers(pattern: Any, value: Any) -> bool:
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], Text):
         return same(pattern, value[0])
     return same(pattern, value)
+
+
+def unsaid(pattern: Mapping[str, Any], value: Mapping[str, Any], defaults: Mapping[str, Any] | None) -> list[str]:
+    """What `value` has beyond a `pattern` that it covers: dotted names. Defaults and null are as good as not given."""
+    found = []
+    for key, item in value.items():
+        if key not in pattern:
+            if item is not None and not (defaults and key in defaults and same(defaults[key], item)):
+                found.append(key)
+        elif isinstance(item, dict) and isinstance(pattern[key], dict):
+            found.extend([f"{key}.{inner}" for inner in unsaid(pattern[key], item, None)])
+    return found
 
 
 def canonical(value: Any) -> Any:
