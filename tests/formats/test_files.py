@@ -244,7 +244,7 @@ def test_what_the_library_records_loads(tmp_path: Path) -> None:
         ("{responses: /etc/passwd}", "a.replay.yaml:3:6: tool_responses[0].responses: `/etc/passwd` leads out of"),
         ("{responses: 5}", "a.replay.yaml:3:6: tool_responses[0].responses: must be the path of a file"),
         ('{responses: "a\\0b"}', "a.replay.yaml:3:6: tool_responses[0].responses: `a\0b` is not a usable path"),
-        ("{responses: none.yaml}", "none.yaml: cannot be read: No such file"),
+        ("{responses: none.yaml}", "a.replay.yaml:3:6: tool_responses[0].responses: there is no file `none.yaml`"),
         ("{responses: wrong.yaml}", "wrong.yaml:3:5: responses[0].response.metod: unknown key `metod`; did you mean"),
         ("{responses: x.yaml, status: 5}", "a.replay.yaml:3:25: tool_responses[0].status: unknown key `status`"),
     ],

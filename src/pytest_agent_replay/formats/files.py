@@ -305,9 +305,12 @@ def _sessions(origin: _Origin, document: Document) -> Iterator[_Part]:
 
 def _referenced(document: Document, loc: Loc, text: str, origin: _Origin) -> Path:
     try:
-        return resolve_reference(text, origin.path.parent, origin.root)
+        path = resolve_reference(text, origin.path.parent, origin.root)
     except ValueError as error:
         raise FormatError(document.problem(loc, str(error))) from None
+    if not os.path.exists(path):
+        raise FormatError(document.problem(loc, f"there is no file `{text}`"))
+    return path
 
 
 def _expanded(part: _Part) -> _Part:
