@@ -77,6 +77,12 @@ def test_an_endpoint_in_a_file_cannot_carry_anything_away(
     assert load(mapping, tmp_path, trusted=True).is_remote
 
 
+def test_a_mapping_without_an_endpoint_is_named_by_who_wrote_it(tmp_path: Path) -> None:
+    """There is nothing in it to name it by."""
+    with pytest.raises(AgentError, match="agent 'here': unknown key 'target' of an endpoint"):
+        load({"target": "load_a:answer"}, tmp_path)
+
+
 @pytest.mark.parametrize("url", ["http://localhost:1/", "http://127.0.0.1:1/", "http://[::1]:1/", "http://ok.example/"])
 def test_an_endpoint_in_a_file_may_be_here_or_allowed(tmp_path: Path, url: str) -> None:
     """Loopback, with variables of the environment, and hosts of `replay_allow_hosts`."""

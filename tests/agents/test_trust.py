@@ -192,6 +192,19 @@ def test_a_script_is_not_run_by_guessing_a_name(project: Project) -> None:
     assert "does not define 'agent', so it was not imported" in refused("wipe_database:agent", root)
 
 
+def test_a_name_that_is_nearly_right(project: Project) -> None:
+    """A typing mistake gets the nearest name of the module, which is not imported for that."""
+    root = project(own_typo=EXECUTED + "def answer(q): return q")
+    assert "does not define 'anser' (did you mean 'answer'?), so it was" in refused("own_typo:anser", root)
+
+
+def test_a_module_name_too_long_for_a_file(project: Project) -> None:
+    """A name that no file can have is one that does not exist."""
+    root = project()
+    assert "no module named 'xxx" in refused(f"{'x' * 5000}:agent", root)
+    assert "is not a file" in refused(f"{'x' * 5000}.py:agent", root)
+
+
 @pytest.mark.parametrize("folder", ["lib/site-packages", "venv/lib", "lib/dist-packages"])
 def test_libraries_installed_under_the_root_are_refused(
     project: Project, monkeypatch: pytest.MonkeyPatch, folder: str

@@ -78,7 +78,7 @@ def _load_endpoint(
 ) -> Agent:
     endpoint = mapping.get("endpoint")
     if not isinstance(endpoint, str):
-        return make_agent(mapping, name=_name_of(endpoint))
+        return make_agent(mapping, name=_name_of(endpoint) if callable(endpoint) else where)
     if _is_url(endpoint):
         if not trusted:
             _check_reach(mapping, endpoint, where, allow_hosts)

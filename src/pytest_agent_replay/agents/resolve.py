@@ -171,7 +171,7 @@ class _Search:
         hint = (
             f"; did you mean {f'{parent}.{near[0]}'.lstrip('.')!r}?" if near else f" (looked in {', '.join(folders)})"
         )
-        if not parent and any((self.root / "src" / f).exists() for f in (last, f"{last}.py")):
+        if not parent and any(os.path.exists(self.root / "src" / f) for f in (last, f"{last}.py")):
             hint = "; it is in src/: install the project, or set `pythonpath = src` in pytest's configuration"
         self.fail(f"no module named {name!r}{hint}", error)
 
@@ -231,7 +231,7 @@ class _Search:
         path = Path(os.path.realpath(self.root / text.replace("\\", "/")))
         if self.guard is not None:
             self.guard.check_file(path)
-        if not path.is_file():
+        if not os.path.isfile(path):
             self.fail(f"there is no file {path}")
         loaded = _loaded_from(path)
         if loaded is not None:

@@ -72,8 +72,13 @@ class Guard:
         reason = self._reason(spec.origin)
         if reason:
             raise Refused(f"module {name!r}: {reason}")
-        if wanted and not _names(spec.origin).may_have(wanted, Path(spec.origin)):
-            raise Refused(f"{spec.origin} does not define {wanted!r}, so it was not imported")
+        names = _names(spec.origin)
+        if wanted and not names.may_have(wanted, Path(spec.origin)):
+            from difflib import get_close_matches
+
+            near = get_close_matches(wanted, sorted({*names.own, *names.imported}), 1)
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            raise Refused(f"{spec.origin} does not define {wanted!r}{hint}, so it was not imported")
 
     def check_module(self, module: ModuleType, name: str) -> None:
         """Raises `Refused` for a loaded module that is neither the user's own nor listed."""
