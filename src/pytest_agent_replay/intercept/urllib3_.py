@@ -196,7 +196,6 @@ def _wrapped(native: http.client.HTTPResponse, method: str, url: str, pool: Any,
         headers=classes.HTTPHeaderDict(native.headers.items()),
         status=native.status,
         version=native.version,
-        version_string="HTTP/1.1",
         reason=native.reason,
         preload_content=options.get("preload_content", True),
         decode_content=options.get("decode_content", True),
@@ -205,6 +204,7 @@ def _wrapped(native: http.client.HTTPResponse, method: str, url: str, pool: Any,
         request_method=method,
         request_url=url,
     )
+    response.version_string = "HTTP/1.1"  # the constructor of 2.0 to 2.2 does not take it
     response.retries = options.get("retries")
     response._connection = options.get("response_conn")
     response._pool = pool

@@ -403,3 +403,20 @@ def test_callers_of_urllib3_are_told_apart() -> None:
         requests.get(URL, headers={"User-Agent": "my-agent"})
         urllib3.PoolManager().request("GET", URL)
     assert [request.client for request in session.requests] == ["requests", "requests", "urllib3", "urllib3"]
+
+
+def test_urllib3_before_2_3_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its responses are made without the text of their HTTP version."""
+    urllib3 = pytest.importorskip("urllib3", minversion="2.0")
+    classes = importlib.import_module("urllib3.response")
+    made = classes.HTTPResponse.__init__
+
+    def older(self: Any, *args: Any, **kwargs: Any) -> None:
+        if "version_string" in kwargs:
+            raise TypeError("HTTPResponse.__init__() got an unexpected keyword argument 'version_string'")
+        made(self, *args, **kwargs)
+
+    monkeypatch.setattr(classes.HTTPResponse, "__init__", older)
+    with replaying(Session(json_reply("end"))):
+        answer = urllib3.PoolManager().request("GET", URL)
+    assert (answer.data, answer.version_string) == (b'"end"', "HTTP/1.1")
