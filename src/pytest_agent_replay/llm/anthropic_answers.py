@@ -16,16 +16,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from pytest_agent_replay.formats.replay import ErrorSpec, LlmResponse, RecordedToolCall, Usage
-from pytest_agent_replay.llm.failures import (
-    error_message,
-    error_status,
-    read_error,
-    transport_failure,
-    without_back_off,
-)
+from pytest_agent_replay.llm.failures import error_message, error_status, without_back_off
 from pytest_agent_replay.llm.neutral import ModelRequest, error_spec
 from pytest_agent_replay.llm.parts import Part, answer_of, finish_reason, parts_of
-from pytest_agent_replay.llm.reading import UNREADABLE, clean, dicts, json_object, tool_call
+from pytest_agent_replay.llm.reading import clean, dicts, json_object, tool_call
 from pytest_agent_replay.llm.rendering import (
     IdMaker,
     json_reply,
@@ -36,7 +30,16 @@ from pytest_agent_replay.llm.rendering import (
 from pytest_agent_replay.llm.sse import sse_data, sse_event
 from pytest_agent_replay.player.http import HttpReply
 
-__all__ = ["events_of", "message_answer", "read_events", "read_message", "rendered", "whole_message"]
+__all__ = [
+    "error_body",
+    "error_reply",
+    "events_of",
+    "message_answer",
+    "message_reply",
+    "read_events",
+    "read_message",
+    "whole_message",
+]
 
 _WIRE = "anthropic.messages"
 _INVALID = "INVALID_JSON"
@@ -65,17 +68,8 @@ _ERROR_TYPES = {
 _CLASSES = {"overloaded_error": "anthropic.OverloadedError", "rate_limit_error": "anthropic.RateLimitError"}
 
 
-def rendered(answer: LlmResponse, request: ModelRequest) -> HttpReply:
-    """The reply of the API: `status` 0 is a failure below HTTP, 4xx and 5xx (or an `error`) an error body.
-
-    An error with status 200 came in the middle of a stream, and does again.
-    """
-    status = error_status(answer)
-    broke_off = status >= 400 and answer.status == 200 and request.stream
-    if status == 0:
-        return transport_failure(answer)
-    if status >= 400 and not broke_off:
-        return _error(answer, request)
+def message_reply(answer: LlmResponse, request: ModelRequest, status: int) -> HttpReply:
+    """The answer, whole or streamed."""
     if not request.stream:
         return json_reply(status, _headers(answer, request, "application/json"), whole_message(answer, request))
     headers = _headers(answer, request, "text/event-stream; charset=utf-8")
@@ -197,7 +191,8 @@ def _written(given: dict[str, Any]) -> str:
 # -- errors
 
 
-def _error(answer: LlmResponse, request: ModelRequest) -> HttpReply:
+def error_reply(answer: LlmResponse, request: ModelRequest) -> HttpReply:
+    """An error, with the request's id in it."""
     body = error_body(answer)
     headers = _headers(answer, request, "application/json")
     body.setdefault("request_id", next(value for name, value in headers if name.lower() == "request-id"))
@@ -222,16 +217,11 @@ def _headers(answer: LlmResponse, request: ModelRequest, content_type: str) -> l
 # -- live answers
 
 
-def read_message(status: int, body: bytes, request: ModelRequest) -> LlmResponse | None:
-    """A live answer, put together again when it was streamed; None when it has not the documented form."""
-    if status >= 400:
-        return read_error(status, body, request, error_body)
-    try:
-        if request.stream:
-            return read_events([event for data in sse_data(body) if (event := json_object(data)) is not None])
-        return message_answer(json_object(body) or {})
-    except UNREADABLE:
-        return None
+def read_message(body: bytes, request: ModelRequest) -> LlmResponse | None:
+    """A live answer, put together again when it was streamed. Raises one of `UNREADABLE`."""
+    if request.stream:
+        return read_events([event for data in sse_data(body) if (event := json_object(data)) is not None])
+    return message_answer(json_object(body) or {})
 
 
 def read_events(events: list[dict[str, Any]]) -> LlmResponse | None:

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_agent_replay.formats.replay import LlmResponse
-from pytest_agent_replay.llm.anthropic_answers import read_message, rendered
+from pytest_agent_replay.llm.answering import Answering
+from pytest_agent_replay.llm.anthropic_answers import error_body, error_reply, message_reply, read_message
 from pytest_agent_replay.llm.neutral import ModelRequest
 from pytest_agent_replay.llm.reading import clean, dicts, json_object, path_of, tool_call
-from pytest_agent_replay.player.http import HttpReply, HttpRequest
+from pytest_agent_replay.player.http import HttpRequest
 
 __all__ = ["AnthropicMessages", "anthropic_messages", "anthropic_tools"]
 
 _VERTEX = (":rawPredict", ":streamRawPredict")
 
 
-class AnthropicMessages:
+class AnthropicMessages(Answering):
     """Messages, whole and streamed; see `anthropic_answers` for what is sent."""
 
     name = "anthropic.messages"
-    can_render = True
-    converses = True
+    _reply = staticmethod(message_reply)
+    _error = staticmethod(error_reply)
+    _error_body = staticmethod(error_body)
+    _read = staticmethod(read_message)
 
     def recognise(self, request: HttpRequest) -> ModelRequest | None:
         """A POST to `…/messages` with `max_tokens`, or a raw prediction on Vertex AI with Anthropic's version mark."""
@@ -47,14 +49,6 @@ class AnthropicMessages:
             # a message thread is kept at the provider
             continues=isinstance(thread, dict) and thread.get("type") == "continue",
         )
-
-    def render(self, answer: LlmResponse, request: ModelRequest) -> HttpReply:
-        """A recorded answer as this API sends it."""
-        return rendered(answer, request)
-
-    def read(self, status: int, body: bytes, request: ModelRequest) -> LlmResponse | None:
-        """A live answer, put together again when it was streamed."""
-        return read_message(status, body, request)
 
 
 def anthropic_tools(body: dict[str, Any]) -> list[dict[str, Any]]:

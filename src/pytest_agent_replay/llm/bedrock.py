@@ -10,13 +10,13 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
-from pytest_agent_replay.formats.replay import LlmResponse
+from pytest_agent_replay.llm.answering import Answering
 from pytest_agent_replay.llm.anthropic_messages import anthropic_messages, anthropic_tools
-from pytest_agent_replay.llm.bedrock_answers import read_conversation, rendered
-from pytest_agent_replay.llm.bedrock_invocations import invoked, read_invoked
+from pytest_agent_replay.llm.bedrock_answers import conversation_reply, error_body, error_reply, read_conversation
+from pytest_agent_replay.llm.bedrock_invocations import invocation_reply, read_invocation
 from pytest_agent_replay.llm.neutral import ModelRequest, RecognisedOnly, WireFormat
 from pytest_agent_replay.llm.reading import clean, dicts, json_object, path_of, tool_call
-from pytest_agent_replay.player.http import HttpReply, HttpRequest
+from pytest_agent_replay.player.http import HttpRequest
 
 __all__ = ["BedrockAnthropic", "BedrockConverse", "BedrockInvoke"]
 
@@ -24,12 +24,14 @@ _CONVERSE = re.compile(r"/model/([^/]+)/(converse|converse-stream)$")
 _INVOKE = re.compile(r"/model/([^/]+)/(invoke|invoke-with-response-stream)$")
 
 
-class BedrockConverse:
+class BedrockConverse(Answering):
     """`converse` and `converse-stream`; see `bedrock_answers` for what is sent."""
 
     name = "bedrock.converse"
-    can_render = True
-    converses = True
+    _reply = staticmethod(conversation_reply)
+    _error = staticmethod(error_reply)
+    _error_body = staticmethod(error_body)
+    _read = staticmethod(read_conversation)
 
     def recognise(self, request: HttpRequest) -> ModelRequest | None:
         """A POST to `/model/ID/converse` or `/model/ID/converse-stream`."""
@@ -47,14 +49,6 @@ class BedrockConverse:
             http=request,
         )
 
-    def render(self, answer: LlmResponse, request: ModelRequest) -> HttpReply:
-        """A recorded answer as this API sends it."""
-        return rendered(answer, request)
-
-    def read(self, status: int, body: bytes, request: ModelRequest) -> LlmResponse | None:
-        """A live answer, put together again when it was streamed."""
-        return read_conversation(status, body, request)
-
 
 class BedrockInvoke(RecognisedOnly):
     """A model's own format through Bedrock. Only the model is known: recorded answers are not given out in it."""
@@ -67,12 +61,14 @@ class BedrockInvoke(RecognisedOnly):
         return _invocation(self, request)
 
 
-class BedrockAnthropic:
+class BedrockAnthropic(Answering):
     """Anthropic's messages through Bedrock: as their API has them, but in Bedrock's event streams and errors."""
 
     name = "bedrock.anthropic"
-    can_render = True
-    converses = True
+    _reply = staticmethod(invocation_reply)
+    _error = staticmethod(error_reply)
+    _error_body = staticmethod(error_body)
+    _read = staticmethod(read_invocation)
 
     def recognise(self, request: HttpRequest) -> ModelRequest | None:
         """An invocation with `anthropic_version`."""
@@ -80,14 +76,6 @@ class BedrockAnthropic:
         if found is None or "anthropic_version" not in found.raw:
             return None
         return replace(found, messages=anthropic_messages(found.raw), tools=anthropic_tools(found.raw))
-
-    def render(self, answer: LlmResponse, request: ModelRequest) -> HttpReply:
-        """A recorded answer as this API sends it."""
-        return invoked(answer, request)
-
-    def read(self, status: int, body: bytes, request: ModelRequest) -> LlmResponse | None:
-        """A live answer, put together again when it was streamed."""
-        return read_invoked(status, body, request)
 
 
 def _invocation(wire: WireFormat, request: HttpRequest) -> ModelRequest | None:

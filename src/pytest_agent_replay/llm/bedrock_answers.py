@@ -18,10 +18,10 @@ from typing import Any
 
 from pytest_agent_replay.formats.replay import ErrorSpec, LlmResponse, RecordedToolCall, Usage
 from pytest_agent_replay.llm import event_stream
-from pytest_agent_replay.llm.failures import error_message, error_status, read_error, transport_failure
+from pytest_agent_replay.llm.failures import error_message, error_status
 from pytest_agent_replay.llm.neutral import ModelRequest, error_spec
 from pytest_agent_replay.llm.parts import Part, answer_of, finish_reason, parts_of
-from pytest_agent_replay.llm.reading import UNREADABLE, clean, dicts, json_object, tool_call
+from pytest_agent_replay.llm.reading import clean, dicts, json_object, tool_call
 from pytest_agent_replay.llm.rendering import (
     IdMaker,
     json_reply,
@@ -31,7 +31,15 @@ from pytest_agent_replay.llm.rendering import (
 )
 from pytest_agent_replay.player.http import HttpReply
 
-__all__ = ["bedrock_headers", "error_reply", "exception_event", "read_conversation", "read_exception", "rendered"]
+__all__ = [
+    "bedrock_headers",
+    "conversation_reply",
+    "error_body",
+    "error_reply",
+    "exception_event",
+    "read_conversation",
+    "read_exception",
+]
 
 _WIRE = "bedrock.converse"
 _STOP_REASONS = {
@@ -66,18 +74,13 @@ _EXCEPTIONS = {
 }
 
 
-def rendered(answer: LlmResponse, request: ModelRequest) -> HttpReply:
-    """The reply of the API: `status` 0 is a failure below HTTP, 4xx and 5xx (or an `error`) an error body."""
-    status = error_status(answer)
-    broke_off = status >= 400 and answer.status == 200 and request.stream
-    if status == 0:
-        return transport_failure(answer)
-    if status >= 400 and not broke_off:
-        return error_reply(answer, request)
+def conversation_reply(answer: LlmResponse, request: ModelRequest, status: int) -> HttpReply:
+    """The answer, whole or streamed."""
     if not request.stream:
         return json_reply(status, bedrock_headers(answer, request, "application/json"), _whole(answer, request))
     events = [event_stream.event(kind, payload) for kind, payload in _events(answer, request)]
     headers = bedrock_headers(answer, request, event_stream.CONTENT_TYPE)
+    broke_off = answer.error is not None
     return stream_reply(200, headers, [*events[:-2], exception_event(answer)] if broke_off else events)
 
 
@@ -223,17 +226,12 @@ def read_exception(headers: dict[str, str], payload: dict[str, Any]) -> ErrorSpe
 # -- live answers
 
 
-def read_conversation(status: int, body: bytes, request: ModelRequest) -> LlmResponse | None:
-    """A live answer, put together again when it was streamed; None when it has not the documented form."""
-    if status >= 400:
-        return read_error(status, body, request, error_body)
-    try:
-        if request.stream:
-            return _from_events(body, request)
-        data = json_object(body) or {}
-        return _answer(data["output"]["message"]["content"], data, request)
-    except UNREADABLE:
-        return None
+def read_conversation(body: bytes, request: ModelRequest) -> LlmResponse | None:
+    """A live answer, put together again when it was streamed. Raises one of `UNREADABLE`."""
+    if request.stream:
+        return _from_events(body, request)
+    data = json_object(body) or {}
+    return _answer(data["output"]["message"]["content"], data, request)
 
 
 def _from_events(body: bytes, request: ModelRequest) -> LlmResponse | None:

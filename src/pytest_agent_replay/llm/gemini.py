@@ -9,22 +9,25 @@ import re
 from typing import Any
 
 from pytest_agent_replay.formats.replay import LlmResponse
-from pytest_agent_replay.llm.gemini_answers import read_content, rendered
+from pytest_agent_replay.llm.answering import Answering
+from pytest_agent_replay.llm.gemini_answers import content_reply, error_body, error_reply, read_content, unlisted
 from pytest_agent_replay.llm.neutral import ModelRequest
 from pytest_agent_replay.llm.reading import clean, dicts, json_object, path_of, tool_call
-from pytest_agent_replay.player.http import HttpReply, HttpRequest
+from pytest_agent_replay.player.http import HttpRequest
 
 __all__ = ["Gemini", "function_result", "json_schema"]
 
 _PATH = re.compile(r"/([^/]+):(generateContent|streamGenerateContent)$")
 
 
-class Gemini:
+class Gemini(Answering):
     """`generateContent`, whole and streamed; see `gemini_answers` for what is sent."""
 
     name = "gemini"
-    can_render = True
-    converses = True
+    _reply = staticmethod(content_reply)
+    _error = staticmethod(error_reply)
+    _error_body = staticmethod(error_body)
+    _read = staticmethod(read_content)
 
     def recognise(self, request: HttpRequest) -> ModelRequest | None:
         """A POST to `…/MODEL:generateContent` (or the streamed twin) with `contents`."""
@@ -45,13 +48,9 @@ class Gemini:
             http=request,
         )
 
-    def render(self, answer: LlmResponse, request: ModelRequest) -> HttpReply:
-        """A recorded answer as this API sends it."""
-        return rendered(answer, request)
-
     def read(self, status: int, body: bytes, request: ModelRequest) -> LlmResponse | None:
-        """A live answer, put together again when it was streamed."""
-        return read_content(status, body, request)
+        """A live answer; an error that a stream of JSON ends in lies in a list."""
+        return super().read(status, unlisted(body) if status >= 400 else body, request)
 
 
 def _either(mapping: dict[str, Any], camel: str, snake: str) -> Any:

@@ -19,21 +19,15 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from pytest_agent_replay.formats.replay import ErrorSpec, LlmResponse, RecordedToolCall, Usage
-from pytest_agent_replay.llm.failures import (
-    error_message,
-    error_status,
-    read_error,
-    transport_failure,
-    without_back_off,
-)
+from pytest_agent_replay.llm.failures import error_message, error_status, without_back_off
 from pytest_agent_replay.llm.neutral import ModelRequest
 from pytest_agent_replay.llm.parts import Part, answer_of, finish_reason, parts_of
-from pytest_agent_replay.llm.reading import UNREADABLE, clean, dicts, json_object, tool_call
+from pytest_agent_replay.llm.reading import clean, dicts, json_object, tool_call
 from pytest_agent_replay.llm.rendering import IdMaker, json_reply, pieces, reply_headers, stream_reply
 from pytest_agent_replay.llm.sse import sse_data, sse_event
 from pytest_agent_replay.player.http import HttpReply
 
-__all__ = ["read_content", "rendered"]
+__all__ = ["content_reply", "error_body", "error_reply", "read_content", "unlisted"]
 
 _WIRE = "gemini"
 _FINISH_REASONS = {"length": "MAX_TOKENS", "content_filter": "SAFETY"}
@@ -53,25 +47,25 @@ _STATUSES = {
 }
 
 
-def rendered(answer: LlmResponse, request: ModelRequest) -> HttpReply:
-    """The reply of the API: `status` 0 is a failure below HTTP, 4xx and 5xx (or an `error`) an error body.
-
-    An error with status 200 came in the middle of a stream, and does again.
-    """
-    status = error_status(answer)
-    broke_off = status >= 400 and answer.status == 200 and request.stream
-    if status == 0:
-        return transport_failure(answer)
-    headers = reply_headers(answer, "application/json; charset=UTF-8")
-    if status >= 400 and not broke_off:
-        return json_reply(status, without_back_off(headers), error_body(answer))
+def content_reply(answer: LlmResponse, request: ModelRequest, status: int) -> HttpReply:
+    """The answer, whole or streamed: as events, or as a list."""
+    headers = _headers(answer)
     content = _Content(answer, request)
     if not request.stream:
         return json_reply(status, headers, content.whole())
-    chunks = [*content.chunks(), *([error_body(answer)] if broke_off else [])]
+    chunks = [*content.chunks(), *([error_body(answer)] if answer.error is not None else [])]
     if "sse" not in parse_qs(urlsplit(request.http.url).query).get("alt", ()):
         return json_reply(200, headers, chunks)
     return stream_reply(200, [("content-type", "text/event-stream"), *headers[1:]], map(sse_event, chunks))
+
+
+def error_reply(answer: LlmResponse, request: ModelRequest) -> HttpReply:
+    """An error."""
+    return json_reply(error_status(answer), without_back_off(_headers(answer)), error_body(answer))
+
+
+def _headers(answer: LlmResponse) -> list[tuple[str, str]]:
+    return reply_headers(answer, "application/json; charset=UTF-8")
 
 
 class _Content:
@@ -180,17 +174,12 @@ def error_body(answer: LlmResponse) -> dict[str, Any]:
 # -- live answers
 
 
-def read_content(status: int, body: bytes, request: ModelRequest) -> LlmResponse | None:
-    """A live answer, put together again when it was streamed; None when it has not the documented form."""
-    if status >= 400:
-        return read_error(status, _unlisted(body), request, error_body)
-    try:
-        return _answer(_responses(body), request.stream)
-    except UNREADABLE:
-        return None
+def read_content(body: bytes, request: ModelRequest) -> LlmResponse | None:
+    """A live answer, put together again when it was streamed. Raises one of `UNREADABLE`."""
+    return _answer(_responses(body), request.stream)
 
 
-def _unlisted(body: bytes) -> bytes:
+def unlisted(body: bytes) -> bytes:
     """An error that a stream without `alt=sse` ends in lies in a list."""
     responses = _listed(body)
     return json.dumps(responses[0]).encode() if len(responses) == 1 else body

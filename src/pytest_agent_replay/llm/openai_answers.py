@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pytest_agent_replay.formats.replay import LlmResponse, RecordedToolCall, Usage
-from pytest_agent_replay.llm.failures import error_message, error_status, transport_failure, without_back_off
+from pytest_agent_replay.llm.failures import error_message, error_status, without_back_off
 from pytest_agent_replay.llm.neutral import ModelRequest, error_spec
 from pytest_agent_replay.llm.parts import Part, answer_text, finish_reason, parts_of
 from pytest_agent_replay.llm.reading import dicts
@@ -26,7 +26,7 @@ from pytest_agent_replay.llm.rendering import (
 from pytest_agent_replay.llm.sse import sse_event
 from pytest_agent_replay.player.http import HttpReply
 
-__all__ = ["error_body", "error_reply", "openai_headers", "rendered"]
+__all__ = ["completion_reply", "error_body", "error_reply", "openai_headers"]
 
 _ERROR_KINDS = {
     401: ("invalid_request_error", "invalid_api_key"),
@@ -37,26 +37,17 @@ _ERROR_KINDS = {
 _LONGEST_RETRY_S = 120.0
 
 
-def rendered(answer: LlmResponse, request: ModelRequest) -> HttpReply:
-    """The reply of the API: `status` 0 is a failure below HTTP, 4xx and 5xx (or an `error`) an error body.
+# -- answers
 
-    An error with status 200 came in the middle of a stream, and does again.
-    """
-    status = error_status(answer)
-    broke_off = status >= 400 and answer.status == 200 and request.stream
-    if status == 0:
-        return transport_failure(answer)
-    if status >= 400 and not broke_off:
-        return error_reply(answer, status)
+
+def completion_reply(answer: LlmResponse, request: ModelRequest, status: int) -> HttpReply:
+    """The answer, whole or streamed."""
     completion = _Completion(answer, request)
     if request.stream:
         headers = openai_headers(answer, completion.id, "text/event-stream; charset=utf-8")
-        end = error_body(answer) if broke_off else "[DONE]"
+        end = error_body(answer) if answer.error is not None else "[DONE]"
         return stream_reply(200, headers, [*map(sse_event, completion.chunks()), sse_event(end)])
     return json_reply(status, openai_headers(answer, completion.id, "application/json"), completion.whole())
-
-
-# -- answers
 
 
 class _Completion:
@@ -172,9 +163,9 @@ def _usage(usage: Usage | None) -> dict[str, Any]:
 # -- errors
 
 
-def error_reply(answer: LlmResponse, status: int) -> HttpReply:
+def error_reply(answer: LlmResponse, request: ModelRequest) -> HttpReply:
     """An error as all of OpenAI's APIs send it."""
-    reply = json_reply(status, [], error_body(answer))
+    reply = json_reply(error_status(answer), [], error_body(answer))
     headers = openai_headers(answer, hashlib.sha256(reply.body).hexdigest(), "application/json")
     reply.headers = without_back_off(headers, _LONGEST_RETRY_S)
     return reply

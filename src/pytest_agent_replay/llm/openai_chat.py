@@ -9,13 +9,13 @@ import re
 from typing import Any
 
 from pytest_agent_replay.formats.replay import ErrorSpec, LlmResponse, RecordedToolCall, Usage
-from pytest_agent_replay.llm.failures import read_error
+from pytest_agent_replay.llm.answering import Answering
 from pytest_agent_replay.llm.neutral import ModelRequest
-from pytest_agent_replay.llm.openai_answers import error_body, rendered
+from pytest_agent_replay.llm.openai_answers import completion_reply, error_body, error_reply
 from pytest_agent_replay.llm.openai_messages import neutral_messages, neutral_tools
-from pytest_agent_replay.llm.reading import UNREADABLE, clean, content_text, dicts, json_object, path_of
+from pytest_agent_replay.llm.reading import clean, content_text, dicts, json_object, path_of
 from pytest_agent_replay.llm.sse import sse_data
-from pytest_agent_replay.player.http import HttpReply, HttpRequest
+from pytest_agent_replay.player.http import HttpRequest
 
 __all__ = ["OpenAIChat"]
 
@@ -23,12 +23,13 @@ _NO_SETTINGS = frozenset({"model", "messages", "tools", "functions", "stream", "
 _DEPLOYMENT = re.compile(r"/deployments/([^/]+)/chat/completions$")
 
 
-class OpenAIChat:
+class OpenAIChat(Answering):
     """Chat completions, whole and streamed; see `openai_answers` for what is sent."""
 
     name = "openai.chat"
-    can_render = True
-    converses = True
+    _reply = staticmethod(completion_reply)
+    _error = staticmethod(error_reply)
+    _error_body = staticmethod(error_body)
 
     def recognise(self, request: HttpRequest) -> ModelRequest | None:
         """A POST to `…/chat/completions` whose body lists messages; Azure's deployment stands for the model."""
@@ -50,20 +51,8 @@ class OpenAIChat:
             settings={key: value for key, value in body.items() if key not in _NO_SETTINGS},
         )
 
-    def render(self, answer: LlmResponse, request: ModelRequest) -> HttpReply:
-        """A recorded answer as this API sends it; see `openai_answers`."""
-        return rendered(answer, request)
-
-    def read(self, status: int, body: bytes, request: ModelRequest) -> LlmResponse | None:
-        """The first choice of a live answer, put together again when it was streamed."""
-        try:
-            return self._read(status, body, request)
-        except UNREADABLE:
-            return None
-
-    def _read(self, status: int, body: bytes, request: ModelRequest) -> LlmResponse | None:
-        if status >= 400:
-            return read_error(status, body, request, error_body)
+    def _read(self, body: bytes, request: ModelRequest) -> LlmResponse | None:
+        """The first choice of a live answer."""
         if request.stream:
             return _from_chunks([chunk for data in sse_data(body) if (chunk := json_object(data)) is not None])
         data = json_object(body)

@@ -17,16 +17,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from pytest_agent_replay.formats.replay import ErrorSpec, LlmResponse, RecordedToolCall, Usage
-from pytest_agent_replay.llm.failures import error_message, error_status, read_error, transport_failure
+from pytest_agent_replay.llm.failures import error_message
 from pytest_agent_replay.llm.neutral import ModelRequest, error_spec
-from pytest_agent_replay.llm.openai_answers import error_body, error_reply, openai_headers
+from pytest_agent_replay.llm.openai_answers import openai_headers
 from pytest_agent_replay.llm.parts import Part, answer_of, finish_reason, parts_of
-from pytest_agent_replay.llm.reading import UNREADABLE, clean, dicts, json_object, tool_call
+from pytest_agent_replay.llm.reading import clean, dicts, json_object, tool_call
 from pytest_agent_replay.llm.rendering import CREATED, IdMaker, arguments_text, json_reply, pieces, stream_reply
 from pytest_agent_replay.llm.sse import sse_data, sse_event
 from pytest_agent_replay.player.http import HttpReply
 
-__all__ = ["read_response", "rendered", "response_answer"]
+__all__ = ["read_response", "response_answer", "response_reply"]
 
 _WIRE = "openai.responses"
 _INCOMPLETE = {
@@ -62,13 +62,8 @@ _ECHOED: dict[str, Any] = {
 """What the API says again of the request, with its defaults."""
 
 
-def rendered(answer: LlmResponse, request: ModelRequest) -> HttpReply:
-    """The reply of the API: `status` 0 is a failure below HTTP, 4xx and 5xx (or an `error`) an error body."""
-    status = 200 if answer.status == 200 else error_status(answer)
-    if status == 0:
-        return transport_failure(answer)
-    if status >= 400:
-        return error_reply(answer, status)
+def response_reply(answer: LlmResponse, request: ModelRequest, status: int) -> HttpReply:
+    """The answer, whole or streamed; one with an error has failed."""
     response = _response(answer, request)
     if not request.stream:
         return json_reply(status, openai_headers(answer, response["id"], "application/json"), response)
@@ -254,16 +249,11 @@ def _reasoning_events(item: dict[str, Any]) -> Iterator[dict[str, Any]]:
 # -- live answers
 
 
-def read_response(status: int, body: bytes, request: ModelRequest) -> LlmResponse | None:
-    """A live answer, put together again when it was streamed; None when it has not the documented form."""
-    if status >= 400:
-        return read_error(status, body, request, error_body)
-    try:
-        if request.stream:
-            return _from_events([event for data in sse_data(body) if (event := json_object(data)) is not None])
-        return response_answer(json_object(body) or {})
-    except UNREADABLE:
-        return None
+def read_response(body: bytes, request: ModelRequest) -> LlmResponse | None:
+    """A live answer, put together again when it was streamed. Raises one of `UNREADABLE`."""
+    if request.stream:
+        return _from_events([event for data in sse_data(body) if (event := json_object(data)) is not None])
+    return response_answer(json_object(body) or {})
 
 
 def _from_events(events: list[dict[str, Any]]) -> LlmResponse | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_agent_replay.formats.replay import LlmResponse
+from pytest_agent_replay.llm.answering import Answering
 from pytest_agent_replay.llm.neutral import ModelRequest
-from pytest_agent_replay.llm.openai_items import read_response, rendered
+from pytest_agent_replay.llm.openai_answers import error_body, error_reply
+from pytest_agent_replay.llm.openai_items import read_response, response_reply
 from pytest_agent_replay.llm.openai_messages import neutral_message, neutral_tools
 from pytest_agent_replay.llm.reading import dicts, json_object, path_of, tool_call
-from pytest_agent_replay.player.http import HttpReply, HttpRequest
+from pytest_agent_replay.player.http import HttpRequest
 
 __all__ = ["OpenAIResponses", "response_messages"]
 
@@ -17,15 +18,18 @@ _ASKS = ("input", "prompt", "previous_response_id", "conversation")
 _WRITTEN = ("function", "custom")
 
 
-class OpenAIResponses:
+class OpenAIResponses(Answering):
     """Responses, whole and streamed; see `openai_items` for what is sent.
 
     What the provider keeps (`previous_response_id`, `conversation`) is not in the request, and so not in its messages.
     """
 
     name = "openai.responses"
-    can_render = True
-    converses = True
+    fails_inside = True
+    _reply = staticmethod(response_reply)
+    _error = staticmethod(error_reply)
+    _error_body = staticmethod(error_body)
+    _read = staticmethod(read_response)
 
     def recognise(self, request: HttpRequest) -> ModelRequest | None:
         """A POST whose path ends in `/responses`, with a model (or a stored prompt) and something to answer."""
@@ -46,14 +50,6 @@ class OpenAIResponses:
             http=request,
             continues=any(body.get(key) for key in ("previous_response_id", "conversation")),
         )
-
-    def render(self, answer: LlmResponse, request: ModelRequest) -> HttpReply:
-        """A recorded answer as this API sends it."""
-        return rendered(answer, request)
-
-    def read(self, status: int, body: bytes, request: ModelRequest) -> LlmResponse | None:
-        """A live answer, put together again when it was streamed."""
-        return read_response(status, body, request)
 
 
 def response_messages(body: dict[str, Any]) -> list[dict[str, Any]]:
