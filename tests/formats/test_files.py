@@ -288,3 +288,18 @@ def test_one_bad_file_is_one_error(tmp_path: Path) -> None:
 def test_a_session_is_a_replay_file(tmp_path: Path) -> None:
     """The model is the one that everything else uses."""
     assert isinstance(load(tmp_path, "a.replay.yaml", "input: x").replay, ReplayFile)
+
+
+@pytest.mark.parametrize(
+    ("parent", "message"),
+    [
+        ("./one.replay.yaml", "there is no file `./one.replay.yaml`"),
+        ("../one.replay.yaml", "`../one.replay.yaml` leads out of"),
+    ],
+)
+def test_the_file_that_a_fork_names_must_be_there(tmp_path: Path, parent: str, message: str) -> None:
+    """A `parent` that does not exist, or lies outside of the root, is a mistake with a place."""
+    text = f"input: x\nparent: {parent}\n"
+    assert refused(tmp_path, "a.replay.yaml", text).startswith(f"a.replay.yaml:2:1: parent: {message}")
+    put(tmp_path, "b.replay.yaml", "input: x\n")
+    assert load(tmp_path, "a.replay.yaml", "input: x\nparent: ./b.replay.yaml\n").replay.parent == "./b.replay.yaml"

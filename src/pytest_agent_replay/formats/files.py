@@ -14,7 +14,7 @@ from pytest_agent_replay.errors import FormatError, Problem
 from pytest_agent_replay.formats.loading import MAX_FILE_SIZE, Document, Loc, field_path, load_document
 from pytest_agent_replay.formats.mistakes import PLAIN
 from pytest_agent_replay.formats.replay import ReplayFile
-from pytest_agent_replay.formats.validation import unknown_key, validate
+from pytest_agent_replay.formats.validation import Placed, unknown_key, validate
 from pytest_agent_replay.late import late_pattern
 
 __all__ = [
@@ -251,6 +251,8 @@ def _display(path: Path, root: Path) -> str:
 
 def _loaded(part: _Part) -> LoadedReplay:
     replay = validate(ReplayFile, part)
+    if replay.parent is not None:
+        _referenced(part, ("parent",), replay.parent, part.origin)
     return LoadedReplay(
         replay=replay,
         id=replay.id if replay.id is not None else _default_id(part.origin.path),
@@ -303,7 +305,7 @@ def _sessions(origin: _Origin, document: Document) -> Iterator[_Part]:
             yield part._replace(data=data)
 
 
-def _referenced(document: Document, loc: Loc, text: str, origin: _Origin) -> Path:
+def _referenced(document: Placed, loc: Loc, text: str, origin: _Origin) -> Path:
     try:
         path = resolve_reference(text, origin.path.parent, origin.root)
     except ValueError as error:
