@@ -273,6 +273,47 @@ def test_calls_of_others_are_not_captured(tmp_path: Path) -> None:
     assert [response.args for response in loaded(path).tool_responses] == [{"order": "mine"}]
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_capture_that_is_left_in_another_context(
+    is_async: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each ends its own file, whichever is left first; that the calls were not in it is said, not kept quiet."""
+    shared = capture(tmp_path, tools=["check"])
+
+    def dependency() -> Any:
+        with shared as session:
+            yield session
+
+    async def dependency_async() -> Any:
+        async with shared as session:
+            yield session
+
+    def step(generator: Any) -> Any:
+        run = contextvars.copy_context().run
+        if not is_async:
+            return run(next, generator, None)
+        try:
+            return run(generator.asend(None).send, None)
+        except StopIteration as yielded:
+            return yielded.value
+        except StopAsyncIteration:
+            return None
+
+    first, second = [dependency_async() if is_async else dependency() for _ in range(2)]
+    sessions = {"one": step(first), "two": step(second)}
+    for question, session in sessions.items():
+        session.input = question
+        session.output = bots.plain(question)
+    step(first)
+    session.output = "Later."
+    step(second)
+    files = {file.input: file for file in map(loaded, tmp_path.iterdir())}
+    assert (files["one"].output, files["two"].output) == (bots.plain("one"), "Later.")
+    lost = "all calls that were made in another context than the capture was entered in"
+    assert [(file.import_ or {}).get("lost") for file in files.values()] == [[lost], [lost]]
+    assert "wrap the agent" in caplog.text
+
+
 def test_everything_is_put_back(tmp_path: Path) -> None:
     """The code of tools and the clients; work that goes on afterwards runs, and is not recorded."""
     import httpx

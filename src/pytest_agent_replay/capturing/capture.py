@@ -88,39 +88,42 @@ class capture:
         self._force = force
         self._tools_written = {name: target for name, target in self._tools.items() if isinstance(target, str)}
         self._root = os.fspath(root) if root is not None else None
-        self._running: ContextVar[tuple[tuple[_Running, AbstractContextManager[None]], ...]]
-        self._running = ContextVar("agent_replay_captures", default=())
         self.modules: tuple[str, ...] = ()
         """Modules of the agent, in which tools are looked for first; that of the `with` statement is one anyway."""
-        self._entered: list[tuple[_Running, AbstractContextManager[None]]] = []
+        self._entered: list[_Running] = []
         self.captured = Captured()
 
     def __enter__(self) -> CaptureSession:
-        running = _Running(self, self._settings, (*self.modules, _caller()))
-        entered = running.step()
-        entered.__enter__()
-        self._entered.append((running, entered))
-        self._running.set((*self._running.get(), (running, entered)))
-        return running.session
+        return self._enter(id(sys._getframe(1)))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        # fixtures and generators may be left in another context than they were entered in
-        running, entered = (self._running.get() or self._entered)[-1]
-        self._running.set(self._running.get()[:-1])
-        self._entered.remove((running, entered))
-        try:
-            entered.__exit__(None, None, None)
-        except ValueError as problem:
-            logger.debug("%s: left in another context than it was entered in (%s)", self._path, problem)
-        self.captured = running.finish(error)
+        self._leave(id(sys._getframe(1)), error)
 
     async def __aenter__(self) -> CaptureSession:
-        return self.__enter__()
+        return self._enter(id(sys._getframe(1)))
 
-    async def __aexit__(self, *exc: Any) -> None:
-        self.__exit__(*exc)
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._leave(id(sys._getframe(1)), error)
+
+    def _enter(self, frame: int) -> CaptureSession:
+        running = _Running(self, self._settings, (*self.modules, _caller()))
+        running.enter(frame)
+        self._entered.append(running)
+        _entered_here.set((*_entered_here.get(), running))
+        return running.session
+
+    def _leave(self, frame: int, error: BaseException | None) -> None:
+        # fixtures and generators may be left in another context than they were entered in
+        own = [each for each in _entered_here.get() if each in self._entered]
+        running = (own or [each for each in self._entered if each.frame == frame] or self._entered)[-1]
+        _entered_here.set(tuple(each for each in _entered_here.get() if each is not running))
+        self._entered.remove(running)
+        running.leave()
+        self.captured = running.finish(error)
 
     def __call__(self, agent: Callable[..., Any]) -> Callable[..., Any]:
         """The agent, each call of which is captured in a file of its own."""
@@ -139,6 +142,10 @@ class capture:
             self.captured = running.finish(error)
 
         return Turn(running.session, running.step, done)
+
+
+_entered_here: ContextVar[tuple[_Running, ...]] = ContextVar("agent_replay_captures", default=())
+"""One variable for all captures: a context keeps each that was ever set in it."""
 
 
 class _Running:
@@ -173,6 +180,19 @@ class _Running:
     def step(self) -> AbstractContextManager[None]:
         """Code of the agent runs in here."""
         return nullcontext() if self._is_replayed else activate(self.session, strictly=True)
+
+    def enter(self, frame: int) -> None:
+        """Code of the agent runs from here on. `frame` is the `id` of the frame that says so."""
+        self.frame = frame
+        self._step = self.step()
+        self._step.__enter__()
+
+    def leave(self) -> None:
+        """The end of `enter`."""
+        try:
+            self._step.__exit__(None, None, None)
+        except ValueError:  # another context: what the agent called there was not in this capture
+            self.session.left_elsewhere()
 
     def _journal(self, target: Path) -> Journal | None:
         try:

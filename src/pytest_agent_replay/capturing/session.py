@@ -227,6 +227,19 @@ class CaptureSession:
         if isinstance(error, Exception):
             self._add({"event": "raised", "turn": self._turn, "error": error_of(error)})
 
+    @_harmless(lambda: None)
+    def left_elsewhere(self) -> None:
+        """The capture was left in another context than it was entered in, as generators of a framework may be."""
+        if any(event["event"] == "begin" for event in self.events):
+            return  # that of the agent came from the one where the capture was entered
+        logger.warning(
+            "%s: no call is captured: the capture was entered in one context (task, thread) and left in another, and "
+            "the agent ran outside of the first. Say `with capture(…)` in the function that calls the agent, or wrap "
+            "the agent: `capture(path)(agent)`",
+            self.label,
+        )
+        self._lose("all calls that were made in another context than the capture was entered in")
+
     def end(self) -> None:
         """Nothing is recorded from here on."""
         with self._lock:
