@@ -184,6 +184,7 @@ def test_json_files_hold_json_only(name: str) -> None:
 def test_json_syntax_errors_have_a_place() -> None:
     """A JSON file's syntax error stands at its line and column."""
     assert problem('{"a": 1,\n "b" 2}', "a.JSON") == "a.JSON:2:6: not valid JSON: expecting ':' delimiter"
+    assert problem('{"a": "x}', "a.json").endswith("1:7: not valid JSON: unterminated string starting at this place")
 
 
 def test_halves_of_surrogate_pairs_are_refused() -> None:
@@ -218,6 +219,11 @@ def test_control_characters_are_refused(character: str) -> None:
         ('a: "x', "1:6", ""),
         ("a: [1, 2", "1:9", ""),
         ("a: b\n c: d\n  e", "2:3", ""),
+        ("id: a\ninput x\noutput: y\n", "2:1", "is a `:` or an indentation missing?"),
+        ('id: a\nname: "abc\ninput: x\n', "2:7", "the quote that opens here is not closed"),
+        ("tags: [a, b\ninput: x\n", "2:6", "what was opened at 1:7 is not closed, or a comma is missing"),
+        ("id: a\ninput: abc\u2028def\n", "2:12", "the character U+2028 before it ends a line in YAML"),
+        ('path: "C:\\path"\n', "1:7", "is doubled in double quotes"),
     ],
 )
 def test_syntax_errors_have_a_place_and_a_hint(text: str, place: str, hint: str) -> None:

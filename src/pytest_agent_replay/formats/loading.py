@@ -73,7 +73,12 @@ _HINTS = {
     "mapping values are not allowed in this context": "; a value that contains `: ` needs quotes",
     "could not find expected ':'": "; is a `:` or an indentation missing?",
     "found invalid Unicode character escape code": "; write the character itself",
+    "found unexpected end of stream": "; the quote that opens here is not closed",
+    "found unknown escape character": "; a `\\` is doubled in double quotes, or stands in single ones",
 }
+_WRONG_SINCE = frozenset(["could not find expected ':'", "found unexpected end of stream"])
+"""What the parser notices late; where it began to read the piece is the place to look at."""
+_OTHER_LINE_ENDS = ("\x85", "\u2028", "\u2029")
 
 
 def field_path(loc: Loc) -> str:
@@ -466,9 +471,19 @@ class _Composer:
         self._refuse(event.start_mark.index, f"the tag `{tag}` is not allowed: a file holds plain data only")
 
     def _refuse_syntax(self, error: yaml.MarkedYAMLError) -> NoReturn:
-        mark = error.problem_mark or error.context_mark
         problem = str(error.problem or error.context or error)
-        self._refuse(mark.index if mark else 0, f"not valid YAML: {problem}{_HINTS.get(problem, '')}")
+        begins_before = error.context_mark is not None and problem in _WRONG_SINCE
+        mark = error.context_mark if begins_before else error.problem_mark or error.context_mark
+        index = mark.index if mark else 0
+        hint = _HINTS.get(problem, "")
+        if "',' or '" in problem and error.context_mark:
+            opened = "{}:{}".format(*_line_column(self.text, error.context_mark.index))
+            hint = f"; what was opened at {opened} is not closed, or a comma is missing"
+        elif (before := self.text[index - 1 : index]) in _OTHER_LINE_ENDS:
+            hint = (
+                f"; the character U+{ord(before):04X} before it ends a line in YAML: in quotes, write it as an escape"
+            )
+        self._refuse(index, f"not valid YAML: {problem}{hint}")
 
     def _refuse_character(self, error: yaml.reader.ReaderError) -> NoReturn:
         # libyaml counts bytes here, the pure parser characters: the text itself says where the character is.
@@ -493,7 +508,8 @@ def _parse_json(text: str, path: str) -> Any:
     except _NotJson:
         _refuse(path, text, *_first_mistake(text))
     except json.JSONDecodeError as error:
-        _refuse(path, text, error.pos, f"not valid JSON: {error.msg[:1].lower()}{error.msg[1:]}")
+        message = f"{error.msg[:1].lower()}{error.msg[1:]}{' this place' if error.msg.endswith(' at') else ''}"
+        _refuse(path, text, error.pos, f"not valid JSON: {message}")
     except RecursionError:
         _refuse(path, text, _too_deep_at(text) or 0, _TOO_DEEP)
     if _is_too_deep(data):
