@@ -216,14 +216,14 @@ def test_control_characters_are_refused(character: str) -> None:
         ("a:\n\tb: 1", "2:1", "a tab may not indent"),
         ("a: b: c", "1:5", "needs quotes"),
         ("a: @x", "1:4", "needs quotes"),
-        ('a: "x', "1:6", ""),
+        ('a: "x', "1:4", "is not closed"),
         ("a: [1, 2", "1:9", ""),
         ("a: b\n c: d\n  e", "2:3", ""),
         ("id: a\ninput x\noutput: y\n", "2:1", "is a `:` or an indentation missing?"),
         ('id: a\nname: "abc\ninput: x\n', "2:7", "the quote that opens here is not closed"),
         ("tags: [a, b\ninput: x\n", "2:6", "what was opened at 1:7 is not closed, or a comma is missing"),
-        ("id: a\ninput: abc\u2028def\n", "2:12", "the character U+2028 before it ends a line in YAML"),
-        ('path: "C:\\path"\n', "1:7", "is doubled in double quotes"),
+        ("id: a\ninput: abc\u2028def\n", "2:12", "the character U+2028 before it ends a line"),
+        ('path: "C:\\path"\n', "1:10", "is doubled in double quotes"),
     ],
 )
 def test_syntax_errors_have_a_place_and_a_hint(text: str, place: str, hint: str) -> None:

@@ -480,9 +480,7 @@ class _Composer:
             opened = "{}:{}".format(*_line_column(self.text, error.context_mark.index))
             hint = f"; what was opened at {opened} is not closed, or a comma is missing"
         elif (before := self.text[index - 1 : index]) in _OTHER_LINE_ENDS:
-            hint = (
-                f"; the character U+{ord(before):04X} before it ends a line in YAML: in quotes, write it as an escape"
-            )
+            hint = f"; the character U+{ord(before):04X} before it ends a line: in quotes, write it as an escape"
         self._refuse(index, f"not valid YAML: {problem}{hint}")
 
     def _refuse_character(self, error: yaml.reader.ReaderError) -> NoReturn:
