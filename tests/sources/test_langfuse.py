@@ -858,7 +858,6 @@ def test_it_waits_when_the_server_says_so(server: LangfuseServer) -> None:
         (["FILE", "--errors"], "--errors asks the server"),
         (["FILE", "--base-url", "http://localhost"], "--base-url asks the server"),
         (["--session", "s", "--limit", "1"], "--session names what to import; --limit"),
-        (["--limit", "0"], "at least 1"),
         (["--score", "thumbs"], "NAME=VALUE is needed"),
         (["--since", "yesterday"], "--since: `yesterday` is not an ISO date"),
     ],

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pytest_agent_replay.errors import ReplayError
 from pytest_agent_replay.formats.replay import ErrorSpec, Usage
 from pytest_agent_replay.formats.times import parse_time
+from pytest_agent_replay.sources.choosing import some
 from pytest_agent_replay.sources.failures import read_error
 from pytest_agent_replay.sources.fetching import Api, environment, quoted
 from pytest_agent_replay.sources.grouping import Head, Known, Shelf, block_of, by_session, inside
@@ -66,13 +67,11 @@ class Braintrust(Source):
         parser.add_argument("--project", metavar="NAME", help="the logs of this project, by its name or id")
         parser.add_argument("--session", metavar="ID", help="this session")
         parser.add_argument("--trace", metavar="ID", help="this trace (its root_span_id) alone")
-        parser.add_argument("--limit", metavar="N", type=int, help="the last N sessions")
+        parser.add_argument("--limit", metavar="N", type=some, help="the last N sessions")
 
     def check(self, given: Namespace) -> None:
         if bool(given.file) == bool(given.project):
             raise ReplayError("give either files or --project")
-        if given.limit is not None and given.limit < 1:
-            raise ReplayError(f"--limit {given.limit} would import nothing")
 
     def sessions(self, given: Namespace, importing: Importing) -> Iterator[RunSession]:
         rows = _of_project(given.project, importing) if given.project else _of_files(given.file, importing)

@@ -12,13 +12,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from pytest_agent_replay.errors import ReplayError
-from pytest_agent_replay.formats.times import parse_time
 from pytest_agent_replay.llm.reading import dicts
 from pytest_agent_replay.sources.fetching import Api, ApiError, quoted
 from pytest_agent_replay.sources.langfuse.records import SessionRecord, TraceRecord, trace_of, whole_trace
 
-__all__ = ["Head", "Server", "Wanted", "is_value", "moment_of"]
+__all__ = ["Head", "Server", "Wanted", "is_value"]
 
 _PAGE = 1000
 _SMALL_PAGE = 100
@@ -322,11 +320,3 @@ def _cut_keys(rows: list[dict[str, Any]]) -> list[str]:
             if isinstance(value, str) and len(value) == _CUT and key not in _EXPANDED and "," not in key:
                 keys[key] = None
     return sorted(keys)
-
-
-def moment_of(text: str, option: str) -> datetime:
-    """The time that an option gives. Raises `ReplayError`."""
-    try:
-        return parse_time(text)
-    except ValueError as error:
-        raise ReplayError(f"{option}: {error}") from None

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_agent_replay.errors import ReplayError
+from pytest_agent_replay.sources.choosing import moment, some
 from pytest_agent_replay.sources.fetching import Api, ApiError, environment, in_order, quoted
-from pytest_agent_replay.sources.langfuse.api import Head, Server, Wanted, is_value, moment_of
+from pytest_agent_replay.sources.langfuse.api import Head, Server, Wanted, is_value
 from pytest_agent_replay.sources.langfuse.records import (
     SessionRecord,
     is_observation,
@@ -58,11 +59,11 @@ class Langfuse(Source):
         parser.add_argument(
             "--score", metavar="NAME=VALUE", action="append", default=[], help="those with this score; repeatable"
         )
-        parser.add_argument("--since", metavar="TIME", help="those that began at this ISO time or later")
-        parser.add_argument("--until", metavar="TIME", help="those that began before this ISO time")
+        parser.add_argument("--since", metavar="TIME", help="those that began then or later: an ISO time, or 24h, 7d")
+        parser.add_argument("--until", metavar="TIME", help="those that began before")
         parser.add_argument("--name", help="those with a trace of this name")
         parser.add_argument("--with-tag", metavar="TAG", action="append", default=[], help="with this tag; repeatable")
-        parser.add_argument("--limit", metavar="N", type=int, help="at most so many, the newest")
+        parser.add_argument("--limit", metavar="N", type=some, help="at most so many, the newest")
         parser.add_argument("--base-url", metavar="URL", help=f"the server (default: LANGFUSE_BASE_URL, or {_CLOUD})")
 
     def check(self, given: Namespace) -> None:
@@ -74,14 +75,12 @@ class Langfuse(Source):
         others = [name for name in asked if name not in ids]
         if ids and others:
             raise ReplayError(f"{ids[0]} names what to import; {others[0]} would look for it; leave one of them out")
-        if given.limit is not None and given.limit < 1:
-            raise ReplayError("--limit: at least 1 is needed")
         _scores(given)
         if not given.file and None in _keys():
             raise ReplayError(f"Langfuse needs keys to be asked; {_KEY_HINT}, or name exported files")
         for option in ("since", "until"):
             if getattr(given, option):
-                moment_of(getattr(given, option), f"--{option}")
+                moment(getattr(given, option), f"--{option}")
 
     def sessions(self, given: Namespace, importing: Importing) -> Iterator[RunSession]:
         """Those of the files in the order in which they began; those of the server in its order."""
@@ -123,8 +122,8 @@ def _is_ours(value: Any) -> bool:
 def _fetched(server: Server, given: Namespace, importing: Importing) -> Iterator[RunSession]:
     named = [*(Head(id_, True) for id_ in given.session), *(Head(id_, False) for id_ in given.trace)]
     wanted = Wanted(
-        since=moment_of(given.since, "--since") if given.since else None,
-        until=moment_of(given.until, "--until") if given.until else None,
+        since=moment(given.since, "--since") if given.since else None,
+        until=moment(given.until, "--until") if given.until else None,
         with_error=given.errors or given.tool_errors,
         scores=_scores(given),
         name=given.name,

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import re
 from argparse import Namespace
-from datetime import datetime, timedelta, timezone
 
 from pytest_agent_replay.errors import ReplayError
-from pytest_agent_replay.formats.times import parse_time
+from pytest_agent_replay.sources.choosing import moment
 from pytest_agent_replay.sources.langsmith.shapes import BEGINNING, Query, text
 
 __all__ = ["query_of"]
 
-_AGO = re.compile(r"(\d+)\s*([smhdw])", re.ASCII)
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _FAILED_TOOL = 'and(eq(run_type, "tool"), eq(status, "error"))'
 
@@ -65,14 +62,4 @@ def _feedback(label: str) -> str:
 
 def _time(given: str, option: str) -> str:
     """A time, or how long ago, as LangSmith reads times."""
-    ago = _AGO.fullmatch(given.strip())
-    try:
-        if ago is not None:
-            moment = datetime.now(timezone.utc) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        else:
-            moment = parse_time(given).astimezone(timezone.utc)
-    except OverflowError:
-        raise ReplayError(f"{option} {given}: that is too long ago") from None
-    except ValueError as error:
-        raise ReplayError(f"{option}: {error}, nor how long ago, such as 7d or 24h") from None
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment(given, option).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_agent_replay.errors import ReplayError
+from pytest_agent_replay.sources.choosing import some
 from pytest_agent_replay.sources.json_files import Sample
 from pytest_agent_replay.sources.langsmith.exports import is_run, read_exports, runs_in
 from pytest_agent_replay.sources.source import Importing, Source
@@ -74,7 +75,7 @@ class LangSmith(Source):
         group.add_argument("--min-latency-ms", metavar="N", type=_positive, help="took at least so long")
         group.add_argument("--tag", metavar="T", action="append", default=[], help="has this tag; repeatable")
         group.add_argument("--filter", metavar="EXPR", help="an expression of LangSmith's filter language")
-        group.add_argument("--limit", metavar="N", type=_count, help="so many sessions at most (default: 100)")
+        group.add_argument("--limit", metavar="N", type=some, help="so many sessions at most (default: 100)")
         group.add_argument("--select-all", action="store_true", help="without a limit")
 
     def check(self, given: Namespace) -> None:
@@ -132,9 +133,3 @@ def _positive(text: str) -> float:
     if not (math.isfinite(number) and number >= 0):
         raise ArgumentTypeError(f"{text} is no number of milliseconds")
     return number
-
-
-def _count(text: str) -> int:
-    if not (text.isdecimal() and text.isascii() and int(text) > 0):
-        raise ArgumentTypeError(f"`{text}` is no number of sessions")
-    return int(text)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_agent_replay.errors import ReplayError
-from pytest_agent_replay.formats.times import parse_time
+from pytest_agent_replay.sources.choosing import moment, some
 from pytest_agent_replay.sources.fetching import environment, in_order
 from pytest_agent_replay.sources.grouping import Head, block_of, by_session
 from pytest_agent_replay.sources.mlflow.database import Database, has_traces, is_database
@@ -62,9 +62,9 @@ class MLflow(Source):
             action="store_true",
             help="sessions in which a tool failed, also when the trace as a whole is OK",
         )
-        parser.add_argument("--since", metavar="TIME", help="traces that began then or later: 2026-02-15, or a time")
+        parser.add_argument("--since", metavar="TIME", help="traces that began then or later: an ISO time, or 24h, 7d")
         parser.add_argument("--until", metavar="TIME", help="traces that began before")
-        parser.add_argument("--limit", metavar="N", type=int, help="the last N sessions")
+        parser.add_argument("--limit", metavar="N", type=some, help="the last N sessions")
         parser.add_argument(
             "--as",
             dest="as_",
@@ -80,8 +80,6 @@ class MLflow(Source):
             raise ReplayError("give files or --tracking-uri, not both")
         if not given.file and self._uri(given) is None:
             raise ReplayError("where are the traces? Give a file, --tracking-uri, or set MLFLOW_TRACKING_URI")
-        if given.limit is not None and given.limit < 1:
-            raise ReplayError(f"--limit {given.limit} would import nothing")
         if given.trace and (given.session or given.filter or given.tool_errors or given.since or given.until):
             raise ReplayError("--trace names one trace; it cannot be combined with other conditions")
         _query(given)
@@ -141,10 +139,7 @@ def _query(given: Namespace) -> Query:
 
 
 def _milliseconds(option: str, text: str | None) -> int | None:
-    try:
-        return None if text is None else int(parse_time(text).timestamp() * 1000)
-    except ValueError as error:
-        raise ReplayError(f"{option}: {error}") from None
+    return None if text is None else int(moment(text, option).timestamp() * 1000)
 
 
 # -- sessions

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from pytest_agent_replay.errors import ReplayError
-from pytest_agent_replay.formats.times import parse_time
+from pytest_agent_replay.sources.choosing import moment, some
 from pytest_agent_replay.sources.fetching import Api, ApiError, environment, in_order, quoted
 from pytest_agent_replay.sources.json_files import Sample
 from pytest_agent_replay.sources.otel.conversations import (
@@ -32,8 +31,6 @@ _URL = "http://localhost:6006"
 _KEY_HINT = "set PHOENIX_API_KEY to a key of this server"
 _URL_HINT = f"give --url, or PHOENIX_COLLECTOR_ENDPOINT, as {_URL}"
 _SERVER_ONLY = ("url", "project", "since", "until", "limit")
-_AGO = re.compile(r"(\d+)\s*([hdw])")
-_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 _NO_ANNOTATIONS = "annotations are not imported: this server cannot list them"
 
 
@@ -58,7 +55,7 @@ class Phoenix(Source):
             "--since", metavar="TIME", help="with a trace that began then or later: an ISO time, or 24h, 7d"
         )
         parser.add_argument("--until", metavar="TIME", help="with a trace that began before")
-        parser.add_argument("--limit", metavar="N", type=int, help="at most so many sessions, the newest")
+        parser.add_argument("--limit", metavar="N", type=some, help="at most so many sessions, the newest")
 
     def check(self, given: Namespace) -> None:
         """Refuses options that say nothing together."""
@@ -72,8 +69,6 @@ class Phoenix(Source):
                     f"--{'trace' if given.trace is not None else 'session'} names what to import; "
                     f"leave --{others[0] if others else 'session'} out"
                 )
-        if given.limit is not None and given.limit < 1:
-            raise ReplayError("--limit: at least 1 is needed")
         for option in ("since", "until"):
             _moment(getattr(given, option), f"--{option}")
 
@@ -114,18 +109,7 @@ def _headers() -> dict[str, str | None]:
 
 
 def _moment(text: str | None, option: str) -> str | None:
-    """The ISO form of a time, or of how long ago."""
-    if text is None:
-        return None
-    ago = _AGO.fullmatch(text.strip())
-    try:
-        if ago is not None:
-            return (datetime.now(timezone.utc) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})).isoformat()
-        return parse_time(text).isoformat()
-    except OverflowError:
-        raise ReplayError(f"{option} {text}: that is too long ago") from None
-    except ValueError as error:
-        raise ReplayError(f"{option}: {error}, nor how long ago, such as 7d or 24h") from None
+    return None if text is None else moment(text, option).isoformat()
 
 
 class _Import:
