@@ -7,33 +7,19 @@ API: https://docs.retellai.com/api-references/get-call.
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from argparse import Namespace
+from collections.abc import Iterator
+from typing import Any
 
-from pytest_agent_replay.errors import ReplayError
 from pytest_agent_replay.formats.times import time_text
 from pytest_agent_replay.llm.reading import dicts
-from pytest_agent_replay.sources.json_files import read_values
+from pytest_agent_replay.sources.choosing import moment
+from pytest_agent_replay.sources.fetching import Api, ApiError, in_order, quoted
 from pytest_agent_replay.sources.session import ImportedSession, Notes, SessionProblem
-from pytest_agent_replay.sources.source import Importing, Source
-from pytest_agent_replay.sources.transcripts.files import caught, in_files, seconds_of, text_repaired
-from pytest_agent_replay.sources.transcripts.voice import (
-    CallRecord,
-    add_calls,
-    check_calls,
-    files_of,
-    known,
-    moment,
-    plain_url,
-    session_of,
-    without_secrets,
-)
-
-if TYPE_CHECKING:
-    from pytest_agent_replay.sources.fetching import Api
-    from pytest_agent_replay.sources.json_files import Sample
+from pytest_agent_replay.sources.source import Importing
+from pytest_agent_replay.sources.transcripts.calls import AgentOf, CallSource
+from pytest_agent_replay.sources.transcripts.files import seconds_of, text_repaired
+from pytest_agent_replay.sources.transcripts.voice import CallRecord, known, plain_url, session_of, without_secrets
 
 __all__ = ["Retell"]
 
@@ -45,7 +31,6 @@ TRANSITIONS = "transitions between nodes of the conversation flow"
 OTHERS = "utterances that are neither the agent's nor the user's (whom the call was transferred to)"
 KEYPAD = "keys that the user pressed and messages that the user sent, as something that the user said"
 
-_ENDPOINT = "https://api.retellai.com"
 _PAGE = 100
 _TRANSCRIPTS = (
     ("transcript_with_tool_calls", True, False),
@@ -59,89 +44,65 @@ _ENGINES = {
 }
 
 
-class Retell(Source):
+class Retell(CallSource):
     """Calls of a Retell account."""
 
     name = "retell"
     description = "The key is that of RETELL_API_KEY, the address that of RETELL_BASE_URL."
+    platform = "Retell"
+    endpoint = "https://api.retellai.com"
+    endpoint_variable = "RETELL_BASE_URL"
+    key_variables = ("RETELL_API_KEY",)
+    key_kind = "a key of the account"
+    agent_option = "--agent-id"
+    agent_help = "the calls of this agent"
 
-    def __init__(self, **api: Any) -> None:
-        """`api`: what else `fetching.Api` is to be told, such as another clock."""
-        self._api = api
+    def _is_call(self, value: Any) -> bool:
+        return isinstance(value, dict) and "call_id" in value and ("agent_id" in value or "call_status" in value)
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declares what chooses calls."""
-        add_calls(parser, "--agent-id", "the calls of this agent", _ENDPOINT)
+    def _calls_in(self, value: Any, where: str) -> Iterator[tuple[str, Any]]:
+        is_page = isinstance(value, dict) and isinstance(value.get("items"), list)
+        yield from super()._calls_in(value["items"] if is_page else value, where)
 
-    def check(self, given: Namespace) -> None:
-        """Raises `ReplayError` for options that do not go together."""
-        check_calls(given, "--agent-id")
+    def _call_of(self, value: Any) -> Any:
+        return value["call"] if isinstance(value, dict) and isinstance(value.get("call"), dict) else value
 
-    def sessions(self, given: Namespace, importing: Importing) -> Iterator[ImportedSession]:
-        """One session per call: in the order of the files or ids, else the newest first."""
-        self.check(given)
-        files = files_of(given)
-        if files:
-            yield from in_files(files, lambda path: _from_file(path, importing.problems), importing)
-            return
-        with self._server(given) as api:
-            agents = _Agents(api)
-            if given.what:
-                importing.total = len(given.what)
-            ids = iter(given.what) if given.what else _listed(api, given)
-            calls = _fetched(api, ids, importing)
-            yield from caught(calls, lambda call, where, _: _session(call, where, agents.of), importing.problems)
+    def _fetched(self, api: Api, given: Namespace, importing: Importing) -> Iterator[tuple[str, Any]]:
+        def fetch(call_id: str) -> tuple[str, Any]:
+            try:
+                return call_id, api.get(f"/v2/get-call/{quoted(call_id)}")
+            except ApiError as error:
+                if error.status not in (400, 404, 422):
+                    raise
+                return call_id, error
 
-    def _server(self, given: Namespace) -> Api:
-        from pytest_agent_replay.sources.fetching import Api, environment
+        if given.what:
+            importing.total = len(given.what)
+        ids = given.what or _listed(api, given)
+        wanted = (call_id for call_id in ids if not importing.has(self._source(call_id)))
+        for call_id, call in in_order(fetch, wanted):
+            if isinstance(call, ApiError):
+                importing.problem(f"{call_id}: {call}")
+            else:
+                yield call_id, call
 
-        key = environment("RETELL_API_KEY")
-        if key is None:
-            raise ReplayError("Retell wants a key: set RETELL_API_KEY to a key of the account")
-        return Api(
-            given.endpoint or environment("RETELL_BASE_URL") or _ENDPOINT,
-            name="Retell",
-            headers={"Authorization": f"Bearer {key}"},
-            key_hint="set RETELL_API_KEY to a key of the account",
-            endpoint_hint="give the server's address with --endpoint or RETELL_BASE_URL",
-            **self._api,
-        )
+    def _agents(self, api: Api) -> AgentOf:
+        return _Agents(api).of
 
-    def recognises(self, sample: Sample) -> bool:
-        """Calls with an id and an agent."""
-        return any(_is_call(call) for value in sample.values for _, call in _calls_in(value, ""))
-
-
-def _is_call(value: Any) -> bool:
-    return isinstance(value, dict) and "call_id" in value and ("agent_id" in value or "call_status" in value)
-
-
-# -- calls from files
-
-
-def _from_file(path: Path, problems: list[str]) -> Iterator[ImportedSession]:
-    raw = (pair for where, value in read_values(path, problems) for pair in _calls_in(value, where))
-    yield from caught(raw, lambda call, where, _: _session(call, where, None), problems)
-
-
-def _calls_in(value: Any, where: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict) and isinstance(value.get("items"), list):
-        value = value["items"]
-    if isinstance(value, list):
-        yield from ((f"{where}: call {number}", _call_of(each)) for number, each in enumerate(value, 1))
-    else:
-        yield where, _call_of(value)
-
-
-def _call_of(value: Any) -> Any:
-    return value["call"] if isinstance(value, dict) and isinstance(value.get("call"), dict) else value
-
-
-# -- calls from the server
-
-
-def _source(call_id: Any) -> dict[str, Any]:
-    return {"type": Retell.name, "call_id": str(call_id)}
+    def _session(self, raw: Any, where: str, agent_of: AgentOf | None) -> ImportedSession:
+        if not self._is_call(raw):
+            raise SessionProblem("it is no call of Retell")
+        notes = Notes()
+        call = text_repaired(raw, notes)
+        if call.get("call_status") in ("registered", "ongoing"):
+            raise SessionProblem(f"the call has not ended yet (call_status {call['call_status']}); import it then")
+        began = call.get("start_timestamp")
+        record = CallRecord(began / 1000 if isinstance(began, (int, float)) else None, notes)
+        for entry in _transcript(call, notes):
+            _read_entry(entry, record)
+        _recordings(call, record)
+        given = _labels(call, agent_of, notes)
+        return session_of(record, self._source(call["call_id"]), str(call["call_id"]), where, given)
 
 
 def _listed(api: Api, given: Namespace) -> Iterator[str]:
@@ -171,25 +132,6 @@ def _listed(api: Api, given: Namespace) -> Iterator[str]:
         asked["pagination_key"] = key
 
 
-def _fetched(api: Api, ids: Iterator[str], importing: Importing) -> Iterator[tuple[str, Any]]:
-    from pytest_agent_replay.sources.fetching import ApiError, in_order, quoted
-
-    def fetch(call_id: str) -> tuple[str, Any]:
-        try:
-            return call_id, api.get(f"/v2/get-call/{quoted(call_id)}")
-        except ApiError as error:
-            if error.status not in (400, 404, 422):
-                raise
-            return call_id, error
-
-    wanted = (call_id for call_id in ids if not importing.has(_source(call_id)))
-    for call_id, call in in_order(fetch, wanted):
-        if isinstance(call, ApiError):
-            importing.problem(f"{call_id}: {call}")
-        else:
-            yield call_id, call
-
-
 class _Agents:
     """The agents that calls name, each version asked for once."""
 
@@ -201,18 +143,16 @@ class _Agents:
         """The agent in the version of the call, with its prompt and tools; None when the server does not give it."""
         key = (agent_id, version)
         if key not in self._known:
-            agent = self._get(f"/get-agent/{_quoted(agent_id)}", version)
+            agent = self._get(f"/get-agent/{quoted(agent_id)}", version)
             engine = agent.get("response_engine") if agent is not None else None
             if agent is not None and isinstance(engine, dict) and engine.get("type") in _ENGINES:
                 id_key, path = _ENGINES[engine["type"]]
-                found = self._get(f"{path}{_quoted(engine.get(id_key))}", engine.get("version"))
+                found = self._get(f"{path}{quoted(engine.get(id_key))}", engine.get("version"))
                 agent["response_engine"] = {**engine, **(found or {})}
             self._known[key] = agent
         return self._known[key]
 
     def _get(self, path: str, version: Any) -> dict[str, Any] | None:
-        from pytest_agent_replay.sources.fetching import ApiError
-
         try:
             found = self._api.get(path, {"version": version})
         except ApiError as error:
@@ -222,28 +162,7 @@ class _Agents:
         return dict(found) if isinstance(found, dict) else None
 
 
-def _quoted(part: Any) -> str:
-    from pytest_agent_replay.sources.fetching import quoted
-
-    return quoted(part)
-
-
 # -- one call
-
-
-def _session(raw: Any, where: str, agent_of: Callable[[str, Any], dict[str, Any] | None] | None) -> ImportedSession:
-    if not _is_call(raw):
-        raise SessionProblem("it is no call of Retell")
-    notes = Notes()
-    call = text_repaired(raw, notes)
-    if call.get("call_status") in ("registered", "ongoing"):
-        raise SessionProblem(f"the call has not ended yet (call_status {call['call_status']}); import it then")
-    began = call.get("start_timestamp")
-    record = CallRecord(began / 1000 if isinstance(began, (int, float)) else None, notes)
-    for entry in _transcript(call, notes):
-        _read_entry(entry, record)
-    _recordings(call, record)
-    return session_of(record, _source(call["call_id"]), str(call["call_id"]), where, _labels(call, agent_of, notes))
 
 
 def _transcript(call: dict[str, Any], notes: Notes) -> list[dict[str, Any]]:
@@ -300,9 +219,7 @@ def _recordings(call: dict[str, Any], record: CallRecord) -> None:
     record.recordings = known((name, plain_url(url, record.notes)) for name, url in urls.items())
 
 
-def _labels(
-    call: dict[str, Any], agent_of: Callable[[str, Any], dict[str, Any] | None] | None, notes: Notes
-) -> dict[str, Any]:
+def _labels(call: dict[str, Any], agent_of: AgentOf | None, notes: Notes) -> dict[str, Any]:
     analysis = call["call_analysis"] if isinstance(call.get("call_analysis"), dict) else {}
     cost = call["call_cost"] if isinstance(call.get("call_cost"), dict) else {}
     cents = cost.get("combined_cost")
@@ -333,9 +250,7 @@ def _labels(
     }
 
 
-def _config(
-    call: dict[str, Any], agent_of: Callable[[str, Any], dict[str, Any] | None] | None, notes: Notes
-) -> dict[str, Any]:
+def _config(call: dict[str, Any], agent_of: AgentOf | None, notes: Notes) -> dict[str, Any]:
     found = (
         agent_of(str(call.get("agent_id")), call.get("agent_version")) if agent_of and call.get("agent_id") else None
     )

@@ -7,33 +7,25 @@ API: https://docs.vapi.ai/api-reference/calls.
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from argparse import Namespace
+from collections.abc import Iterator
+from typing import Any
 
-from pytest_agent_replay.errors import ReplayError
 from pytest_agent_replay.llm.reading import dicts
-from pytest_agent_replay.sources.json_files import read_values
+from pytest_agent_replay.sources.choosing import moment
+from pytest_agent_replay.sources.fetching import Api, ApiError, quoted
 from pytest_agent_replay.sources.session import ImportedSession, Notes, SessionProblem
-from pytest_agent_replay.sources.source import Importing, Source
-from pytest_agent_replay.sources.transcripts.files import caught, in_files, seconds_of, text_repaired
+from pytest_agent_replay.sources.source import Importing
+from pytest_agent_replay.sources.transcripts.calls import AgentOf, CallSource
+from pytest_agent_replay.sources.transcripts.files import seconds_of, text_repaired
 from pytest_agent_replay.sources.transcripts.voice import (
     CallRecord,
-    add_calls,
-    check_calls,
-    files_of,
     known,
     label,
-    moment,
     plain_url,
     session_of,
     without_secrets,
 )
-
-if TYPE_CHECKING:
-    from pytest_agent_replay.sources.fetching import Api
-    from pytest_agent_replay.sources.json_files import Sample
 
 __all__ = ["Vapi"]
 
@@ -43,138 +35,93 @@ REFUSED_CONFIG = "the assistant's configuration: the server does not give it"
 OTHER_MESSAGES = "messages of the call that are neither spoken nor about tools"
 FORMATTED = "times and the order of what was said at the same time: only `messagesOpenAIFormatted` is there"
 
-_ENDPOINT = "https://api.vapi.ai"
 _PAGE = 100
 _AGENT = ("bot", "assistant")
 
 
-class Vapi(Source):
+class Vapi(CallSource):
     """Calls of a Vapi account."""
 
     name = "vapi"
     description = "The key is that of VAPI_API_KEY (or VAPI_TOKEN), the address that of VAPI_BASE_URL."
+    platform = "Vapi"
+    endpoint = "https://api.vapi.ai"
+    endpoint_variable = "VAPI_BASE_URL"
+    key_variables = ("VAPI_API_KEY", "VAPI_TOKEN")
+    key_kind = "a private key of the account"
+    agent_option = "--assistant"
+    agent_help = "the calls of this assistant"
 
-    def __init__(self, **api: Any) -> None:
-        """`api`: what else `fetching.Api` is to be told, such as another clock."""
-        self._api = api
-
-    def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declares what chooses calls."""
-        add_calls(parser, "--assistant", "the calls of this assistant", _ENDPOINT)
-
-    def check(self, given: Namespace) -> None:
-        """Raises `ReplayError` for options that do not go together."""
-        check_calls(given, "--assistant")
-
-    def sessions(self, given: Namespace, importing: Importing) -> Iterator[ImportedSession]:
-        """One session per call: in the order of the files or ids, else the newest first."""
-        self.check(given)
-        files = files_of(given)
-        if files:
-            yield from in_files(files, lambda path: _from_file(path, importing.problems), importing)
-            return
-        with self._server(given) as api:
-            assistants = _Assistants(api)
-            calls = _named(api, given.what, importing) if given.what else _listed(api, given, importing)
-            yield from caught(calls, lambda call, where, _: _session(call, where, assistants.of), importing.problems)
-
-    def _server(self, given: Namespace) -> Api:
-        from pytest_agent_replay.sources.fetching import Api, environment
-
-        key = environment("VAPI_API_KEY", "VAPI_TOKEN")
-        if key is None:
-            raise ReplayError("Vapi wants a key: set VAPI_API_KEY to a private key of the account")
-        return Api(
-            given.endpoint or environment("VAPI_BASE_URL") or _ENDPOINT,
-            name="Vapi",
-            headers={"Authorization": f"Bearer {key}"},
-            key_hint="set VAPI_API_KEY to a private key of the account",
-            endpoint_hint="give the server's address with --endpoint or VAPI_BASE_URL",
-            **self._api,
+    def _is_call(self, value: Any) -> bool:
+        return (
+            isinstance(value, dict)
+            and "call_id" not in value
+            and "id" in value
+            and ("endedReason" in value or "assistantId" in value or "assistant" in value or "squadId" in value)
+            and ("artifact" in value or "messages" in value or "orgId" in value)
         )
 
-    def recognises(self, sample: Sample) -> bool:
-        """Calls with the messages of a call, or of an assistant."""
-        return any(_is_call(call) for value in sample.values for _, call in _calls_in(value, ""))
+    def _call_of(self, value: Any) -> Any:
+        """A server message has the call below `message.call`, and what was recorded beside it."""
+        message = value.get("message") if isinstance(value, dict) else None
+        if not isinstance(message, dict) or not isinstance(message.get("call"), dict):
+            return value
+        beside = ("artifact", "analysis", "endedReason", "startedAt", "endedAt", "cost", "costBreakdown", "assistant")
+        return {"status": "ended", **message["call"], **{key: message[key] for key in beside if message.get(key)}}
 
+    def _fetched(self, api: Api, given: Namespace, importing: Importing) -> Iterator[tuple[str, Any]]:
+        return self._named(api, given.what, importing) if given.what else self._listed(api, given, importing)
 
-def _is_call(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and "call_id" not in value
-        and "id" in value
-        and ("endedReason" in value or "assistantId" in value or "assistant" in value or "squadId" in value)
-        and ("artifact" in value or "messages" in value or "orgId" in value)
-    )
+    def _named(self, api: Api, ids: list[str], importing: Importing) -> Iterator[tuple[str, Any]]:
+        importing.total = len(ids)
+        for call_id in ids:
+            if importing.has(self._source(call_id)):
+                continue
+            try:
+                yield call_id, api.get(f"/call/{quoted(call_id)}")
+            except ApiError as error:
+                if error.status not in (400, 404):
+                    raise
+                importing.problem(f"{call_id}: {error}")
 
-
-# -- calls from files
-
-
-def _from_file(path: Path, problems: list[str]) -> Iterator[ImportedSession]:
-    raw = (pair for where, value in read_values(path, problems) for pair in _calls_in(value, where))
-    yield from caught(raw, lambda call, where, _: _session(call, where, None), problems)
-
-
-def _calls_in(value: Any, where: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, list):
-        yield from ((f"{where}: call {number}", _call_of(each)) for number, each in enumerate(value, 1))
-    else:
-        yield where, _call_of(value)
-
-
-def _call_of(value: Any) -> Any:
-    """The call itself; a server message has it below `message.call`, and what was recorded beside it."""
-    message = value.get("message") if isinstance(value, dict) else None
-    if not isinstance(message, dict) or not isinstance(message.get("call"), dict):
-        return value
-    beside = ("artifact", "analysis", "endedReason", "startedAt", "endedAt", "cost", "costBreakdown", "assistant")
-    return {"status": "ended", **message["call"], **{key: message[key] for key in beside if message.get(key)}}
-
-
-# -- calls from the server
-
-
-def _source(call_id: Any) -> dict[str, Any]:
-    return {"type": Vapi.name, "call_id": str(call_id)}
-
-
-def _named(api: Api, ids: list[str], importing: Importing) -> Iterator[tuple[str, Any]]:
-    from pytest_agent_replay.sources.fetching import ApiError, quoted
-
-    importing.total = len(ids)
-    for call_id in ids:
-        if importing.has(_source(call_id)):
-            continue
-        try:
-            yield call_id, api.get(f"/call/{quoted(call_id)}")
-        except ApiError as error:
-            if error.status not in (400, 404):
-                raise
-            importing.problem(f"{call_id}: {error}")
-
-
-def _listed(api: Api, given: Namespace, importing: Importing) -> Iterator[tuple[str, Any]]:
-    """The calls that the options choose. There is no cursor: a page begins where the last one ended in time."""
-    wanted = {"assistantId": given.agent_id}
-    if given.since:
-        wanted["createdAtGe"] = _iso(given.since, "--since")
-    if given.until:
-        wanted["createdAtLt"] = _iso(given.until, "--until")
-    seen: set[str] = set()
-    while True:
-        page = dicts(api.get("/call", {**wanted, "limit": _PAGE}))
-        fresh = [call for call in page if str(call.get("id")) not in seen]
-        for call in fresh:
-            if given.limit is not None and len(seen) >= given.limit:
+    def _listed(self, api: Api, given: Namespace, importing: Importing) -> Iterator[tuple[str, Any]]:
+        """The calls that the options choose. There is no cursor: a page begins where the last one ended in time."""
+        wanted = {"assistantId": given.agent_id}
+        if given.since:
+            wanted["createdAtGe"] = _iso(given.since, "--since")
+        if given.until:
+            wanted["createdAtLt"] = _iso(given.until, "--until")
+        seen: set[str] = set()
+        while True:
+            page = dicts(api.get("/call", {**wanted, "limit": _PAGE}))
+            fresh = [call for call in page if str(call.get("id")) not in seen]
+            for call in fresh:
+                if given.limit is not None and len(seen) >= given.limit:
+                    return
+                seen.add(str(call.get("id")))
+                if not importing.has(self._source(call.get("id"))):
+                    yield str(call.get("id")), call
+            if len(page) < _PAGE or not fresh or not page[-1].get("createdAt"):
                 return
-            seen.add(str(call.get("id")))
-            if not importing.has(_source(call.get("id"))):
-                yield str(call.get("id")), call
-        if len(page) < _PAGE or not fresh or not page[-1].get("createdAt"):
-            return
-        wanted.pop("createdAtLt", None)
-        wanted["createdAtLe"] = page[-1]["createdAt"]
+            wanted.pop("createdAtLt", None)
+            wanted["createdAtLe"] = page[-1]["createdAt"]
+
+    def _agents(self, api: Api) -> AgentOf:
+        return _Assistants(api).of
+
+    def _session(self, raw: Any, where: str, agent_of: AgentOf | None) -> ImportedSession:
+        if not self._is_call(raw):
+            raise SessionProblem("it is no call of Vapi")
+        notes = Notes()
+        call = text_repaired(raw, notes)
+        if call.get("status") not in (None, "ended"):
+            raise SessionProblem(f"the call has not ended yet (status {call['status']}); import it then")
+        assistant = _assistant(call, agent_of, notes)
+        record = CallRecord(seconds_of(call.get("startedAt")), notes)
+        _read(call, assistant, record)
+        _recordings(call, record)
+        given = _labels(call, assistant, notes)
+        return session_of(record, self._source(call["id"]), str(call["id"]), where, given)
 
 
 def _iso(text: str, option: str) -> str:
@@ -190,8 +137,6 @@ class _Assistants:
 
     def of(self, assistant_id: str) -> Any:
         """The assistant as it is now; None when the server does not give it."""
-        from pytest_agent_replay.sources.fetching import ApiError, quoted
-
         if assistant_id not in self._known:
             try:
                 self._known[assistant_id] = self._api.get(f"/assistant/{quoted(assistant_id)}")
@@ -205,22 +150,7 @@ class _Assistants:
 # -- one call
 
 
-def _session(raw: Any, where: str, assistant_of: Callable[[str], Any] | None) -> ImportedSession:
-    if not _is_call(raw):
-        raise SessionProblem("it is no call of Vapi")
-    notes = Notes()
-    call = text_repaired(raw, notes)
-    if call.get("status") not in (None, "ended"):
-        raise SessionProblem(f"the call has not ended yet (status {call['status']}); import it then")
-    assistant = _assistant(call, assistant_of, notes)
-    record = CallRecord(seconds_of(call.get("startedAt")), notes)
-    _read(call, assistant, record)
-    _recordings(call, record)
-    given = _labels(call, assistant, notes)
-    return session_of(record, _source(call["id"]), str(call["id"]), where, given)
-
-
-def _assistant(call: dict[str, Any], assistant_of: Callable[[str], Any] | None, notes: Notes) -> dict[str, Any]:
+def _assistant(call: dict[str, Any], assistant_of: AgentOf | None, notes: Notes) -> dict[str, Any]:
     if isinstance(call.get("assistant"), dict):
         return dict(call["assistant"])
     if not call.get("assistantId"):

@@ -1,4 +1,4 @@
-"""What calls by voice have in common, whichever platform made them: utterances, recordings, configurations, options.
+"""What calls by voice have in common, whichever platform made them: utterances, recordings, configurations.
 
 A call is not an ordinary conversation: the agent speaks first, says several things in a row, goes on while a tool runs,
 and is interrupted. The messages of a call are put in the order of an ordinary tool loop; what was moved is noted.
@@ -7,17 +7,12 @@ and is interrupted. The messages of a call are put in the order of an ordinary t
 from __future__ import annotations
 
 import re
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from pytest_agent_replay.errors import ReplayError
 from pytest_agent_replay.formats.replay import ReplayFile, Source
-from pytest_agent_replay.formats.times import parse_time
 from pytest_agent_replay.llm.reading import clean, tool_call
 from pytest_agent_replay.sources.session import ImportedSession, Notes
 from pytest_agent_replay.sources.transcripts.files import NO_TOOLS, replay_of
@@ -25,12 +20,8 @@ from pytest_agent_replay.sources.transcripts.transcript import Said, read_transc
 
 __all__ = [
     "CallRecord",
-    "add_calls",
-    "check_calls",
-    "files_of",
     "known",
     "label",
-    "moment",
     "plain_url",
     "session_of",
     "without_secrets",
@@ -47,64 +38,6 @@ _SECRET = re.compile(
     r"credential|secret|passw|apikey|authorization|^headers?$|privatekey|(?:access|auth|refresh|bearer)token|^token$"
     r"|signature|signingkey|publickey|encryption"
 )
-_AGO = re.compile(r"(\d+)\s*([smhdw])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_FILES = (".json", ".jsonl", ".ndjson")
-
-
-# -- options
-
-
-def add_calls(parser: ArgumentParser, agent: str, what: str, endpoint: str) -> None:
-    """Declares what chooses calls; `agent` is the option that names the platform's agent."""
-    parser.add_argument("what", metavar="CALL", nargs="*", help="the id of a call, or a file of exported calls")
-    group = parser.add_argument_group("which calls of the account", "The newest first.")
-    group.add_argument(agent, metavar="ID", dest="agent_id", help=what)
-    group.add_argument("--since", metavar="TIME", help="2026-02-15, 2026-02-15T09:12:00Z, or how long ago: 7d, 24h")
-    group.add_argument("--until", metavar="TIME", help="before that time")
-    group.add_argument("--limit", metavar="N", type=_count, help="so many calls at most")
-    parser.add_argument("--endpoint", metavar="URL", help=f"the server (default: {endpoint})")
-
-
-def _count(text: str) -> int:
-    if not (text.isdecimal() and text.isascii() and int(text) > 0):
-        raise ArgumentTypeError(f"`{text}` is no number of calls")
-    return int(text)
-
-
-def check_calls(given: Namespace, agent: str) -> None:
-    """Raises `ReplayError` for options that do not go together."""
-    names = {"agent_id": agent, "since": "--since", "until": "--until", "limit": "--limit"}
-    chosen = [option for name, option in names.items() if getattr(given, name) is not None]
-    if given.what and chosen:
-        raise ReplayError(f"{chosen[0]} chooses among the calls of the account; it cannot go with {given.what[0]}")
-    if not given.what and not chosen:
-        raise ReplayError(f"say which calls: their ids, files of them, {agent} ID, --since TIME or --limit N")
-    files = files_of(given)
-    if files and len(files) < len(given.what):
-        other = next(what for what in given.what if Path(what) not in files)
-        raise ReplayError(f"{files[0]} is a file, and {other} is none; import them with two commands")
-    for option in ("since", "until"):
-        if getattr(given, option) is not None:
-            moment(getattr(given, option), f"--{option}")
-
-
-def files_of(given: Namespace) -> list[Path]:
-    """Those of the calls named that are files."""
-    return [Path(what) for what in given.what if str(what).lower().endswith(_FILES) or Path(what).is_file()]
-
-
-def moment(text: str, option: str) -> datetime:
-    """A time in UTC, or how long ago (`7d`). Raises `ReplayError`."""
-    ago = _AGO.fullmatch(text.strip())
-    try:
-        if ago is not None:
-            return datetime.now(timezone.utc) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        return parse_time(text).astimezone(timezone.utc)
-    except OverflowError:
-        raise ReplayError(f"{option} {text}: that is too long ago") from None
-    except ValueError as error:
-        raise ReplayError(f"{option}: {error}, nor how long ago, such as 7d or 24h") from None
 
 
 # -- one call
