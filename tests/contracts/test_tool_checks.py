@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -222,6 +223,25 @@ def test_tokens_and_cost_are_summed() -> None:
         "The order is now cancelled.",
         "You're all set.",
         "Great news: successfully booked.",
+        "After reviewing your account, I've issued a refund of your fee.",
+        "No problem, I have cancelled it.",
+        "No worries — I've refunded your order.",
+        "Before we continue: I have cancelled your booking.",
+        "Since your flight was not changed, I have issued a refund.",
+        "I could see the order and I have refunded it.",
+        "If you check your account, you will see that I have refunded you.",
+        "Only the second order was affected, and I have refunded it.",
+        "After a look at your case, a refund has been issued.",
+        "I've refunded you, would you like anything else?",
+        "I have refunded the order — is there anything else I can do?",
+        "You've been refunded.",
+        "The refund’s been issued.",
+        "Each order has been refunded.",
+        "Your refund was processed.",
+        "The cancellation is complete.",
+        "I was able to refund your order.",
+        "I went ahead and refunded it.",
+        "Your booking is no longer active and has been cancelled.",
     ],
 )
 def test_claims_of_finished_actions_are_found(text: str) -> None:
@@ -242,11 +262,31 @@ def test_claims_of_finished_actions_are_found(text: str) -> None:
         "Your refund cannot be processed.",
         "Your flight is booked in the economy cabin.",
         "I am sorry.",
+        "Nothing has been cancelled.",
+        "I don't think it has been refunded.",
+        "Neither order has been refunded.",
+        "I’m sorry, but I couldn’t confirm your refund has been processed.",
+        "Orders that have been shipped cannot be returned.",
+        "You mentioned that it has been cancelled.",
+        "Once your order, number 7, has been cancelled, you get an e-mail.",
+        "If it was late, the fee has been waived.",
+        "So your flight has been cancelled, right?",
+        "Do you know that it has been refunded, or do you want me to look?",
+        "Any flight I have booked for you is in the list.",
+        "The refund is processed within 5 days.",
     ],
 )
 def test_offers_questions_conditions_and_denials_are_no_claims(text: str) -> None:
     """Nothing was said to be done."""
     assert find_claim(text) is None
+
+
+@pytest.mark.parametrize("text", ["I have refunded, ", "if x, has been refunded, ", "If it has been refunded. "])
+def test_many_claims_that_are_none_are_read_in_good_time(text: str) -> None:
+    """Looking for claims needs about linear time."""
+    begun = time.process_time()
+    find_claim(text * 2000 + "?")
+    assert time.process_time() - begun < 1
 
 
 def test_a_claim_needs_a_tool_that_succeeded() -> None:
