@@ -519,3 +519,22 @@ def test_more_of_a_request_than_was_recorded_is_told(source: str, is_said: bool)
     result = run(agent, tool_responses=recorded, source={"type": source})
     assert result.turns[0].output == "page 1"
     assert any("`page`" in note for note in result.notes) is is_said
+
+
+def test_an_answer_of_another_state_is_told() -> None:
+    """The balance of after a withdrawal, given out before it, or the other way round: the report says so."""
+    recorded = [
+        {"tool": "lookup", "args": {"key": "A"}, "response": 100},
+        {"tool": "search", "args": {"q": "withdraw"}, "response": "done"},
+        {"tool": "lookup", "args": {"key": "A"}, "response": 50},
+    ]
+
+    def notes(*calls: Any) -> list[str]:
+        result = run(lambda input: [c() for c in calls], tool_responses=recorded, source={"type": "langsmith"})
+        assert result.outcome == "passed"
+        return [note for note in result.notes if "withdraw" in note]
+
+    look, withdraw = lambda: lookup("A"), lambda: search("withdraw")
+    assert notes(look, withdraw, look) == []
+    assert ["not called by then" in note for note in notes(look, look)] == [True]
+    assert ["has called by then" in note for note in notes(withdraw, look)] == [True]

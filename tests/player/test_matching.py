@@ -64,6 +64,28 @@ def test_a_match_tells_what_of_the_call_its_recording_does_not_say() -> None:
     assert it.match("t", {"q": "x", "by": {"size": 5}, "lang": "en", "cursor": None}, {"lang": "en"}).unsaid == []
 
 
+def test_a_match_tells_that_its_answer_may_be_of_another_state() -> None:
+    """A balance, a withdrawal, the new balance: asked twice before the withdrawal, or for the first time after it."""
+    balance, less = {**A, "response": 100}, {**A, "response": 50}
+    for calls in ("AA", "BA"):
+        it = book(balance, B, less)
+        first, second = [it.match("t", {"k": k}) for k in calls]
+        assert first.out_of_step is None
+        assert second.out_of_step is not None
+        assert second.out_of_step.response.args == {"k": "B"}
+    down = {"tool": "t", "args": {"k": "A"}, "status": 504}
+    benign: list[tuple[list[dict[str, Any]], str]] = [
+        ([balance, B, less], "ABA"),  # as production did
+        ([balance, B, balance], "AA"),  # nothing had changed
+        ([down, B, less], "AA"),  # tried again
+        ([balance, {**B, "origin": "added"}, less], "AA"),
+        ([balance, less, B], "AA"),
+    ]
+    for recordings, calls in benign:
+        it = book(*recordings)
+        assert [it.match("t", {"k": k}).out_of_step for k in calls] == [None] * len(calls)
+
+
 def test_a_recording_without_arguments_answers_what_no_other_does() -> None:
     """A matching recording goes before one for any call."""
     it = book({"tool": "t", "response": "any"}, A)

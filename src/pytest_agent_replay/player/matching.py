@@ -119,6 +119,9 @@ class Match:
     nearest: list[Nearest] = field(default_factory=list)
     unsaid: Sequence[str] = ()
     """Arguments of the call of which the recording says nothing; see `values.unsaid`."""
+    out_of_step: Entry | None = None
+    """What production called between this call and an equal one that got another answer, and this run has called too
+    early or not yet: the answer may be of another state."""
 
 
 class RecordingBook:
@@ -266,7 +269,25 @@ class RecordingBook:
         entry.served += 1
         entry.served_this_turn += 1
         self._answered[key] = entry
-        return Match(entry, again, key, unsaid=unsaid)
+        return Match(entry, again, key, unsaid=unsaid, out_of_step=None if again else self._out_of_step(key[0], entry))
+
+    def _out_of_step(self, tool: str, entry: Entry) -> Entry | None:
+        equal = [
+            other
+            for other in self._of_tool(tool)
+            if other is not entry and other.ref.turn == entry.ref.turn and _other_state(other.response, entry.response)
+        ]
+        for other in equal:
+            first, second = (other, entry) if other.ref < entry.ref else (entry, other)
+            for between in self._candidates:
+                # a later answer needs what was called before it, an earlier one that it was not called yet
+                if (
+                    first.ref < between.ref < second.ref
+                    and between.response.origin == "production"
+                    and bool(between.served_this_turn) is (entry is first)
+                ):
+                    return between
+        return None
 
     def _unrecorded(
         self,
@@ -298,6 +319,16 @@ class RecordingBook:
 
 def _names(pattern: str, tool: str) -> bool:
     return pattern == tool or (_is_glob(pattern) and fnmatchcase(tool, pattern))
+
+
+def _other_state(one: ToolResponse, other: ToolResponse) -> bool:
+    """Whether two equal calls got different answers, and not because one of them failed and was tried again."""
+    return (
+        one.args is not None
+        and one.args == other.args
+        and (one.response, one.stream) != (other.response, other.stream)
+        and not (one.is_failure or other.is_failure)
+    )
 
 
 def _args_match(recorded: dict[str, Any], full: dict[str, Any], defaults: dict[str, Any] | None, rules: Rules) -> bool:

@@ -25,7 +25,7 @@ from pytest_agent_replay.player.current import activate
 from pytest_agent_replay.player.http import HttpReply, HttpRequest, PassThrough
 from pytest_agent_replay.player.http_tools import HttpTools, arguments_of, reply_for, timeout_failure, waited_ms
 from pytest_agent_replay.player.layers import Layers
-from pytest_agent_replay.player.matching import Match, RecordingBook, ToolRules
+from pytest_agent_replay.player.matching import Entry, Match, RecordingBook, ToolRules
 from pytest_agent_replay.player.pause import Pause
 from pytest_agent_replay.player.staleness import Staleness
 from pytest_agent_replay.player.telemetry import is_telemetry, is_telemetry_host
@@ -344,8 +344,8 @@ class Session(AbstractContextManager["Session"]):
                 return self._not_recorded(call, match)
             response = match.entry.response
             self._count_again(call, match)
-            if match.unsaid:
-                self._note_unsaid(call, match)
+            if match.unsaid or match.out_of_step is not None:
+                self._note_doubts(call, match, match.unsaid)
             call.parallel = self.clock.spend(response.latency_ms or 0.0)
             status = response.status
             raised = response.error is not None or (status is not None and (status == 0 or status >= 400))
@@ -469,15 +469,24 @@ class Session(AbstractContextManager["Session"]):
         )
         again.times += 1
 
-    def _note_unsaid(self, call: _Call, match: Match) -> None:
-        entry = match.entry
+    def _note_doubts(self, call: _Call, match: Match, unsaid: Sequence[str]) -> None:
+        """Where the answer may be another call's; who writes a file by hand says with it what fits."""
+        entry, between = match.entry, match.out_of_step
         if entry is None or entry.response.origin != "production" or not self.replay.is_recorded:
             return
-        self.note(
-            f"{call.tool}({_arguments(call.args)}) was answered by a recording of a call without "
-            f"{', '.join(f'`{name}`' for name in match.unsaid)}: record the new call, or refuse such calls with "
-            "`matching: {args: exact}`"
-        )
+        asked = f"{call.tool}({_arguments(call.args)})"
+        if unsaid:
+            self.note(
+                f"{asked} was answered by a recording of a call without {', '.join(f'`{name}`' for name in unsaid)}: "
+                "record the new call, or refuse such calls with `matching: {args: exact}`"
+            )
+        if between is not None:
+            when, so = ("before", "called") if between.served_this_turn else ("after", "not called")
+            self.note(
+                f"{asked} got the answer that production was given {when} "
+                f"{between.response.tool}({_arguments(between.response.args or {})}), which this run has {so} by then: "
+                "the other answer to the same call differs"
+            )
 
     def _not_recorded(self, call: _Call, match: Match) -> Served:
         # at turn 0 the agent's module is being imported: refused, but a part of no turn that could be judged
@@ -545,9 +554,10 @@ class Session(AbstractContextManager["Session"]):
                 return HttpReply(failure="refused", message=served.unrecorded)
             response = match.entry.response
             self._count_again(call, match)
-            if match.unsaid and isinstance(self.replay.source, Source) and self.replay.source.type == "capture":
+            if match.unsaid or match.out_of_step is not None:
                 # what other sources recorded is what the tool was given, which need not be all of its request
-                self._note_unsaid(call, match)
+                is_whole = isinstance(self.replay.source, Source) and self.replay.source.type == "capture"
+                self._note_doubts(call, match, match.unsaid if is_whole else ())
             call.parallel = self.clock.spend(waited_ms(response.latency_ms, request))
             reply = reply_for(response, request)
             reply.pause = self._pause(waited_ms(response.latency_ms, request), call.span_id)
