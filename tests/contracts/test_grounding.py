@@ -278,6 +278,30 @@ def test_quotations_must_occur() -> None:
 
 
 @pytest.mark.parametrize(
+    ("answer", "given", "outcome"),
+    [
+        ('It says "fund now takes".', "The refund now takes 5 days.", "failed"),
+        ('It says "the refund now takes 5 day".', "The refund now takes 5 days.", "failed"),
+        ('It says "5 days … refund now".', "The refund now takes 5 days.", "failed"),
+        ('It says "refund … later".', ["The refund is now.", "Not later."], "failed"),
+        ('It says "refund … 5 days".', "The refund now takes 5 days.", "passed"),
+        ('It says "café au lait".', "Cafe\u0301 au lait", "passed"),
+        ('It says "a non-refundable fare".', "a non\u2011refund\u00adable fare", "passed"),
+        ('It says "don\'t leave \u201chome\u201d now".', '{"text": "Don\\u2019t leave \\"home\\" now"}', "passed"),
+    ],
+)
+def test_a_quotation_is_whole_words_in_their_order(answer: str, given: Any, outcome: str) -> None:
+    """Of one text, typography aside; of a text that is JSON also its texts."""
+    assert judge({"type": "grounded_quotes"}, Run().start().call("doc", given).answer(answer)).outcome == outcome
+
+
+def test_an_answer_that_quotes_nothing_says_so() -> None:
+    """It holds without a quotation, and its message does not speak of one."""
+    result = judge({"type": "grounded_quotes"}, answered('He said "no".'))
+    assert (result.outcome, result.message) == ("passed", "The answer quotes nothing of 2 words or more.")
+
+
+@pytest.mark.parametrize(
     "quotation",
     ["‘full refund now’", "'full refund now'", "‹full refund now›", "«full refund now»", "‘we don’t refund’"],
 )
@@ -357,6 +381,30 @@ def test_sources_must_be_named_and_come_from_tools() -> None:
     assert outcome("See DOC-1234.") == "passed"
     assert outcome("See https://user.example.") == "failed"
     assert outcome("See https://a.example/x and DOC-9999.") == "failed"
+
+
+@pytest.mark.parametrize(
+    ("source", "is_given"),
+    [
+        ("https://a.example/docs/page-10", True),
+        ("https://a.example/docs/page-10/", True),
+        ("https://a.example/docs", True),
+        ("https://a.example", True),
+        ("https://a.example/docs/page-1", False),
+        ("https://a.example/doc", False),
+        ("https://a.exam", False),
+        ("DOC-1234", True),
+        ("DOC-123", False),
+        ("OC-1234", False),
+        ("HAT069", True),
+        ("HAT06900", False),
+    ],
+)
+def test_the_beginning_of_a_source_is_another_source(source: str, is_given: bool) -> None:
+    """A source is the same to its end; of a URL, its site and its folders are given too."""
+    run = Run().start().call("s", {"url": "https://a.example/docs/page-10", "id": "DOC-1234.pdf", "by": "x_HAT069"})
+    result = judge({"type": "cites_source"}, run.answer(f"See {source}."))
+    assert result.outcome == ("passed" if is_given else "failed"), result.message
 
 
 def test_an_answer_without_figures_passes() -> None:

@@ -30,7 +30,7 @@ from pytest_agent_replay.contracts.figures import (
 from pytest_agent_replay.contracts.wording import PLAIN, Wording
 from pytest_agent_replay.late import late_pattern
 
-__all__ = ["Grounds", "SharedSources", "Source"]
+__all__ = ["Grounds", "SharedSources", "Source", "parsed"]
 
 _MINUTES_OF_DAY = 24 * 60
 _EPSILON = 1e-9
@@ -217,11 +217,11 @@ class _Index:
         """See `Grounds.add`."""
         self._sorted = self._sorted_spans = None
         if isinstance(value, str):
-            parsed = _parsed(value)
-            if parsed is None:
+            structured = parsed(value)
+            if structured is None:
                 self._add_text(value, label, prose)
                 return
-            value = parsed
+            value = structured
         self._add_value(value, label, prose)
 
     def include(self, other: _Index) -> None:
@@ -540,15 +540,15 @@ def _is_finite_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= _LARGEST
 
 
-def _parsed(text: str) -> Any:
+def parsed(text: str) -> Any:
     """The mapping or list that a text holds as JSON, or as Python prints it; None for any other text."""
     if not text.lstrip().startswith(("{", "[")):
         return None
     try:
-        parsed = json.loads(text)
+        value = json.loads(text)
     except (ValueError, RecursionError):
-        parsed = _printed(text)
-    return parsed if isinstance(parsed, (dict, list)) else None
+        value = _printed(text)
+    return value if isinstance(value, (dict, list)) else None
 
 
 def _printed(text: str) -> Any:

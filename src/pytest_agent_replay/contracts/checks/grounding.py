@@ -4,7 +4,7 @@ its sources."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -12,8 +12,9 @@ from pydantic import Field
 from pytest_agent_replay.contracts.case import Case, text_of
 from pytest_agent_replay.contracts.derivation import Answers
 from pytest_agent_replay.contracts.figures import Figure, Number
-from pytest_agent_replay.contracts.grounds import Grounds
+from pytest_agent_replay.contracts.grounds import Grounds, parsed
 from pytest_agent_replay.contracts.patterns import Regex, excerpt
+from pytest_agent_replay.contracts.plain import folded
 from pytest_agent_replay.contracts.registry import Check, Finding, check
 from pytest_agent_replay.formats.contract import Invariant
 from pytest_agent_replay.formats.replay import no_items
@@ -63,6 +64,9 @@ _QUOTATION = late_pattern(
 """No mark that opens stands inside of its own quotation, so that one which is never closed costs little."""
 _ELLIPSIS = late_pattern(r"\s*(?:\[…\]|\[\.\.\.\]|…|\.\.\.)\s*")
 _URL = late_pattern(r"https?://[^\s<>\"'`)\]}]+", re.IGNORECASE)
+_WORD = late_pattern(r"\w")
+_REST_OF_URL = late_pattern(r"[-.]?\w|%")
+_REST_OF_IDENTIFIER = late_pattern(r"-?\w")
 _IDENTIFIER = late_pattern(r"(?<![\w/])(?=[\w-]*[A-Za-z])(?=(?:[\w-]*\d){3})\w[\w-]*\w")
 
 
@@ -140,9 +144,8 @@ def _nearest_in_words(evidence: dict[str, Any]) -> str:
 
 
 def _plain(text: str) -> str:
-    """For comparing quotations: lower case, one blank for many, plain quotation marks and hyphens."""
-    text = text.translate({0x2018: "'", 0x2019: "'", 0x201C: '"', 0x201D: '"', 0x2013: "-", 0x2014: "-", 0xA0: " "})
-    return " ".join(text.lower().split())
+    """For comparing quotations: case, typography and the length of blanks aside."""
+    return folded(text).replace("—", "-").strip()
 
 
 def _leaves(value: Any) -> Iterator[str]:
@@ -153,14 +156,40 @@ def _leaves(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from _leaves(item)
+    elif isinstance(value, str):
+        yield value
+        yield from _leaves(parsed(value))
     elif value is not None:
-        yield value if isinstance(value, str) else text_of(value)
+        yield text_of(value)
 
 
-def _given_text(case: Case, *, tools_only: bool = False) -> str:
+def _given_texts(case: Case, *, tools_only: bool = False) -> list[str]:
     sources = case.session.sources(case.turn)
     values = [value for _, value, prose in sources if not (tools_only and prose)]
-    return "\n".join(_plain(leaf) for value in values for leaf in _leaves(value))
+    return list(dict.fromkeys(_plain(leaf) for value in values for leaf in _leaves(value)))
+
+
+def _place(piece: str, text: str, start: int, goes_on: re.Pattern[str]) -> int:
+    """Where a piece ends that stands in a text from `start` on, as whole words; -1: it does not. `goes_on` is what a
+    piece goes on with that is longer than this one."""
+    at = text.find(piece, start)
+    while at >= 0:
+        end = at + len(piece)
+        begins_inside = _WORD.match(piece) is not None and at > 0 and text[at - 1].isalnum()
+        if not begins_inside and (_WORD.match(piece[-1:]) is None or goes_on.match(text, end) is None):
+            return end
+        at = text.find(piece, at + 1)
+    return -1
+
+
+def _stands_in(pieces: Sequence[str], text: str) -> bool:
+    """Whether the pieces stand in a text, one after the other."""
+    end = 0
+    for piece in pieces:
+        end = _place(piece, text, end, _WORD)
+        if end < 0:
+            return False
+    return True
 
 
 @check("grounded_quotes", GroundedQuotes)
@@ -168,7 +197,7 @@ def grounded_quotes(params: GroundedQuotes, case: Case) -> Finding:
     """Quotations occur word for word (case, blanks and quotation marks aside; `…` may leave words out)."""
     text = case.text
     matches = list(_QUOTATION.finditer(text))
-    given = _given_text(case) if matches else ""
+    given = _given_texts(case) if matches else []
     missing: list[re.Match[str]] = []
     checked = 0
     for match in matches:
@@ -177,10 +206,13 @@ def grounded_quotes(params: GroundedQuotes, case: Case) -> Finding:
             continue
         checked += 1
         pieces = [_plain(piece).strip(" .,;:!?") for piece in _ELLIPSIS.split(quoted)]
-        if not all(piece in given for piece in pieces):
+        if not any(_stands_in(pieces, each) for each in given):
             missing.append(match)
+    if not checked:
+        return Finding(True, case.sentence(f"the answer quotes nothing of {params.min_words} words or more."))
     if not missing:
-        return Finding(True, case.sentence(f"{checked} quotations in the answer occur in what was given."))
+        said = "the quotation" if checked == 1 else f"each of the {checked} quotations"
+        return Finding(True, case.sentence(f"{said} in the answer occurs in what was given."))
     message = case.sentence(
         f"the answer quotes {missing[0][0]}, which occurs nowhere in what tools, input and context gave."
     )
@@ -194,14 +226,21 @@ def cites_source(params: CitesSource, case: Case) -> Finding:
     named = list(dict.fromkeys(_named_sources(text, params.pattern)))
     if not named:
         return Finding(False, case.sentence("the answer names no source."), {"turn": case.turn, "answer": text[:400]})
-    given = _given_text(case, tools_only=True)
-    invented = [source for source in named if _plain(source) not in given]
+    given = _given_texts(case, tools_only=True)
+    invented = [source for source in named if not any(_is_named_in(_plain(source), each) for each in given)]
     if not invented:
         return Finding(
             True, case.sentence(f"the answer names {', '.join(named[:5])}, which tools gave."), {"sources": named}
         )
     message = case.sentence(f"the answer names {', '.join(invented[:5])} as a source, which no tool gave.")
     return Finding(False, message, {"turn": case.turn, "sources": named, "not_given": invented})
+
+
+def _is_named_in(source: str, text: str) -> bool:
+    """Whether a text has this source, and not only a longer one: of a URL, the site or the folder is its own."""
+    if "://" in source:
+        return _place(source.rstrip("/"), text, 0, _REST_OF_URL) >= 0
+    return _place(source, text, 0, _REST_OF_IDENTIFIER) >= 0
 
 
 def _named_sources(text: str, pattern: re.Pattern[str] | None) -> Iterator[str]:
