@@ -25,7 +25,7 @@ from pytest_agent_replay.player.current import activate
 from pytest_agent_replay.player.http import HttpReply, HttpRequest, PassThrough
 from pytest_agent_replay.player.http_tools import HttpTools, arguments_of, reply_for, timeout_failure, waited_ms
 from pytest_agent_replay.player.layers import Layers
-from pytest_agent_replay.player.matching import Entry, Match, RecordingBook, ToolRules
+from pytest_agent_replay.player.matching import Match, RecordingBook, ToolRules
 from pytest_agent_replay.player.pause import Pause
 from pytest_agent_replay.player.staleness import Staleness
 from pytest_agent_replay.player.telemetry import is_telemetry, is_telemetry_host
