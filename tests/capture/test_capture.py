@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import datetime
 import inspect
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -396,6 +398,53 @@ def test_a_result_that_is_lost_is_said(tmp_path: Path) -> None:
 def handle() -> Any:
     """A tool that returns something of this process."""
     return threading.Lock()
+
+
+class Parcel(NamedTuple):
+    """A type of the agent's own."""
+
+    weight: Decimal
+
+
+def untyped(kind: str) -> Any:
+    """A tool that does not say what it returns."""
+    values: dict[str, Any] = {
+        "plain": {"a": [1, None, "x"]},
+        "keys": {1: "a"},
+        "mixed": [Decimal("1.10"), datetime.date(2026, 1, 1), (1, 2)],
+        "parcel": Parcel(Decimal(1)),
+        "binary": b"\xff",
+        "long": 10**5000,
+        "not a number": {"x": float("nan")},
+    }
+    return values[kind]
+
+
+def typed(kind: str) -> dict[int, str] | Parcel:
+    """A tool that says it."""
+    return {1: "a"} if kind == "keys" else Parcel(Decimal(1))
+
+
+def test_a_type_that_a_replay_cannot_make_again_is_said(tmp_path: Path) -> None:
+    """Unless the function's annotation promises it; and no value costs the file."""
+
+    def lost(tool: str, kind: str) -> list[str]:
+        path = tmp_path / f"{tool}-{kind}.replay.yaml"
+        with capture(path, tools=["typed", "untyped"]) as session:
+            session.input = kind
+            globals()[tool](kind)
+        return list((loaded(path).import_ or {}).get("lost", []))
+
+    said = "the type of a result of untyped ({}): annotate what it returns"
+    assert lost("untyped", "plain") == []
+    assert lost("untyped", "keys") == [said.format("dict with keys that are no text")]
+    assert lost("untyped", "mixed") == [said.format("Decimal, date, tuple")]
+    assert lost("untyped", "parcel") == [said.format("Parcel")]
+    assert lost("typed", "keys") == lost("typed", "parcel") == []
+    unsayable = "a result of untyped that has no JSON form ({})"
+    assert lost("untyped", "binary") == [unsayable.format("bytes with binary data")]
+    assert lost("untyped", "long") == [unsayable.format("int with more than 600 digits")]
+    assert lost("untyped", "not a number") == [unsayable.format("dict with nan")]
 
 
 def test_embeddings_are_http_tools(tmp_path: Path) -> None:

@@ -221,8 +221,11 @@ class _Builder:
             what = f"a call of {call.begin['tool']}" if call.is_tool else "a model call"
             self.notes.lose(f"{what} that had not ended")
         for each in kept:
-            if each.end is not None and "lossy" in each.end:
-                self.notes.lose(f"a result of {each.begin['tool']} that has no JSON form ({each.end['lossy']})")
+            end, tool = each.end or {}, each.begin.get("tool")
+            if "lossy" in end:
+                self.notes.lose(f"a result of {tool} that has no JSON form ({end['lossy']})")
+            elif "retyped" in end:
+                self.notes.lose(f"the type of a result of {tool} ({end['retyped']}): annotate what it returns")
         return kept
 
     def _tool(self, call: _Call) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from pytest_agent_replay.capturing.journal import Journal, journal_line
 from pytest_agent_replay.capturing.secrets import Scrubber
 from pytest_agent_replay.capturing.values import arguments, error_of, http_outcome, recorded
 from pytest_agent_replay.formats.replay import LlmResponse, ReplayFile
+from pytest_agent_replay.intercept.returns import Keyed, promises
 from pytest_agent_replay.llm.neutral import ModelRequest
 from pytest_agent_replay.player.bypass import is_outside_replay
 from pytest_agent_replay.player.http import HttpReply, HttpRequest, PassThrough
@@ -118,6 +119,8 @@ class CaptureSession:
         self.error: str | None = None
         """Why no file can be written."""
         self.bind: Callable[[Iterable[str]], None] | None = None
+        self._functions: dict[str, list[Any]] = {}
+        """Functions that are tools, by the tool's name."""
         self._journal = journal
         self._http = HttpTools(self.targets, ())
         self._numbers = itertools.count(1)
@@ -156,7 +159,7 @@ class CaptureSession:
         with self._lock:
             self._is_told = True
             self._turn += 1
-            self._add({"event": "said", "turn": self._turn, "output": recorded(output)[0]})
+            self._add({"event": "said", "turn": self._turn, "output": recorded(output).value})
 
     @property
     def input(self) -> Any:
@@ -180,11 +183,11 @@ class CaptureSession:
 
     @_harmless(lambda: None)
     def _begin_turn(self, input: Any) -> None:
-        value, is_whole = recorded(input)
+        said = recorded(input)
         with self._lock:
             self._is_told = True
-            self._next_turn(value, guessed=False)
-        if not is_whole:
+            self._next_turn(said.value, guessed=False)
+        if said.lost:
             self._lose("parts of an input that have no JSON form")
 
     @_harmless(lambda: None)
@@ -194,9 +197,9 @@ class CaptureSession:
             if not self._turn:
                 self._begin_turn(value)
                 return
-            said, is_whole = recorded(value)
-            self._add({"event": "input", "turn": self._turn, "input": said})
-        if not is_whole:
+            said = recorded(value)
+            self._add({"event": "input", "turn": self._turn, "input": said.value})
+        if said.lost:
             self._lose("parts of an input that have no JSON form")
 
     @_harmless(lambda: None)
@@ -209,7 +212,7 @@ class CaptureSession:
         except AgentError as error:
             self._lose(f"an answer of the agent: {error}")
             return
-        self._add({"event": "output", "turn": self._turn, "output": recorded(answer.output)[0]})
+        self._add({"event": "output", "turn": self._turn, "output": recorded(answer.output).value})
 
     def wrap(self, agent: Callable[..., Any]) -> Callable[..., Any]:
         """The agent, each call of which is a turn: its input, and what it answers or raises."""
@@ -346,8 +349,23 @@ class CaptureSession:
         if error is not None:
             self._failed(number, error)
             return
-        value, is_whole = recorded(result)
-        self._end(number, response=value, **({} if is_whole else {"lossy": type(result).__qualname__}))
+        found = recorded(result)
+        fields: dict[str, Any] = {"response": found.value}
+        if found.lost:
+            fields["lossy"] = _named(result, found.lost)
+        retyped = self._retyped(tool, found.kinds)
+        if retyped:
+            fields["retyped"] = ", ".join(retyped)
+        self._end(number, **fields)
+
+    def _retyped(self, tool: str, kinds: Iterable[Any]) -> list[str]:
+        """The types that a replay cannot make again, as no annotation of the tool's function names them."""
+        functions = self._functions.get(tool, ()) if kinds else ()
+        return sorted(
+            "dict with keys that are no text" if kind is Keyed else kind.__qualname__
+            for kind in kinds
+            if functions and not any(promises(function, kind) for function in functions)
+        )
 
     def _failed(self, number: int, error: BaseException) -> None:
         if type(error).__name__ in ("CancelledError", "GeneratorExit", "KeyboardInterrupt", "SystemExit"):
@@ -387,7 +405,10 @@ class CaptureSession:
         self.bindings[tool] = how
 
     def function_seen(self, tool: str, function: Any, is_method: bool, misfit: Any) -> None:
-        """There is no recording that it may not fit."""
+        """What it promises to return is what a replay can make again."""
+        known = self._functions.setdefault(tool, [])
+        if function not in known:
+            known.append(function)
 
     def remote(self, names: Iterable[str]) -> None:
         """Tools of a server are called like others."""
@@ -489,8 +510,8 @@ class CaptureSession:
                 return
             if is_outermost:
                 self._guesses.answered(messages, answer)
-            data, _ = recorded(answer.model_dump(mode="json", by_alias=True, exclude_none=True))
-            self._end(number, limit_ms=_limit_ms(request.http), answer=data)
+            data = recorded(answer.model_dump(mode="json", by_alias=True, exclude_none=True))
+            self._end(number, limit_ms=_limit_ms(request.http), answer=data.value)
 
         return PassThrough(functools.partial(observe, self), functools.partial(self._model_failed, number))
 
@@ -503,7 +524,7 @@ class CaptureSession:
     def _guess_turn(self, messages: list[dict[str, Any]]) -> None:
         said = self._guesses.asked(messages, is_first=self._turn == 0)
         if said is not None:
-            self._next_turn(recorded(said)[0], guessed=True)
+            self._next_turn(recorded(said).value, guessed=True)
 
 
 def cleaned(scrubber: Scrubber, event: dict[str, Any]) -> dict[str, Any]:
@@ -522,6 +543,11 @@ def cleaned(scrubber: Scrubber, event: dict[str, Any]) -> dict[str, Any]:
 
 
 _STRUCTURE = frozenset(("event", "n", "kind", "turn", "at", "parent", "request", "latency_ms", "limit_ms", "_tools"))
+
+
+def _named(value: Any, lost: Iterable[str]) -> str:
+    kind, inner = type(value).__qualname__, ", ".join(lost)
+    return kind if kind == inner else f"{kind} with {inner}"
 
 
 def _told(message: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,14 +6,18 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from pytest_agent_replay.intercept.returns import Keyed
 from pytest_agent_replay.player.session import describe
 from pytest_agent_replay.player.values import OPAQUE, to_json
 
-__all__ = ["arguments", "error_of", "http_outcome", "recorded"]
+__all__ = ["Recorded", "arguments", "error_of", "http_outcome", "recorded"]
 
 _DEEPEST = 80
+_LONGEST = 2_000
+"""Bits of a whole number. Python writes and reads at least 640 digits, wherever its limit is set."""
 _HEADERS = ("content-type", "location", "link", "retry-after", "etag", "last-modified", "content-range")
 """Of an answer these headers are kept: what clients act on. None of a request is."""
 _FIELDS = ("errno", "strerror", "filename", "filename2", "name", "path", "code", "encoding", "object", "start", "end",
@@ -21,44 +25,85 @@ _FIELDS = ("errno", "strerror", "filename", "filename2", "name", "path", "code",
 """Attributes of exceptions that are not in their dictionary: written in C, or properties."""
 
 
-def recorded(value: Any) -> tuple[Any, bool]:
-    """The JSON form of a result, in a copy, and whether all of it has one."""
-    lost: list[Any] = []
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A value in its JSON form, in a copy."""
+
+    value: Any = None
+    lost: tuple[str, ...] = ()
+    """What of it has no JSON form, such as the names of types."""
+    kinds: frozenset[Any] = frozenset()
+    """Types that are others in JSON: dates, tuples, classes with fields; `Keyed` for keys that are no text."""
+
+
+def recorded(value: Any) -> Recorded:
+    """The JSON form of a value."""
+    reading = _Reading()
     try:
-        found = _json(value, 0, lost)
+        found = reading.json(value, 0)
     except Exception:  # an object whose own code fails while it is read
-        return None, False
-    return (None, False) if found is OPAQUE else (found, not lost)
+        return Recorded(None, (type(value).__qualname__,))
+    return Recorded(None if found is OPAQUE else found, tuple(dict.fromkeys(reading.lost)), frozenset(reading.kinds))
 
 
 def arguments(args: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a call, without those that have no JSON form: clients, contexts and the like."""
-    found = {name: recorded(value) for name, value in args.items()}
-    return {_text(name): value for name, (value, is_whole) in found.items() if is_whole or value is not None}
+    found = {_text(name): recorded(value) for name, value in args.items()}
+    return {name: each.value for name, each in found.items() if each.value is not None or not each.lost}
 
 
-def _json(value: Any, depth: int, lost: list[Any]) -> Any:
-    """As `player.values.to_json` gives it, which is what a replay compares; `OPAQUE` for what has none."""
-    kind = type(value)
-    if kind is str:
-        return _text(value)
-    if value is None or kind is bool or kind is int:
-        return value
-    if depth > _DEEPEST or (kind is float and not math.isfinite(value)):
-        lost.append(value)
+class _Reading:
+    """The reading of one value."""
+
+    def __init__(self) -> None:
+        self.lost: list[str] = []
+        self.kinds: set[Any] = set()
+
+    def json(self, value: Any, depth: int) -> Any:
+        """As `player.values.to_json` gives it, which is what a replay compares; `OPAQUE` for what has none."""
+        kind = type(value)
+        if kind is str:
+            return _text(value)
+        if value is None or kind is bool:
+            return value
+        if kind is int:
+            return value if value.bit_length() < _LONGEST else self._lose("more than 600 digits")
+        if depth > _DEEPEST:
+            return self._lose(f"more than {_DEEPEST} levels")
+        if kind is float:
+            return value if math.isfinite(value) else self._lose(str(value))
+        if isinstance(value, Mapping):
+            return self._mapping(value, kind, depth)
+        if kind in (list, tuple):
+            if kind is tuple:
+                self.kinds.add(tuple)
+            return [None if item is OPAQUE else item for item in (self.json(each, depth + 1) for each in value)]
+        return self._rich(value, kind, depth)
+
+    def _mapping(self, value: Mapping[Any, Any], kind: type, depth: int) -> dict[str, Any]:
+        if kind is not dict:
+            self.kinds.add(kind)
+        items: dict[str, Any] = {}
+        for key, item in value.items():
+            if type(key) is not str:
+                self.kinds.add(Keyed)
+            found = self.json(item, depth + 1)
+            if found is not OPAQUE:
+                items[_text(str(key))] = found
+        return items
+
+    def _rich(self, value: Any, kind: type, depth: int) -> Any:
+        found = to_json(value)
+        if found is OPAQUE:
+            return self._lose(kind.__qualname__)
+        if isinstance(value, (bytes, bytearray)) and found.encode() != value:
+            self.lost.append("binary data")
+        self.kinds.add(kind)
+        return self.json(found, depth + 1)
+
+    def _lose(self, what: str) -> Any:
+        self.lost.append(what)
         return OPAQUE
-    if kind is float:
-        return value
-    if isinstance(value, Mapping):
-        items = {_text(str(key)): _json(item, depth + 1, lost) for key, item in value.items()}
-        return {key: item for key, item in items.items() if item is not OPAQUE}
-    if kind in (list, tuple):
-        return [None if item is OPAQUE else item for item in (_json(each, depth + 1, lost) for each in value)]
-    found = to_json(value)
-    if found is OPAQUE:
-        lost.append(value)
-        return OPAQUE
-    return _json(found, depth + 1, lost)
 
 
 def _text(text: str) -> str:
@@ -91,27 +136,24 @@ def error_of(error: BaseException) -> dict[str, Any]:
 def _attributes(error: BaseException, message: str) -> dict[str, Any]:
     pydantic = sys.modules.get("pydantic_core")
     if pydantic is not None and isinstance(error, pydantic.ValidationError):
-        details, _ = recorded(json.loads(error.json(include_url=False)))
-        return {"title": error.title, "errors": details}
+        return {"title": error.title, "errors": recorded(json.loads(error.json(include_url=False))).value}
     found: dict[str, Any] = {}
     for name in dict.fromkeys((*getattr(error, "__dict__", ()), *_FIELDS)):
         if not name.startswith("_"):
-            value, is_whole = _attribute(error, name)
-            if is_whole:
-                found[name] = value
+            attribute = _attribute(error, name)
+            if attribute is not None and not attribute.lost:
+                found[name] = attribute.value
     if found.get("args") in ([], [message]):
         del found["args"]
     return found
 
 
-def _attribute(error: BaseException, name: str) -> tuple[Any, bool]:
+def _attribute(error: BaseException, name: str) -> Recorded | None:
     try:
         value = getattr(error, name)
     except Exception:
-        return None, False
-    if value is None or callable(value):
-        return None, False
-    return recorded(value)
+        return None
+    return None if value is None or callable(value) else recorded(value)
 
 
 # -- HTTP
@@ -150,8 +192,8 @@ def _structured(text: str) -> Any:
         is_same = json.dumps(value, ensure_ascii=False) == text
     except (ValueError, RecursionError):
         return None
-    data, is_whole = recorded(value)
-    return data if is_whole and is_same else None
+    found = recorded(value)
+    return found.value if is_same and not found.lost else None
 
 
 def _usual_type(text: str) -> str:

@@ -156,8 +156,7 @@ class Binder:
         is_final = bool(found)
         for each in found:
             bind_function(session, each.function, name, is_method=each.is_method, instance=each.instance)
-            if not session.observes:
-                session.function_seen(name, each.function, each.is_method, misfit)
+            session.function_seen(name, each.function, each.is_method, misfit)
             # a namesake elsewhere in the project may not be what the agent calls: URLs are looked at as well
             is_sure = target is not None or around.is_near(each.function)
             is_final = is_final and is_sure and "<locals>" not in each.where

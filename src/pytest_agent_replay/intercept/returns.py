@@ -20,14 +20,14 @@ from uuid import UUID
 from pytest_agent_replay.errors import RecordedToolError
 from pytest_agent_replay.player.session import Session
 
-__all__ = ["copied", "misfit", "rebuild"]
+__all__ = ["Keyed", "copied", "misfit", "promises", "rebuild"]
 
 
-class _Keyed:
+class Keyed:
     """Stands for a mapping with numbers as keys, which JSON writes as text."""
 
 
-_REBUILT = (date, time, timedelta, Decimal, Enum, PurePath, UUID, bytes, tuple, set, frozenset, _Keyed)
+_REBUILT = (date, time, timedelta, Decimal, Enum, PurePath, UUID, bytes, tuple, set, frozenset, Keyed)
 """Types of the standard library whose values are other things in JSON."""
 _ITERATORS = (abc.Iterator, abc.Generator, abc.AsyncIterator, abc.AsyncGenerator)
 _ITERABLES = (abc.Iterable, abc.AsyncIterable, *_ITERATORS)
@@ -45,6 +45,8 @@ class _Returns:
     """The type has classes of fields in it: a recording that does not fit was made by another version of the tool."""
     wrap: Callable[[Any], Any] | None = None
     """Makes the iterator or awaitable that a function which is no generator or coroutine function returns."""
+    classes: tuple[type, ...] = ()
+    """The classes that the type is made of."""
     is_data: bool = False
     """Nothing but objects and lists is promised, or None: never a text."""
     unknown: str = ""
@@ -87,9 +89,7 @@ def misfit(function: FunctionType, value: Any) -> str | None:
     """Why a value cannot be what the function returns, where it promises classes of fields; else None."""
     if "return" not in function.__annotations__:
         return None
-    returns = _known.get(function)
-    if returns is None:
-        returns = _known[function] = _returns(function)
+    returns = _returns_of(function)
     adapter = returns.items if returns.items is not None and isinstance(value, list) else returns.adapter
     if not returns.is_model or adapter is None or value is None:
         return None
@@ -100,6 +100,29 @@ def misfit(function: FunctionType, value: Any) -> str | None:
     except Exception:  # a validator of the class's own, that expects something else: it says nothing of the value
         return None
     return None
+
+
+def promises(function: FunctionType, kind: type) -> bool:
+    """Whether `rebuild` makes values of this type, or the annotation promises no more of it than JSON has."""
+    if "return" not in function.__annotations__:
+        return False
+    return any(_is_promised(kind, each) for each in _returns_of(function).classes)
+
+
+def _is_promised(kind: type, promised: type) -> bool:
+    if kind is promised and _is_model(kind):
+        return True
+    try:
+        return issubclass(kind, promised) and (issubclass(promised, _REBUILT) or inspect.isabstract(promised))
+    except TypeError:  # a protocol, or a form of `typing` that is a class
+        return False
+
+
+def _returns_of(function: FunctionType) -> _Returns:
+    returns = _known.get(function)
+    if returns is None:
+        returns = _known[function] = _returns(function)
+    return returns
 
 
 def _read(text: str, session: Session, tool: str) -> Any:
@@ -221,14 +244,15 @@ def _promised(function: FunctionType, hint: Any) -> _Returns:
         hint, is_generator = arguments[0], True
     elif origin is abc.Iterable:  # pydantic would look at the items only when the agent asks for them
         hint = list[arguments[0]]  # type: ignore[valid-type]
-    classes = list(_classes(hint))
+    classes = tuple(_classes(hint))
     if not any(_is_model(each) or issubclass(each, _REBUILT) for each in classes):
-        return _Returns(wrap=wrap, is_data=_is_data(hint))
+        return _Returns(wrap=wrap, classes=classes, is_data=_is_data(hint))
     return _Returns(
         adapter=_adapter(hint),
         items=_adapter(list[hint]) if is_generator else None,
         is_model=any(map(_is_model, classes)),
         wrap=wrap,
+        classes=classes,
         is_data=_is_data(hint),
     )
 
@@ -286,7 +310,7 @@ def _classes(hint: Any, within: tuple[Any, ...] = ()) -> Iterator[type]:
         if isinstance(origin, type):
             yield origin
             if issubclass(origin, abc.Mapping) and arguments and arguments[0] in (int, float, bool):
-                yield _Keyed
+                yield Keyed
         for argument in arguments:
             yield from _classes(argument, within)
 
