@@ -27,6 +27,7 @@ _COMPUTES_MONEY = late_pattern(
     r"|out of|cheaper|pricier|dearer|expensive|higher|lower|warmer|colder|longer|shorter)\b|[=+×*/]",
     re.IGNORECASE,
 )
+_AVERAGE = late_pattern(r"\b(?:average|mean)\b", re.IGNORECASE)
 _CONJOINED = late_pattern(r"[*_]*(?:,? (?:and|or|plus)|,| &| \+) [*_]*")
 _LIST_ITEM = late_pattern(r"^[ \t]*(?:\d{1,3}[.)]|[-*•–])[ \t]", re.MULTILINE)
 _COUNTED = late_pattern(r"[*_]*(?:[ -][*_]*[A-Za-z]+){1,3}")
@@ -68,8 +69,8 @@ class Answers:
       (`2 passengers`; of `options`, `results` and the like: any list), or of the list in the answer that it announces;
     - in a line that speaks of a total, a difference, a price each and the like, or has `=` or `+` in it (for what is
       neither money nor a percentage, only of a total or a difference), from the six given figures of the answer that
-      stand nearest before that line, and those in the line: the sum of a run of them, the sum or difference of two,
-      the product or share of one with a small whole number of the answer, a percentage of one that the line gives,
+      stand nearest before that line, and those in the line: the sum of a run of them (its mean, where the line says
+      `average`), the sum or difference of two, the product or share of one with a small whole number of the answer, a percentage of one that the line gives,
       and for percentages the ratio or change of two;
     - a duration between two given times, or two given days, of the answer.
 
@@ -270,6 +271,8 @@ class _Derivation:
         else:
             percents = [percent for _, percent in _part(self._percents, start, end)]
             candidates = chain(_results(values, self._factors), _shares(values, percents))
+            if _AVERAGE.search(self._text, start, end):
+                candidates = chain(candidates, _averages(values))
         return any(abs(abs(candidate) - abs(number.value)) <= slack for candidate in candidates)
 
     def _computes(self, start: int, end: int, money: bool) -> bool:
@@ -317,6 +320,12 @@ def _results(values: list[float], factors: set[float]) -> Iterator[float]:
         for factor in factors:
             yield value * factor
             yield value / factor
+
+
+def _averages(values: list[float]) -> Iterator[float]:
+    for size in range(2, len(values) + 1):
+        for start in range(len(values) - size + 1):
+            yield sum(values[start : start + size]) / size
 
 
 def _shares(values: list[float], percents: list[float]) -> Iterator[float]:

@@ -98,7 +98,7 @@ _DAY_MONTH = rf"\d{{1,2}}{_ORDINAL}?(?:\s+of)?[\s-]{_MONTH}"
 _VERB = r"(?:is|are|was|were|will|would|has|have|in|at|on|for|with|and|or|works?|costs?)\b"
 """What may follow the last day of `March 2 to 5`; another word says what the 5 counts."""
 _HALF = r"(?:[ap]\.m\.|[ap]m\b)"
-_SPACES = "  \u202f\u2009"
+_SPACES = " \u00a0\u202f\u2009"
 _GROUPED = rf"\d{{1,3}}(?P<sep>[,.'’{_SPACES}])\d{{3}}(?:(?P=sep)\d{{3}}){{0,9}}(?!\d)(?:[.,]\d+)?"
 _INDIAN = r"\d{1,2}(?:,\d{2}){1,6},\d{3}(?!\d)(?:\.\d+)?"
 _PLAIN = r"\d+(?:[.,]\d+)?(?:e[+-]?\d{1,2}(?!\d))?"
@@ -126,6 +126,8 @@ _UNIT = rf"{_UNIT_NAME}(?![a-z\d])"
 _PART = rf"\d+(?!\d)(?:\.\d+)?[\s-]?{_UNIT_NAME}(?![a-z])"
 _MONEY = rf"(?:(?=[depb])(?:dollars?\b|euros?\b|pounds?\b|bucks\b)|{_CURRENCY})"
 _PERCENT = r"(?:%|(?=p)(?:percent\b|per\scent\b|pct\b|percentage\spoints?))"
+_TAIL = rf"(?!\d)(?:\s?{_PERCENT}|{_SCALE}|[\s-]?{_MONEY}|[\s-]?{_UNIT})"
+"""After the second of two numbers, it is said of both: `10-15 %`."""
 _BARE = rf"""(?<![^ ])\d{{1,15}}(?!\d)(?=[.,;:!?]?\Z|[.,;:!?]\s
           |[ ](?!(?:to|and|through)[ ]{_DAY_MONTH}|{_UNIT}|{_SCALE}|{_MONTH}|{_MONEY}|{_PERCENT}|{_HALF}|of\b)
           (?a:[a-z]+)(?:[\s.,;:!?]|\Z))"""
@@ -143,16 +145,16 @@ _TOKEN = re.compile(
           (?:\s+of)?[\s-]{_MONTH}(?:,?[\s-]\d{{4}}(?!\d))?)
     | (?P<numericdate>(?<![\w.])\d{{1,2}}(?P<dsep>[/.-])\d{{1,2}}(?P=dsep)(?:\d{{4}}|\d{{2}})(?!\d|[.]\d))
     | (?P<time>(?<![\d:.])\d{{1,2}}:\d{{2}}(?::\d{{2}}(?:\.\d+)?)?(?!\d)(?:\s*{_HALF})?(?:\s?\(?\+\d\)?(?!\d))?
-          |(?<![\w.:])\d{{1,2}}\s*{_HALF})
+          |(?<![\w.:])\d{{1,2}}(?:\.\d{{2}})?\s*{_HALF})
     | (?P<span>(?<![\w.]){_PART}(?:[\s,]*(?:and\s+)?{_PART}){{1,4}}(?!\w))
     | (?P<phone>(?<![\w+])(?:\+\d{{1,3}}[ .-]?(?:\(\d+\)[ .-]?)?\d{{2,4}}(?:[ .-]?\d{{2,4}}){{1,4}}
           |\(?\d{{3}}\)?[ .-]\d{{3}}[ .-]\d{{4}}|\d{{4}}\ \d{{4}}\ \d{{4}}\
-          \d{{4}}|\d{{1,20}}(?:-\d{{1,20}}){{1,8}})(?!\w))
+          \d{{4}}|(?!\d{{1,20}}-\d{{1,20}}{_TAIL})\d{{1,20}}(?:-\d{{1,20}}){{1,8}})(?!\w))
     | (?P<dotted>(?<![\w.])\d+(?:\.\d+){{2,}}(?!\w|[.,]\d))
     | (?P<code>(?<![a-z\d_])(?:(?<![a-z\d_][-.])(?=[a-z_.-]*\d)[a-z_][a-z\d_]*(?:[-.][a-z\d_]+)*
           |\d+[a-z_][a-z\d_]*(?:-[a-z\d]+)*))
-    | (?P<slash>(?<![\w.])\d{{1,4}}/\d{{1,4}}(?![\w/]))
-    | (?P<number>(?P<sign>(?<![\w)])[-−])?(?:(?P<currency>{_CURRENCY})[ ]?(?P<sign2>[-−])?)?
+    | (?P<slash>(?<![\w.])\d{{1,4}}/\d{{1,4}}(?![\w/]|[.,]\d))
+    | (?P<number>(?P<sign>(?<![\w)%{_SYMBOLS}])[-−])?(?:(?P<currency>{_CURRENCY})[ ]?(?P<sign2>[-−])?)?
           (?P<digits>{_GROUPED}|{_INDIAN}|{_PLAIN}|(?<!\d)\.\d+)
           (?:(?:\s?(?P<percent>{_PERCENT}))|(?P<scale>{_SCALE}))?
           (?:[\s-]?(?P<money>{_MONEY}))?
@@ -169,6 +171,10 @@ _MEASURE = late_pattern(
 )
 _MONEY_AFTER = late_pattern(rf"[\s-]?{_MONEY}", re.IGNORECASE)
 _UNIT_AFTER = late_pattern(r"\s?(?:(?P<minutes>min(?:ute)?s?)|h|hrs?|hours?)\b", re.IGNORECASE)
+_RANGE = late_pattern(r"[*_]*\s?(?:[-–—]|\b(?:to|and|or|through)\b)\s?[*_]*", re.IGNORECASE)
+_LONGEST_RANGE = 12
+_AFTER_DIGITS = late_pattern(r"(?<=\d)\s?[^\d.,]+\Z")
+_VERSION = late_pattern(r"v(\d{1,9}(?:\.\d{1,9})+)", re.IGNORECASE)
 _SCIENTIFIC = late_pattern(r"\d{1,15}e\d{1,2}", re.IGNORECASE)
 _BULLETS = r"^[ \t>*_#(\-–•|]*"
 _LIST_NUMBER = late_pattern(rf"{_BULLETS}(\d{{1,3}})[.):](?=[\s*_]|$)", re.MULTILINE)
@@ -179,10 +185,20 @@ _LABEL = late_pattern(
     re.MULTILINE,
 )
 _IDIOM = late_pattern(r"\b(?:24/7|24/365|50/50|9[- ]to[- ]5)\b")
-_WORD_NAMES = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-_WORDS = {word: value for value, word in enumerate(_WORD_NAMES, 1)}
+_SMALL_WORDS = "one two three four five six seven eight nine ten eleven twelve"
+_TEENS = "thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_WORDS = {
+    **{word: value for value, word in enumerate(f"{_SMALL_WORDS} {_TEENS}".split(), 1)},
+    **{word: value for value, word in zip(range(20, 100, 10), _TENS.split(), strict=True)},
+    "hundred": 100,
+    "thousand": 1000,
+    "million": 1_000_000,
+}
 _WORD = late_pattern(r"\b(?ai:(" + "|".join(_WORDS) + r"))\b")
-_WORD_IN_LOWER_CASE = late_pattern("|".join(_WORDS))
+_WORD_IN_LOWER_CASE = late_pattern(rf"{_SMALL_WORDS.replace(' ', '|')}|teen|ty|hundred|thousand|million")
+_MOST_ALONE = 12
+"""`two hundred` says 2 as well, but `fifty thousand` not 50."""
 _LARGEST_ORDINAL_TO_SKIP = 10
 _MONTH_ENDS = (*_MONTHS, "ary", "rch", "ril", "une", "uly", "ust", "ept", "ber")
 _LEADING = frozenset({*_MONTH_ENDS, *_CURRENCIES.split("|")})
@@ -203,7 +219,8 @@ def _read(text: str) -> tuple[Figure, ...]:
         text = _with_ascii_digits(text)
     not_figures = _not_figures(text)
     skipped = {at for a, b in not_figures for at in range(a, b)} if not_figures else ()
-    figures = []
+    figures: list[Figure] = []
+    matches: list[re.Match[str]] = []
     for match in _tokens(text):
         start, end = match.span()
         if start in skipped or end - 1 in skipped:
@@ -212,7 +229,26 @@ def _read(text: str) -> tuple[Figure, ...]:
         if options:
             different = options if len(options) == 1 else dict.fromkeys(options)
             figures.append(Figure(match[0].strip(), start, end, tuple(different)))
+            matches.append(match)
+    _share_units(text, figures, matches)
     return tuple(figures)
+
+
+def _share_units(text: str, figures: list[Figure], matches: list[re.Match[str]]) -> None:
+    """`10-15 %`, `$1.2 to 1.5 million`, `5 or 7 hours`: what follows the second number is said of the first one too."""
+    for index in range(len(figures) - 2, -1, -1):
+        first, second = matches[index], matches[index + 1]
+        if second[0][-1].isdigit() or first.lastgroup not in ("bare", "number"):
+            continue
+        if second.start() - first.end() > _LONGEST_RANGE or not _RANGE.fullmatch(text, first.end(), second.start()):
+            continue
+        after = _AFTER_DIGITS.search(second[0])
+        if after is None or (first.lastgroup == "number" and any(first.group("percent", "scale", "money", "unit"))):
+            continue
+        shared = _TOKEN.fullmatch(first[0].strip() + after[0])
+        if shared is not None and shared.lastgroup in ("number", "code"):
+            options = (*figures[index].options, *_READERS[shared.lastgroup](shared))
+            figures[index] = figures[index]._replace(options=tuple(dict.fromkeys(options)))
 
 
 _read_again = lru_cache(maxsize=128)(_read)
@@ -260,10 +296,42 @@ def _may_lead(word: str) -> bool:
 
 
 def word_numbers(text: str) -> list[int]:
-    """The numbers from one to twelve that are written as words."""
+    """The numbers that are written as words: `seven`, `twenty-one`, `three hundred and fifty`, `a thousand`."""
     if not _WORD_IN_LOWER_CASE.search(text.lower()):
         return []
-    return [_WORDS[word.lower()] for word in _WORD.findall(text)]
+    runs: list[list[int]] = []
+    end = 0
+    for match in _WORD.finditer(text):
+        value, before = _WORDS[match[0].lower()], text[end : match.start()].lower()
+        run = runs[-1] if runs else []
+        if run and (before in (" ", "-") or (before == " and " and run[-1] >= 100)) and _continues(run[-1], value):
+            run.append(value)
+        else:  # `4.2 million` is read with its digits
+            runs.append([value] if value < 100 or before.endswith((" a ", "\na ")) or before == "a " else [])
+        end = match.end()
+    return [*(n for run in runs for n in run if n <= _MOST_ALONE), *(_number_of(run) for run in runs if _is_new(run))]
+
+
+def _continues(last: int, value: int) -> bool:
+    if value >= 100:
+        return last < value
+    return last >= 100 or (last >= 20 and value < 10)
+
+
+def _is_new(run: list[int]) -> bool:
+    return len(run) > 1 or (len(run) == 1 and run[0] > _MOST_ALONE)
+
+
+def _number_of(run: list[int]) -> int:
+    total = current = 0
+    for value in run:
+        if value >= 1000:
+            total, current = total + (current or 1) * value, 0
+        elif value == 100:
+            current = (current or 1) * 100
+        else:
+            current += value
+    return total + current
 
 
 def scale_of(word: str) -> float | None:
@@ -416,6 +484,10 @@ def _code(match: re.Match[str]) -> Options:
     measure = _MEASURE.fullmatch(text)
     if measure:
         return _measure(int(measure[1]), measure[2], bool(_MONEY_AFTER.match(match.string, match.end())))
+    version = _VERSION.fullmatch(text)
+    if version:
+        is_number = version[1].count(".") == 1
+        return [(Code(version[1]),), *([(Number(*_decimal(version[1])),)] if is_number else [])]
     if _SCIENTIFIC.fullmatch(text):
         return [(Number(*_decimal(text)),), (Code(text.lower()),)]
     return [(Code(text.lower()),)] if any(_is_telling(part) for part in re.split(r"[-_.]", text)) else []

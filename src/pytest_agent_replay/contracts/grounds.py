@@ -36,9 +36,10 @@ _MINUTES_OF_DAY = 24 * 60
 _EPSILON = 1e-9
 _MAX_SUMMED = 10
 _LEAST_ROUNDED = 10
-_TIMED, _RISING, _OTHER = 1, 2, 4
-"""What the key of a number says of it, as bits: that it counts a unit of time; that it is a change, up or down."""
-_ANY = _TIMED | _RISING | _OTHER
+_TIMED, _RISING, _OTHER, _MINOR = 1, 2, 4, 8
+"""What the key of a number says of it, as bits: that it counts a unit of time; that it is a change, up or down; that it
+counts cents."""
+_ANY = _TIMED | _RISING | _OTHER | _MINOR
 _CENT = 0.01
 _LEAST_OF_PHONE = 7
 _LARGEST = sys.float_info.max
@@ -49,6 +50,7 @@ _MONEY_KEYS = frozenset(
     {"amount", "price", "total", "cost", "fee", "balance", "charge", "charged", "refund", "refunded", "subtotal", "tax"}
     | {"paid", "cents", "discount"}
 )
+_CENT_KEYS = frozenset({"cent", "cents", "pence"})
 _AMBIGUOUS_UNITS = frozenset({"min", "mins", "second"})
 _RISING_KEYS = frozenset({"change", "changes", "growth", "delta", "increase", "gain"})
 _EXPIRY = late_pattern(r"(0[1-9]|1[0-2])\s?[/-]\s?(\d\d)")
@@ -320,6 +322,8 @@ class _Index:
         if scales or said.scales:
             for scale in (*scales, *said.scales):
                 self._add_number(value * scale, label, said.kind)
+        if said.kind == _MINOR:
+            self._add_number(value / 100, label)
         for seconds in said.seconds:
             self._spans.add(value * seconds)
         if said.money and value.is_integer():
@@ -375,7 +379,7 @@ class _Index:
     def _add_code(self, text: str) -> None:
         self._codes.add(text)
         parts = re.split(r"[-_.]", text)
-        self._codes.update(parts)
+        self._codes.update((*parts, "".join(parts)))
         for digits in _DIGITS.findall(text):
             if len(digits) >= _LEAST_OF_PHONE:
                 self._phones.setdefault(digits[-_LEAST_OF_PHONE:], []).append(digits)
@@ -409,7 +413,7 @@ class _Index:
         least = _EPSILON * abs(value)
         below = slack[0] * factor * (1 + _EPSILON) + least
         above = slack[1] * factor * (1 + _EPSILON) + least
-        kinds = _ANY & ~_TIMED if number.seconds else _ANY
+        kinds = _ANY & ~_TIMED if number.seconds else _ANY & ~_MINOR if number.money else _ANY
         if self._near(value, below, above, tolerance, kinds & ~_RISING if wording.trend < 0 else kinds):
             return True
         if number.signed or wording.trend > 0:
@@ -512,8 +516,16 @@ def _said_by(key: str) -> _Said:
         tuple(scale for word in long for scale in _scales_in(word)),
         tuple(seconds for word in long if (seconds := unit_seconds(word))),
         not _MONEY_KEYS.isdisjoint(words),
-        _TIMED if _counts_time(words) else _OTHER if _RISING_KEYS.isdisjoint(words) else _RISING,
+        _kind_of(words),
     )
+
+
+def _kind_of(words: list[str]) -> int:
+    if _counts_time(words):
+        return _TIMED
+    if not _CENT_KEYS.isdisjoint(words):
+        return _MINOR
+    return _OTHER if _RISING_KEYS.isdisjoint(words) else _RISING
 
 
 def _counts_time(words: list[str]) -> bool:
