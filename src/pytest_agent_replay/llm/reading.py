@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_agent_replay.player.http import HttpRequest
 
-__all__ = ["UNREADABLE", "clean", "content_text", "dicts", "json_object", "path_of", "tool_call"]
+__all__ = ["UNREADABLE", "clean", "content_text", "dicts", "json_object", "mapping", "path_of", "tool_call"]
 
 UNREADABLE = (AttributeError, LookupError, TypeError, ValueError)
 """What is raised while a live answer is read that has not the documented form (pydantic's error is a `ValueError`)."""
@@ -31,6 +31,11 @@ def json_object(data: bytes | str) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """The value where it is a mapping; empty for anything else."""
+    return value if isinstance(value, dict) else {}
 
 
 def dicts(value: Any) -> list[dict[str, Any]]:

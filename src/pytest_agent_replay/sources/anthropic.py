@@ -22,7 +22,7 @@ from pytest_agent_replay.formats.replay import LlmResponse
 from pytest_agent_replay.llm.anthropic_answers import message_answer
 from pytest_agent_replay.llm.anthropic_messages import anthropic_messages, anthropic_tools
 from pytest_agent_replay.llm.digest import canonical_messages
-from pytest_agent_replay.llm.reading import UNREADABLE, dicts
+from pytest_agent_replay.llm.reading import UNREADABLE, dicts, mapping
 from pytest_agent_replay.sources.json_files import read_values
 from pytest_agent_replay.sources.session import ImportedSession, Notes, SessionProblem
 from pytest_agent_replay.sources.source import Importing, Source
@@ -207,7 +207,7 @@ def _body(value: Any) -> dict[str, Any]:
             value = json.loads(value)
         except (ValueError, RecursionError):
             return {}
-    return value if isinstance(value, dict) else {}
+    return mapping(value)
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pytest_agent_replay.errors import ReplayError
 from pytest_agent_replay.formats.replay import ErrorSpec, Usage
 from pytest_agent_replay.formats.times import parse_time
+from pytest_agent_replay.llm.reading import mapping
 from pytest_agent_replay.sources.choosing import some
 from pytest_agent_replay.sources.failures import read_error
 from pytest_agent_replay.sources.fetching import Api, environment, quoted
@@ -142,8 +143,7 @@ def _of_project(project: str, importing: Importing) -> Iterator[Row]:
 
 def _project_id(api: Api, project: str) -> str:
     """The id of a project that is given by its name; what has no such name is taken for the id."""
-    answer = api.get("/v1/project", {"project_name": project})
-    found = answer.get("objects") if isinstance(answer, dict) else None
+    found = mapping(api.get("/v1/project", {"project_name": project})).get("objects")
     return str(found[0]["id"]) if found else project
 
 
@@ -159,19 +159,19 @@ def _put_aside(rows: Iterable[Row], shelf: Shelf) -> list[Head]:
             session=_session_of(row),
             started=_began(row),
             project=row.get("project_id"),
-            root_ended=_mapping(row.get("metrics")).get("end") is not None if is_root else None,
+            root_ended=mapping(row.get("metrics")).get("end") is not None if is_root else None,
         )
     return known.heads()
 
 
 def _session_of(row: Row) -> str | None:
-    metadata = _mapping(row.get("metadata"))
+    metadata = mapping(row.get("metadata"))
     found = next((metadata[key] for key in _SESSION_KEYS if metadata.get(key)), None)
     return None if found is None else str(found)
 
 
 def _began(row: Row) -> float | None:
-    started = _mapping(row.get("metrics")).get("start")
+    started = mapping(row.get("metrics")).get("start")
     if isinstance(started, (int, float)):
         return float(started)
     try:
@@ -195,10 +195,6 @@ def _with(row: Row, later: Row) -> Row:
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
         merged[key] = _with(merged[key], value) if both else value
     return merged
-
-
-def _mapping(value: Any) -> Row:
-    return value if isinstance(value, dict) else {}
 
 
 # -- one session
@@ -225,14 +221,14 @@ def _session(id_: str, traces: Sequence[tuple[Head, list[Row]]], given: Namespac
 
 def _of_agent(rows: Sequence[Row], notes: Notes) -> list[Row]:
     """Without scorers, which call models of their own."""
-    scorers = [str(row["span_id"]) for row in rows if _mapping(row.get("span_attributes")).get("type") in _SCORERS]
+    scorers = [str(row["span_id"]) for row in rows if mapping(row.get("span_attributes")).get("type") in _SCORERS]
     without = {*scorers, *inside({str(row["span_id"]): _parent(row) for row in rows}, scorers)}
     notes.lose(SCORERS, len(without))
     return [row for row in rows if str(row["span_id"]) not in without]
 
 
 def _span(row: Row) -> Span:
-    attributes, metrics = _mapping(row.get("span_attributes")), _mapping(row.get("metrics"))
+    attributes, metrics = mapping(row.get("span_attributes")), mapping(row.get("metrics"))
     name = str(attributes.get("name") or "")
     ended = metrics.get("end")
     return Span(
@@ -261,7 +257,7 @@ def _what(row: Row, name: str, kind: Any, metrics: Mapping[str, Any]) -> Agent |
     if row.get("error") is not None and made is None:
         made = MISSING
     if kind == "llm":
-        return _model(given, made, _mapping(row.get("metadata")), metrics)
+        return _model(given, made, mapping(row.get("metadata")), metrics)
     if kind == "tool":
         return _tool(name, given, made)
     return Agent(input=given, output=made)
@@ -285,7 +281,7 @@ def _model(given: Any, made: Any, metadata: Mapping[str, Any], metrics: Mapping[
         ours: int(metrics[theirs]) for theirs, ours in _USAGE.items() if isinstance(metrics.get(theirs), (int, float))
     }
     first = made[0] if isinstance(made, list) and made else made
-    reason = first.get("finish_reason") if isinstance(first, dict) else None
+    reason = mapping(first).get("finish_reason")
     return Model(
         name=name if isinstance(name, str) else None,
         messages=read_conversation(given) if given is not MISSING else None,
@@ -299,11 +295,11 @@ def _model(given: Any, made: Any, metadata: Mapping[str, Any], metrics: Mapping[
 
 def _label(session: RunSession, trace: RunTrace, row: Row) -> None:
     """Scores, tags and the metadata of the trace's root."""
-    scores = {name: score for name, score in _mapping(row.get("scores")).items() if score is not None}
+    scores = {name: score for name, score in mapping(row.get("scores")).items() if score is not None}
     trace.scores.update(scores)
     tags = row.get("tags")
     session.tags += [tag for tag in (tags if isinstance(tags, list) else []) if tag not in session.tags]
     if _parent(row) is None:
-        for key, value in _mapping(row.get("metadata")).items():
+        for key, value in mapping(row.get("metadata")).items():
             if key not in _SESSION_KEYS:
                 session.metadata.setdefault(key, value)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pytest_agent_replay.formats.times import time_text
-from pytest_agent_replay.llm.reading import dicts
+from pytest_agent_replay.llm.reading import dicts, mapping
 from pytest_agent_replay.sources.choosing import moment
 from pytest_agent_replay.sources.fetching import Api, ApiError, in_order, quoted
 from pytest_agent_replay.sources.session import ImportedSession, Notes, SessionProblem
@@ -220,11 +220,11 @@ def _recordings(call: dict[str, Any], record: CallRecord) -> None:
 
 
 def _labels(call: dict[str, Any], agent_of: AgentOf | None, notes: Notes) -> dict[str, Any]:
-    analysis = call["call_analysis"] if isinstance(call.get("call_analysis"), dict) else {}
-    cost = call["call_cost"] if isinstance(call.get("call_cost"), dict) else {}
+    analysis = mapping(call.get("call_analysis"))
+    cost = mapping(call.get("call_cost"))
     cents = cost.get("combined_cost")
     began = seconds_of(call.get("start_timestamp"))
-    latency = call["latency"] if isinstance(call.get("latency"), dict) else {}
+    latency = mapping(call.get("latency"))
     metadata = {
         "call_type": call.get("call_type"),
         "agent_id": call.get("agent_id"),
@@ -256,8 +256,7 @@ def _config(call: dict[str, Any], agent_of: AgentOf | None, notes: Notes) -> dic
     )
     if found is None:
         notes.lose(NO_CONFIG if agent_of is None else REFUSED_CONFIG)
-    engine = (found or {}).get("response_engine")
-    engine = engine if isinstance(engine, dict) else {}
+    engine = mapping((found or {}).get("response_engine"))
     config = {
         "model": engine.get("model"),
         "system_prompt": engine.get("general_prompt") or engine.get("global_prompt"),

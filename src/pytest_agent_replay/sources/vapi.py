@@ -11,7 +11,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 from typing import Any
 
-from pytest_agent_replay.llm.reading import dicts
+from pytest_agent_replay.llm.reading import dicts, mapping
 from pytest_agent_replay.sources.choosing import moment
 from pytest_agent_replay.sources.fetching import Api, ApiError, quoted
 from pytest_agent_replay.sources.session import ImportedSession, Notes, SessionProblem
@@ -63,7 +63,7 @@ class Vapi(CallSource):
 
     def _call_of(self, value: Any) -> Any:
         """A server message has the call below `message.call`, and what was recorded beside it."""
-        message = value.get("message") if isinstance(value, dict) else None
+        message = mapping(value).get("message")
         if not isinstance(message, dict) or not isinstance(message.get("call"), dict):
             return value
         beside = ("artifact", "analysis", "endedReason", "startedAt", "endedAt", "cost", "costBreakdown", "assistant")
@@ -167,7 +167,7 @@ def _assistant(call: dict[str, Any], assistant_of: AgentOf | None, notes: Notes)
 
 
 def _read(call: dict[str, Any], assistant: dict[str, Any], record: CallRecord) -> None:
-    artifact = call["artifact"] if isinstance(call.get("artifact"), dict) else {}
+    artifact = mapping(call.get("artifact"))
     messages = dicts(artifact.get("messages")) or dicts(call.get("messages"))
     if not messages:
         messages = [_from_formatted(message) for message in dicts(artifact.get("messagesOpenAIFormatted"))]
@@ -191,7 +191,7 @@ def _from_formatted(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def _prompts(assistant: dict[str, Any]) -> list[str]:
-    model = assistant["model"] if isinstance(assistant.get("model"), dict) else {}
+    model = mapping(assistant.get("model"))
     messages = [m for m in dicts(model.get("messages")) if m.get("role") == "system"]
     return [str(message["content"]) for message in messages if message.get("content")]
 
@@ -225,9 +225,9 @@ def _end(message: dict[str, Any], at: float | None) -> float | None:
 
 
 def _recordings(call: dict[str, Any], record: CallRecord) -> None:
-    artifact = call["artifact"] if isinstance(call.get("artifact"), dict) else {}
-    recording = artifact["recording"] if isinstance(artifact.get("recording"), dict) else {}
-    mono = recording["mono"] if isinstance(recording.get("mono"), dict) else {}
+    artifact = mapping(call.get("artifact"))
+    recording = mapping(artifact.get("recording"))
+    mono = mapping(recording.get("mono"))
     urls = {
         "combined": artifact.get("recordingUrl") or call.get("recordingUrl") or mono.get("combinedUrl"),
         "stereo": artifact.get("stereoRecordingUrl") or recording.get("stereoUrl") or call.get("stereoRecordingUrl"),
@@ -240,10 +240,10 @@ def _recordings(call: dict[str, Any], record: CallRecord) -> None:
 
 
 def _labels(call: dict[str, Any], assistant: dict[str, Any], notes: Notes) -> dict[str, Any]:
-    analysis = call["analysis"] if isinstance(call.get("analysis"), dict) else {}
+    analysis = mapping(call.get("analysis"))
     evaluation = label(analysis.get("successEvaluation"))
-    artifact = call["artifact"] if isinstance(call.get("artifact"), dict) else {}
-    model = assistant["model"] if isinstance(assistant.get("model"), dict) else {}
+    artifact = mapping(call.get("artifact"))
+    model = mapping(assistant.get("model"))
     config = {
         "model": model.get("model"),
         "system_prompt": "\n\n".join(_prompts(assistant)),

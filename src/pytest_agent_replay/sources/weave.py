@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pytest_agent_replay.errors import ReplayError
 from pytest_agent_replay.formats.replay import Usage
 from pytest_agent_replay.formats.times import parse_time
+from pytest_agent_replay.llm.reading import mapping
 from pytest_agent_replay.sources.failures import read_error
 from pytest_agent_replay.sources.grouping import Head, Known, Shelf, block_of, by_session, inside
 from pytest_agent_replay.sources.json_files import read_values
@@ -199,8 +200,8 @@ def _tool(name: str, given: Any, made: Any) -> Tool:
 
 
 def _model(call: Call, given: Any, made: Any) -> Model:
-    request = given if isinstance(given, dict) else {}
-    name = request.get("model", made.get("model") if isinstance(made, dict) else None)
+    request = mapping(given)
+    name = request.get("model", mapping(made).get("model"))
     return Model(
         name=name if isinstance(name, str) else None,
         messages=read_conversation(given),
@@ -214,13 +215,12 @@ def _model(call: Call, given: Any, made: Any) -> Model:
 
 def _usage(call: Call) -> Usage | None:
     """By model's name; a call of a model has one."""
-    summary = call.get("summary")
-    by_model = summary.get("usage") if isinstance(summary, dict) else None
+    by_model = mapping(call.get("summary")).get("usage")
     return next((read_usage(usage) for usage in by_model.values()), None) if isinstance(by_model, dict) else None
 
 
 def _finish_reason(made: Any) -> str | None:
-    choices = made.get("choices") if isinstance(made, dict) else None
+    choices = mapping(made).get("choices")
     first = choices[0] if isinstance(choices, list) and choices else made
     reason = first.get("finish_reason", first.get("stop_reason")) if isinstance(first, dict) else None
     return reason if isinstance(reason, str) else None
@@ -235,9 +235,7 @@ def _name(call: Call) -> str:
 
 
 def _kind(call: Call) -> str | None:
-    attributes = call.get("attributes")
-    weave = attributes.get("weave") if isinstance(attributes, dict) else None
-    kind = weave.get("kind") if isinstance(weave, dict) else None
+    kind = mapping(mapping(call.get("attributes")).get("weave")).get("kind")
     return kind if isinstance(kind, str) else None
 
 
@@ -285,12 +283,10 @@ def _time(text: Any) -> float | None:
 
 def _add_feedback(session: RunSession, call: Mapping[str, Any]) -> None:
     """What people and scorers said, where the export was asked to have it (`include_feedback`)."""
-    summary = call.get("summary")
-    weave = summary.get("weave") if isinstance(summary, dict) else None
-    told = weave.get("feedback") if isinstance(weave, dict) else None
+    told = mapping(mapping(call.get("summary")).get("weave")).get("feedback")
     notes = []
     for each in told if isinstance(told, list) else []:
-        payload = each.get("payload") if isinstance(each, dict) else None
+        payload = mapping(each).get("payload")
         if not isinstance(payload, dict):
             continue
         if isinstance(payload.get("note"), str):

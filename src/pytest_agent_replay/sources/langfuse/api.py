@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from pytest_agent_replay.llm.reading import dicts
+from pytest_agent_replay.llm.reading import dicts, mapping
 from pytest_agent_replay.sources.fetching import Api, ApiError, quoted
 from pytest_agent_replay.sources.langfuse.records import SessionRecord, TraceRecord, trace_of, whole_trace
 
@@ -80,7 +80,7 @@ class Server:
                 if error.status not in (403, 404):
                     raise
                 listed = {}
-            projects = listed.get("data") if isinstance(listed, dict) else None
+            projects = mapping(listed).get("data")
             self._known = projects[0] if isinstance(projects, list) and projects else {}
         return self._known
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_agent_replay.errors import ReplayError
+from pytest_agent_replay.llm.reading import mapping
 from pytest_agent_replay.sources.choosing import moment, some
 from pytest_agent_replay.sources.fetching import Api, ApiError, environment, in_order, quoted
 from pytest_agent_replay.sources.langfuse.api import Head, Server, Wanted, is_value
@@ -258,7 +259,7 @@ def _comments(record: SessionRecord) -> Iterator[str]:
         for row in trace.observations:
             comments = decoded(row.get("comments"))
             for comment in comments if isinstance(comments, list) else ():
-                text = comment.get("content") if isinstance(comment, dict) else None
+                text = mapping(comment).get("content")
                 if isinstance(text, str):
                     yield text
 

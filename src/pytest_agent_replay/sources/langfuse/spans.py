@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pytest_agent_replay.formats.replay import ErrorSpec, Usage
+from pytest_agent_replay.llm.reading import mapping
 from pytest_agent_replay.sources.failures import read_error
 from pytest_agent_replay.sources.json_files import parse_json
 from pytest_agent_replay.sources.langfuse.records import TraceRecord, seconds_of, text_of
@@ -359,8 +360,7 @@ def _usage(row: Observation) -> Usage | None:
     if not isinstance(details, dict):
         return None
     usage = read_usage({_USAGE_NAMES.get(key, key): value for key, value in details.items()})
-    costs = decoded(row.get("costDetails"))
-    cost = row.get("totalCost") or (costs.get("total") if isinstance(costs, dict) else None)
+    cost = row.get("totalCost") or mapping(decoded(row.get("costDetails"))).get("total")
     if usage is not None and isinstance(cost, (int, float)) and math.isfinite(cost):
         usage.cost = float(cost)
     return usage
@@ -476,7 +476,7 @@ def attributes_of(row: Observation) -> dict[str, Any]:
         return {}
     whole = decoded(metadata.get("attributes"))
     flat = {key.removeprefix("attributes."): value for key, value in metadata.items() if key.startswith("attributes.")}
-    return {**flat, **(whole if isinstance(whole, dict) else {})}
+    return {**flat, **mapping(whole)}
 
 
 def metadata_of(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pytest_agent_replay.llm.reading import mapping
 from pytest_agent_replay.sources.langsmith.runs import run_trace
 from pytest_agent_replay.sources.langsmith.shapes import Listed
 from pytest_agent_replay.sources.spans import RunSession, RunTrace
@@ -99,8 +100,8 @@ def _describe(session: RunSession, root: Mapping[str, Any]) -> None:
     tags = root["tags"] if isinstance(root.get("tags"), list) else []
     own = [tag for tag in tags if isinstance(tag, str) and not _STEP_TAG.fullmatch(tag)]
     session.tags = list(dict.fromkeys([*session.tags, *own]))
-    extra = root["extra"] if isinstance(root.get("extra"), dict) else {}
-    metadata = extra["metadata"] if isinstance(extra.get("metadata"), dict) else {}
+    extra = mapping(root.get("extra"))
+    metadata = mapping(extra.get("metadata"))
     session.metadata.update({key: value for key, value in metadata.items() if not _OURS.fullmatch(key)})
 
 
@@ -153,12 +154,12 @@ def _is_bad(item: Mapping[str, Any]) -> bool:
 
 def _from_stats(run: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The same of the summary that a run has: an average where there is more than one."""
-    stats = run["feedback_stats"] if isinstance(run.get("feedback_stats"), dict) else {}
+    stats = mapping(run.get("feedback_stats"))
     items = []
     for key, stat in sorted(stats.items()):
         if not isinstance(stat, dict) or not stat.get("n"):
             continue
-        values = stat["values"] if isinstance(stat.get("values"), dict) else {}
+        values = mapping(stat.get("values"))
         value = next(iter(values)) if len(values) == 1 else (values or None)
         comments = stat["comments"] if isinstance(stat.get("comments"), list) else []
         comment = "; ".join(text for text in comments if isinstance(text, str))

@@ -11,16 +11,16 @@ from itertools import islice
 from typing import Any, ClassVar, TypeVar
 
 from pytest_agent_replay.errors import ReplayError
+from pytest_agent_replay.llm.reading import dicts
 from pytest_agent_replay.sources.fetching import Api, ApiError, quoted
 from pytest_agent_replay.sources.langsmith.shapes import (
     BEGINNING,
     Listed,
     Project,
     Query,
+    expected,
     first_shape,
     listed,
-    mapping,
-    mappings,
     text,
 )
 
@@ -54,7 +54,7 @@ class Generation(ABC):
 
     def _page(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         try:
-            return mapping(self.api.post(f"{self.base}/runs/query", asked), "a page of runs")
+            return expected(self.api.post(f"{self.base}/runs/query", asked), "a page of runs")
         except ApiError as error:
             if error.status not in NOT_THERE:
                 raise
@@ -94,7 +94,7 @@ class FirstGeneration(Generation):
         self._takes_lists = True
 
     def run(self, run_id: str, project: Project | None) -> dict[str, Any]:
-        return first_shape(mapping(self.api.get(f"{self.base}/runs/{quoted(run_id)}"), "a run"))
+        return first_shape(expected(self.api.get(f"{self.base}/runs/{quoted(run_id)}"), "a run"))
 
     def traces(self, project: Project, query: Query) -> Iterator[Listed]:
         body = {
@@ -141,7 +141,7 @@ class FirstGeneration(Generation):
         asked.update(select=list(select), limit=100)
         while True:
             page = self._page(asked)
-            yield from mappings(page.get("runs"))
+            yield from dicts(page.get("runs"))
             cursor = (page.get("cursors") or {}).get("next")
             if not cursor or cursor == asked.get("cursor"):
                 return
@@ -167,7 +167,7 @@ class SecondGeneration(Generation):
                 "or the run's address in the browser instead of its id"
             )
         params = {"project_id": project.id, "selects": self._READ}
-        return first_shape(mapping(self.api.get(f"{self.base}/runs/{quoted(run_id)}", params), "a run"))
+        return first_shape(expected(self.api.get(f"{self.base}/runs/{quoted(run_id)}", params), "a run"))
 
     def traces(self, project: Project, query: Query) -> Iterator[Listed]:
         body = {
@@ -183,7 +183,7 @@ class SecondGeneration(Generation):
         asked = {key: value for key, value in body.items() if value is not None}
         while True:
             page = self._page(asked)
-            yield from map(listed, mappings(page.get("items")))
+            yield from map(listed, dicts(page.get("items")))
             cursor = page.get("next_cursor")
             if not cursor or cursor == asked.get("cursor"):
                 return
@@ -193,8 +193,8 @@ class SecondGeneration(Generation):
         for thread_id in thread_ids:
             asked: dict[str, Any] = {"project_id": project.id, "selects": self._OF_THREAD, "page_size": 100}
             while True:
-                page = mapping(self.api.get(f"{self.base}/threads/{quoted(thread_id)}/traces", asked), "a thread")
-                for item in mappings(page.get("items")):
+                page = expected(self.api.get(f"{self.base}/threads/{quoted(thread_id)}/traces", asked), "a thread")
+                for item in dicts(page.get("items")):
                     yield listed({**item, "thread_id": thread_id, "is_pending": item.get("end_time", "") is None})
                 cursor = page.get("next_cursor")
                 if not cursor or cursor == asked.get("cursor"):
@@ -206,10 +206,10 @@ class SecondGeneration(Generation):
         trees = {}
         for trace in traces:
             try:
-                answer = mapping(self.api.get(f"{self.base}/traces/{quoted(trace.id)}/runs", params), "a trace")
+                answer = expected(self.api.get(f"{self.base}/traces/{quoted(trace.id)}/runs", params), "a trace")
             except ApiError as error:
                 if error.status != 404:
                     raise
                 answer = {}  # deleted since it was listed
-            trees[trace.id] = [first_shape(run) for run in mappings(answer.get("items"))]
+            trees[trace.id] = [first_shape(run) for run in dicts(answer.get("items"))]
         return trees

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pytest_agent_replay.errors import ReplayError
+from pytest_agent_replay.llm.reading import mapping
 from pytest_agent_replay.sources.fetching import ApiError, environment, in_order
 from pytest_agent_replay.sources.langsmith.conversation import Conversation, build, source_block
 from pytest_agent_replay.sources.langsmith.generations import Generation
@@ -187,8 +188,7 @@ class Remote:
                 stored = run.get(f"{name}_s3_urls")
                 if run.get(name) or not isinstance(stored, dict) or not stored:
                     continue
-                place = stored.get("ROOT")
-                url = place.get("presigned_url") if isinstance(place, dict) else None
+                url = mapping(stored.get("ROOT")).get("presigned_url")
                 try:
                     run[name] = self.server.download(url) if isinstance(url, str) else None
                 except (ApiError, ValueError) as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pytest_agent_replay.formats.replay import Usage
 from pytest_agent_replay.formats.times import parse_time
+from pytest_agent_replay.llm.reading import mapping
 from pytest_agent_replay.sources.failures import read_error
 from pytest_agent_replay.sources.messages import read_answer, read_conversation, read_result, read_tools, read_usage
 from pytest_agent_replay.sources.session import Notes
@@ -99,7 +100,7 @@ def _output(outputs: Any, has_failed: bool) -> Any:
 
 def _tool(run: Mapping[str, Any], name: str, inputs: Any, outputs: Any) -> Tool:
     tool = Tool(name=name, args=_arguments(inputs))
-    extra = run["extra"] if isinstance(run.get("extra"), dict) else {}
+    extra = mapping(run.get("extra"))
     call_id = extra.get("tool_call_id")
     if (
         isinstance(outputs, dict)
@@ -145,10 +146,10 @@ def _printed(text: str) -> dict[str, Any] | None:
 
 
 def _model(run: Mapping[str, Any], inputs: Any, outputs: Any) -> Model:
-    extra = run["extra"] if isinstance(run.get("extra"), dict) else {}
-    metadata = extra["metadata"] if isinstance(extra.get("metadata"), dict) else {}
-    asked = extra["invocation_params"] if isinstance(extra.get("invocation_params"), dict) else {}
-    given = inputs if isinstance(inputs, dict) else {}
+    extra = mapping(run.get("extra"))
+    metadata = mapping(extra.get("metadata"))
+    asked = mapping(extra.get("invocation_params"))
+    given = mapping(inputs)
     names = (metadata.get("ls_model_name"), asked.get("model"), asked.get("model_name"), given.get("model"))
     answer = read_answer(outputs) if outputs else None
     return Model(
@@ -252,6 +253,6 @@ def _offloaded(run: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _attachments(run: Mapping[str, Any]) -> int:
     """How many files hang on a run: `s3_urls` of the first generation, `attachments` of the second."""
-    stored = run["s3_urls"] if isinstance(run.get("s3_urls"), dict) else {}
+    stored = mapping(run.get("s3_urls"))
     named = run["attachments"] if isinstance(run.get("attachments"), (dict, list)) else {}
     return len(named) or sum(str(key).startswith("attachment.") for key in stored)

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from pytest_agent_replay.errors import ReplayError
+from pytest_agent_replay.llm.reading import dicts, mapping
 from pytest_agent_replay.sources.fetching import Api, ApiError, RateLimit, environment, quoted
 from pytest_agent_replay.sources.langsmith.generations import (
     NOT_THERE,
@@ -18,7 +19,7 @@ from pytest_agent_replay.sources.langsmith.generations import (
     SecondGeneration,
     batches,
 )
-from pytest_agent_replay.sources.langsmith.shapes import Project, mapping, mappings
+from pytest_agent_replay.sources.langsmith.shapes import Project, expected
 
 __all__ = ["Server"]
 
@@ -85,14 +86,11 @@ class Server:
             if error.status not in NOT_THERE:
                 raise
             return {}
-        flags = info.get("instance_flags") if isinstance(info, dict) else None
-        return flags if isinstance(flags, dict) else {}
+        return mapping(mapping(info).get("instance_flags"))
 
     def project(self, name_or_id: str) -> Project:
         """A project by its name, or by its id. Raises `ReplayError` when there is none."""
-        found = mappings(
-            self.api.get(f"{self._base}/sessions", {"name": name_or_id, "limit": 1, "include_stats": False})
-        )
+        found = dicts(self.api.get(f"{self._base}/sessions", {"name": name_or_id, "limit": 1, "include_stats": False}))
         project = next((_project(item) for item in found), None)
         if project is None and re.fullmatch(r"[0-9a-fA-F-]{36}", name_or_id):
             project = self.project_of(name_or_id)
@@ -105,7 +103,7 @@ class Server:
         if project_id not in self._by_id:
             params = {"include_stats": False}
             answer = self.api.get(f"{self._base}/sessions/{quoted(project_id)}", params)
-            self._by_id[project_id] = _project(mapping(answer, "a project"))
+            self._by_id[project_id] = _project(expected(answer, "a project"))
         return self._by_id[project_id]
 
     def feedback(self, run_ids: Sequence[str]) -> list[dict[str, Any]]:
@@ -116,7 +114,7 @@ class Server:
             while self.tells_feedback:
                 params = {"run": some, "limit": 100, "offset": offset}
                 try:
-                    page = mappings(self.api.get(f"{self._base}/feedback", params))
+                    page = dicts(self.api.get(f"{self._base}/feedback", params))
                 except ApiError as error:
                     if error.status not in NOT_THERE:
                         raise

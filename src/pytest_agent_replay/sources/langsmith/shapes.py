@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_agent_replay.llm.reading import mapping
 from pytest_agent_replay.sources.fetching import ApiError
 
 __all__ = [
@@ -14,10 +15,9 @@ __all__ = [
     "Listed",
     "Project",
     "Query",
+    "expected",
     "first_shape",
     "listed",
-    "mapping",
-    "mappings",
     "text",
     "thread_of",
 ]
@@ -71,7 +71,7 @@ def first_shape(run: Mapping[str, Any]) -> dict[str, Any]:
         shaped["parent_run_id"] = ancestors[-1]
     if shaped.get("session_id") is None:
         shaped["session_id"] = shaped.get("project_id")
-    extra = shaped["extra"] if isinstance(shaped.get("extra"), dict) else {}
+    extra = mapping(shaped.get("extra"))
     if "metadata" not in extra and isinstance(shaped.get("metadata"), dict):
         shaped["extra"] = {**extra, "metadata": shaped["metadata"]}
     return shaped
@@ -81,7 +81,7 @@ def thread_of(run: Mapping[str, Any]) -> str | None:
     """The conversation that a run says it belongs to, by the keys that LangSmith knows."""
     metadata = (run.get("extra") or {}).get("metadata") if isinstance(run.get("extra"), dict) else None
     metadata = metadata if isinstance(metadata, dict) else run.get("metadata")
-    known = metadata if isinstance(metadata, dict) else {}
+    known = mapping(metadata)
     values = [run.get("thread_id"), *(known.get(key) for key in ("thread_id", "session_id", "conversation_id"))]
     return next((str(value) for value in values if isinstance(value, (str, int)) and value != ""), None)
 
@@ -93,13 +93,8 @@ def listed(run: Mapping[str, Any]) -> Listed:
     return Listed(trace_id, thread_of(run), str(run.get("start_time") or ""), bool(pending))
 
 
-def mapping(value: Any, what: str) -> dict[str, Any]:
+def expected(value: Any, what: str) -> dict[str, Any]:
     """The value, which has to be a mapping. Raises `ApiError`."""
     if not isinstance(value, dict):
         raise ApiError(f"LangSmith answered with a {type(value).__name__} instead of {what}; is its address right?")
     return value
-
-
-def mappings(value: Any) -> list[dict[str, Any]]:
-    """The mappings of a list."""
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

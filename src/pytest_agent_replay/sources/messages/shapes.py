@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from pytest_agent_replay.llm.openai_messages import neutral_message
-from pytest_agent_replay.llm.reading import clean, dicts
+from pytest_agent_replay.llm.reading import clean, dicts, mapping
 from pytest_agent_replay.sources.messages.parts import (
     Message,
     first,
@@ -183,8 +183,7 @@ def _tool_message(item: dict[str, Any], content: Any) -> list[Message]:
         results = [part_result(part) for part in content]
         if all(result is not None and "tool_call_id" in result for result in results):
             return [result for result in results if result is not None]
-    more = item.get("additional_kwargs")
-    whole = {**(more if isinstance(more, dict) else {}), **clean(**item), "role": "tool"}
+    whole = {**mapping(item.get("additional_kwargs")), **clean(**item), "role": "tool"}
     message = {**neutral_message(whole), "content": plain_content(content)}
     if item.get("status") == "error" or item.get("error") is True or item.get("is_error") is True:
         message["error"] = True
@@ -222,8 +221,7 @@ def _with_calls(messages: list[Message], role: str, item: dict[str, Any]) -> lis
 
 def _beside(item: dict[str, Any]) -> dict[str, Any]:
     """The calls may lie in LangChain's `additional_kwargs`, with the invalid ones beside, and be repeated there."""
-    more = item.get("additional_kwargs")
-    extra = more if isinstance(more, dict) else {}
+    extra = mapping(item.get("additional_kwargs"))
     calls = [*dicts(item.get("tool_calls")), *dicts(item.get("invalid_tool_calls"))]
     given = {
         "tool_calls": calls or extra.get("tool_calls"),

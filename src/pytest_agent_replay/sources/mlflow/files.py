@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_agent_replay.errors import ReplayError
+from pytest_agent_replay.llm.reading import mapping
 from pytest_agent_replay.sources.grouping import Head, Shelf
 from pytest_agent_replay.sources.json_files import parse_json, read_values
 from pytest_agent_replay.sources.mlflow.stores import Query, Trace
@@ -117,8 +118,7 @@ def _in_folder(folder: Path) -> Iterator[tuple[str, Any]]:
         own = path.parent.parent
         info: dict[str, Any] = {"trace_id": own.name}
         if (own / "trace_info.yaml").is_file():
-            read = yaml.safe_load((own / "trace_info.yaml").read_text("utf-8"))
-            info.update(read if isinstance(read, dict) else {})
+            info.update(mapping(yaml.safe_load((own / "trace_info.yaml").read_text("utf-8"))))
         info["trace_metadata"] = _texts(own / "request_metadata")
         info["tags"] = _texts(own / "tags")
         info["assessments"] = [

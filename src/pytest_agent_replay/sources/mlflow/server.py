@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pytest_agent_replay.errors import ReplayError
+from pytest_agent_replay.llm.reading import mapping
 from pytest_agent_replay.sources.fetching import Api, ApiError, environment, quoted
 from pytest_agent_replay.sources.grouping import Head, Shelf
 from pytest_agent_replay.sources.mlflow.stores import Query, Trace, experiment_id
@@ -87,7 +88,7 @@ class Server:
             if error.status == 404 and _NO_SUCH in str(error):
                 return {}
             raise
-        return _mapping(_mapping(answer.get("trace")).get("trace_info"))
+        return mapping(mapping(answer.get("trace")).get("trace_info"))
 
     def _search(self, experiments: list[str], wanted: str) -> Iterator[Trace]:
         where = [{"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": id_}} for id_ in experiments]
@@ -97,7 +98,7 @@ class Server:
 
     def _pages(self, path: str, question: Trace) -> Iterator[Trace]:
         while True:
-            answer = _mapping(self._api.post(path, question))
+            answer = mapping(self._api.post(path, question))
             yield answer
             token = answer.get("next_page_token")
             if not token or token == question.get("page_token"):
@@ -125,12 +126,8 @@ class Server:
             is_closed = error.status in (403, 404, 405) and _NO_SUCH not in str(error)
             if not is_closed:
                 raise
-            answer = _mapping(self._api.get("/api/3.0/mlflow/traces/get", {"trace_id": trace}).get("trace"))
-        return _mapping(answer).get("spans") or []
-
-
-def _mapping(value: Any) -> Trace:
-    return value if isinstance(value, dict) else {}
+            answer = mapping(self._api.get("/api/3.0/mlflow/traces/get", {"trace_id": trace}).get("trace"))
+        return mapping(answer).get("spans") or []
 
 
 def _authorization() -> str | None:

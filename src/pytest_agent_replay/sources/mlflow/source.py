@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_agent_replay.errors import ReplayError
+from pytest_agent_replay.llm.reading import mapping
 from pytest_agent_replay.sources.choosing import moment, some
 from pytest_agent_replay.sources.fetching import environment, in_order
 from pytest_agent_replay.sources.grouping import Head, block_of, by_session
@@ -214,12 +215,11 @@ def _is_trace(value: Any) -> bool:
     if "trace" in value or "traces" in value:
         return _is_trace(value.get("trace", value.get("traces")))
     info = value.get("info", value.get("trace_info"))
-    data = value.get("data", value)
-    spans = data.get("spans") if isinstance(data, dict) else None
+    spans = mapping(value.get("data", value)).get("spans")
     is_ours = isinstance(info, dict) and ("trace_metadata" in info or "request_metadata" in info)
     return isinstance(spans, list) and (is_ours or _is_span(spans[0] if spans else None))
 
 
 def _is_span(span: Any) -> bool:
-    attributes = span.get("attributes") if isinstance(span, dict) else None
+    attributes = mapping(span).get("attributes")
     return isinstance(attributes, dict) and "mlflow.traceRequestId" in attributes

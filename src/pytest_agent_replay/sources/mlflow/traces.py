@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from pytest_agent_replay.formats.replay import ErrorSpec, Usage
 from pytest_agent_replay.formats.times import parse_time
-from pytest_agent_replay.llm.reading import dicts
+from pytest_agent_replay.llm.reading import dicts, mapping
 from pytest_agent_replay.sources.failures import read_error
 from pytest_agent_replay.sources.grouping import inside
 from pytest_agent_replay.sources.messages import read_answer, read_conversation, read_result, read_tools, read_usage
@@ -81,8 +81,7 @@ def started_at(trace: Trace) -> float | None:
 def experiment_of(trace: Trace) -> str | None:
     """The id of the experiment."""
     info = _info(trace)
-    location = info.get("trace_location")
-    experiment = location.get("mlflow_experiment") if isinstance(location, dict) else None
+    experiment = mapping(info.get("trace_location")).get("mlflow_experiment")
     found = experiment.get("experiment_id") if isinstance(experiment, dict) else info.get("experiment_id")
     return None if found is None else str(found)
 
@@ -94,14 +93,12 @@ def has_tool_error(trace: Trace) -> bool:
 
 
 def _info(trace: Trace) -> Mapping[str, Any]:
-    info = trace.get("info", trace.get("trace_info"))
-    return info if isinstance(info, dict) else {}
+    return mapping(trace.get("info", trace.get("trace_info")))
 
 
 def _metadata(trace: Trace) -> Mapping[str, Any]:
     info = _info(trace)
-    found = info.get("trace_metadata", info.get("request_metadata"))
-    return found if isinstance(found, dict) else {}
+    return mapping(info.get("trace_metadata", info.get("request_metadata")))
 
 
 # -- what others said about it
@@ -111,8 +108,7 @@ def label(session: RunSession, traces: Sequence[tuple[Trace, RunTrace]]) -> None
     """Adds what is known of the conversation as a whole: assessments, tags, the user, the application's metadata."""
     for raw, trace in traces:
         info = _info(raw)
-        tags = info.get("tags")
-        tags = tags if isinstance(tags, dict) else {}
+        tags = mapping(info.get("tags"))
         for key, value in {**_metadata(raw), **tags}.items():
             if not key.startswith("mlflow."):
                 session.metadata.setdefault(key, value)
@@ -125,7 +121,7 @@ def label(session: RunSession, traces: Sequence[tuple[Trace, RunTrace]]) -> None
 def _assessments(info: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Those that count, the weightiest last: people over judges over code, later ones over earlier ones."""
     given = info.get("assessments")
-    found = [each for each in given if isinstance(each, dict)] if isinstance(given, list) else []
+    found = dicts(given)
     found = [each for each in found if each.get("valid", True) is not False]
     return sorted(found, key=lambda each: (_WHO.get(_asked(each), 1), str(each.get("create_time", ""))))
 
@@ -185,10 +181,8 @@ def is_open(trace: Trace) -> bool:
     return "IN_PROGRESS" in (_info(trace).get("state"), _info(trace).get("status"))
 
 
-def _raw_spans(trace: Trace) -> list[Mapping[str, Any]]:
-    data = trace.get("data", trace)
-    spans = data.get("spans") if isinstance(data, dict) else None
-    return [span for span in spans if isinstance(span, dict)] if isinstance(spans, list) else []
+def _raw_spans(trace: Trace) -> list[dict[str, Any]]:
+    return dicts(mapping(trace.get("data", trace)).get("spans"))
 
 
 class _Part(NamedTuple):
@@ -203,8 +197,7 @@ class _Part(NamedTuple):
 
     @classmethod
     def of(cls, raw: Mapping[str, Any], order: int) -> _Part:
-        context = raw.get("context")
-        own = raw.get("span_id") or (context.get("span_id") if isinstance(context, dict) else None)
+        own = raw.get("span_id") or mapping(raw.get("context")).get("span_id")
         parent = raw.get("parent_span_id") or raw.get("parent_id")
         attributes = _attributes(raw)
         return cls(str(own or ""), parent, attributes.get("mlflow.spanType"), attributes, raw, order)
@@ -255,9 +248,8 @@ def _tool(name: str, given: Any, made: Any, attributes: Attributes) -> Tool:
 
 
 def _model(given: Any, made: Any, attributes: Attributes) -> Model:
-    request = given if isinstance(given, dict) else {}
-    params = attributes.get("invocation_params")
-    params = params if isinstance(params, dict) else {}
+    request = mapping(given)
+    params = mapping(attributes.get("invocation_params"))
     said = {**params, **request}
     names = (said.get("model"), attributes.get("model"), attributes.get("mlflow.llm.model"))
     return Model(
@@ -273,8 +265,7 @@ def _model(given: Any, made: Any, attributes: Attributes) -> Model:
 
 def _tools(said: Mapping[str, Any], attributes: Attributes) -> list[dict[str, Any]] | None:
     """What was really sent, rather than `mlflow.chat.tools`, which is MLflow's own version of it."""
-    parameters = said.get("model_request_parameters")
-    of_pydantic_ai = parameters.get("function_tools") if isinstance(parameters, dict) else None
+    of_pydantic_ai = mapping(said.get("model_request_parameters")).get("function_tools")
     for tools in (said.get("tools"), attributes.get("tools"), of_pydantic_ai, attributes.get("mlflow.chat.tools")):
         if tools and (found := read_tools(tools)) is not None:
             return found
@@ -284,15 +275,14 @@ def _tools(said: Mapping[str, Any], attributes: Attributes) -> list[dict[str, An
 def _usage(attributes: Attributes, made: Any) -> Usage | None:
     counted = attributes.get("mlflow.chat.tokenUsage")
     usage = read_usage(counted) if counted is not None else read_usage(made) if isinstance(made, dict) else None
-    cost = attributes.get("mlflow.llm.cost")
-    total = cost.get("total_cost") if isinstance(cost, dict) else None
+    total = mapping(attributes.get("mlflow.llm.cost")).get("total_cost")
     if isinstance(total, (int, float)):
         usage = (usage or Usage()).model_copy(update={"cost": float(total)})
     return usage
 
 
 def _finish_reason(made: Any) -> str | None:
-    choices = made.get("choices") if isinstance(made, dict) else None
+    choices = mapping(made).get("choices")
     first = choices[0] if isinstance(choices, list) and choices else made
     reason = first.get("finish_reason", first.get("stop_reason")) if isinstance(first, dict) else None
     return reason if isinstance(reason, str) else None
@@ -337,7 +327,7 @@ def _plain_attributes(attributes: Any) -> dict[str, Any]:
     if isinstance(attributes, list):
         pairs = [pair for pair in attributes if isinstance(pair, dict) and "key" in pair]
         return {str(pair["key"]): _any_value(pair.get("value")) for pair in pairs}
-    return attributes if isinstance(attributes, dict) else {}
+    return mapping(attributes)
 
 
 def _any_value(value: Any) -> Any:

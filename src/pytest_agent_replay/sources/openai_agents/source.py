@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_agent_replay.errors import FormatError, Problem, ReplayError
 from pytest_agent_replay.formats import replay
+from pytest_agent_replay.llm.reading import mapping
 from pytest_agent_replay.sources.anthropic import NO_SYSTEM
 from pytest_agent_replay.sources.json_files import Sample, read_values
 from pytest_agent_replay.sources.openai_agents.items import (
@@ -140,7 +141,7 @@ def _item_sessions(path: Path, problems: list[str]) -> Iterator[ItemSession]:
         yield from sqlite_sessions(path, problems)
         return
     for number, (where, value) in enumerate(_raw_items(path, problems), 1):
-        data = value if isinstance(value, dict) else {}
+        data = mapping(value)
         items = value if isinstance(value, list) else next((data[key] for key in _ITEMS if key in data), None)
         if not isinstance(items, list):
             problems.append(f"{where}: a session is a list of items, or an object with `items`")

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from pytest_agent_replay.llm.reading import mapping
 from pytest_agent_replay.sources.failures import read_error
 from pytest_agent_replay.sources.messages import read_answer, read_conversation, read_usage
 from pytest_agent_replay.sources.session import Notes
@@ -79,7 +80,7 @@ def _exported(
     runs.sort(key=lambda run: (run.started or 0.0, run.id))
     metadata: dict[str, Any] = {}
     for trace in (traces.get(run.id, {}) for run in runs):
-        metadata.update(trace.get("metadata") if isinstance(trace.get("metadata"), dict) else {})
+        metadata.update(mapping(trace.get("metadata")))
         if trace.get("workflow_name") not in (None, _WORKFLOW):
             metadata.setdefault("workflow_name", trace["workflow_name"])
     datas = [span["span_data"] for trace in ids for span in spans[trace]]
@@ -117,8 +118,7 @@ def _span(raw: dict[str, Any], order: int) -> Span:
         order=order,
     )
     if isinstance(error, dict) and isinstance(what, (Tool, Model)):
-        details = error.get("data")
-        told = details.get("error") if isinstance(details, dict) else None
+        told = mapping(error.get("data")).get("error")
         span.error = read_error(message=str(told or error.get("message") or ""))
     return span
 
@@ -128,7 +128,7 @@ def _what(data: dict[str, Any]) -> Agent | Model | Tool:
     if kind == "function":
         return _tool(data)
     if kind == "generation":
-        config = data["model_config"] if isinstance(data.get("model_config"), dict) else {}
+        config = mapping(data.get("model_config"))
         return Model(
             name=data["model"] if isinstance(data.get("model"), str) else None,
             messages=read_conversation(_whole(data.get("input"))),

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Literal
 
+from pytest_agent_replay.llm.reading import dicts, mapping
 from pytest_agent_replay.sources.json_files import parse_json
 
 __all__ = ["Event", "SpanRecord", "nested", "plain_rows", "read_records", "read_time", "with_logs"]
@@ -137,11 +138,11 @@ def read_time(value: Any) -> float | None:
 
 
 def _batches(batches: Any, read: Any) -> Iterator[SpanRecord]:
-    for batch in _objects(batches):
-        resource = _attributes(_object(batch.get("resource")).get("attributes"))
-        for scoped in _objects(_first(batch, _SCOPES)):
-            scope = _object(_first(scoped, ("scope", "instrumentationLibrary")))
-            for item in _objects(_first(scoped, ("spans", "logRecords", "log_records"))):
+    for batch in dicts(batches):
+        resource = _attributes(mapping(batch.get("resource")).get("attributes"))
+        for scoped in dicts(_first(batch, _SCOPES)):
+            scope = mapping(_first(scoped, ("scope", "instrumentationLibrary")))
+            for item in dicts(_first(scoped, ("spans", "logRecords", "log_records"))):
                 record = read(item)
                 if record is not None:
                     record.resource = resource
@@ -161,7 +162,7 @@ def _otlp_span(span: dict[str, Any]) -> SpanRecord | None:
     if trace_id is None or span_id is None:
         return None
     start = _nanoseconds(_first(span, ("startTimeUnixNano", "start_time_unix_nano")))
-    status = _object(span.get("status"))
+    status = mapping(span.get("status"))
     return SpanRecord(
         trace_id,
         span_id,
@@ -175,7 +176,7 @@ def _otlp_span(span: dict[str, Any]) -> SpanRecord | None:
         attributes=_attributes(span.get("attributes")),
         events=[
             Event(str(event.get("name") or ""), _attributes(event.get("attributes")))
-            for event in _objects(span.get("events"))
+            for event in dicts(span.get("events"))
         ],
     )
 
@@ -195,7 +196,7 @@ def _log_record(log: dict[str, Any]) -> SpanRecord | None:
 def _attributes(pairs: Any) -> dict[str, Any]:
     if isinstance(pairs, dict):
         return {key: value for key, value in pairs.items() if value is not None}
-    read = {str(pair.get("key")): _value(pair.get("value")) for pair in _objects(pairs)}
+    read = {str(pair.get("key")): _value(pair.get("value")) for pair in dicts(pairs)}
     return {key: value for key, value in read.items() if value is not None}
 
 
@@ -265,14 +266,14 @@ def _is_span(value: dict[str, Any]) -> bool:
 
 
 def _plain_span(row: dict[str, Any]) -> SpanRecord | None:
-    context = _object(row.get("context"))
+    context = mapping(row.get("context"))
     trace_id = _id(_first(row, ("context.trace_id", "trace_id", "traceId")) or context.get("trace_id"))
     span_id = _id(_first(row, ("context.span_id", "span_id", "spanId")) or context.get("span_id"))
     if trace_id is None or span_id is None or row.get("kind") in ("pending_span", "log"):
         return None
-    status = _object(row.get("status"))
+    status = mapping(row.get("status"))
     start = _nanoseconds(_first(row, ("start_time", "start_timestamp", "startTime")))
-    resource = _object(row.get("resource"))
+    resource = mapping(row.get("resource"))
     return SpanRecord(
         trace_id,
         span_id,
@@ -314,7 +315,7 @@ def _plain_events(row: dict[str, Any]) -> list[Event]:
             str(_first(event, ("name", "event_name")) or ""),
             _attributes(_first(event, ("attributes", "event_attributes")) or {}),
         )
-        for event in _objects(_parsed(_first(row, ("events", "otel_events"))))
+        for event in dicts(_parsed(_first(row, ("events", "otel_events"))))
     ]
     if row.get("exception_type") and not any(event.name == "exception" for event in events):
         kept = ("exception_type", "exception_message", "exception_stacktrace")
@@ -336,14 +337,6 @@ def _parsed(value: Any) -> Any:
 
 def _first(row: Mapping[str, Any], names: Sequence[str]) -> Any:
     return next((row[name] for name in names if row.get(name) is not None), None)
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _objects(value: Any) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _nanoseconds(value: Any) -> int | None:

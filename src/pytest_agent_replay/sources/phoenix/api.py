@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from pytest_agent_replay.errors import ReplayError
+from pytest_agent_replay.llm.reading import mapping
 from pytest_agent_replay.sources.fetching import Api, ApiError, quoted
 from pytest_agent_replay.sources.otel.otlp import SpanRecord, read_records
 
@@ -137,7 +138,7 @@ class PhoenixServer:
         cursor: str | None = None
         while True:
             page = self._api.get(path, {**params, "cursor": cursor})
-            data = page.get("data") if isinstance(page, dict) else None
+            data = mapping(page).get("data")
             if not isinstance(data, list):
                 raise ApiError(f"{self._api.base_url}{path} answered with something that Phoenix does not send")
             yield from data

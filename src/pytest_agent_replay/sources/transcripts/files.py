@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from pytest_agent_replay.errors import FormatError, Problem
 from pytest_agent_replay.formats.replay import ReplayFile, Source
 from pytest_agent_replay.formats.times import parse_time
-from pytest_agent_replay.llm.reading import UNREADABLE
+from pytest_agent_replay.llm.reading import UNREADABLE, dicts, mapping
 from pytest_agent_replay.sources.json_files import read_values
 from pytest_agent_replay.sources.session import ImportedSession, Notes, SessionProblem
 from pytest_agent_replay.sources.source import Importing
@@ -165,21 +165,16 @@ def whose(value: Any) -> Literal["openai-chat", "anthropic", "openai-agents"] | 
             return whose([value]) if is_message(value) else None
         kind = whose(held)
         return "anthropic" if kind == "openai-chat" and value.get("system") else kind
-    messages = [message for message in value if isinstance(message, dict)] if isinstance(value, list) else []
+    messages = dicts(value)
     if not any(is_message(message) for message in messages):
         return None
     if any("role" not in message or str(message.get("type")) in _ITEMS for message in messages):
         return "openai-agents" if all(is_message(message) or "type" in message for message in messages) else None
-    parts = [part for message in messages for part in _parts(message)]
+    parts = [part for message in messages for part in dicts(message.get("content"))]
     if any(str(part.get("type")) in _BLOCKS for part in parts):
         return "anthropic"
     roles = {str(message["role"]) for message in messages}
     return "openai-chat" if roles <= {"system", "developer", "user", "assistant", "tool", "function"} else None
-
-
-def _parts(message: dict[str, Any]) -> list[dict[str, Any]]:
-    content = message.get("content")
-    return [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
 
 
 # -- one session
@@ -230,7 +225,7 @@ def own_id(data: dict[str, Any], file_name: str, index: int) -> str:
 
 def labels(data: dict[str, Any], notes: Notes, known: Iterable[str] = ()) -> dict[str, Any]:
     """Scores, tags, metadata and the time, where they have a usable shape; what is not `known` is lost, and said."""
-    metadata = dict(data["metadata"]) if isinstance(data.get("metadata"), dict) else {}
+    metadata = dict(mapping(data.get("metadata")))
     metadata.update({key: data[key] for key in ("task_id", "trial") if data.get(key) is not None})
     tags = data.get("tags")
     captured = next((data[key] for key in _TIMES if _is_time(data.get(key))), None)
@@ -247,9 +242,8 @@ def labels(data: dict[str, Any], notes: Notes, known: Iterable[str] = ()) -> dic
 
 
 def _scores(data: dict[str, Any]) -> dict[str, Any]:
-    scores = dict(data["scores"]) if isinstance(data.get("scores"), dict) else {}
-    info = data.get("reward_info")
-    for reward in (data.get("reward"), info.get("reward") if isinstance(info, dict) else None):
+    scores = dict(mapping(data.get("scores")))
+    for reward in (data.get("reward"), mapping(data.get("reward_info")).get("reward")):
         if isinstance(reward, (int, float)) and math.isfinite(reward):
             scores.setdefault("reward", reward)
     return scores

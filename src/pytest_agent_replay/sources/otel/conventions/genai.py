@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_agent_replay.formats.replay import Usage
-from pytest_agent_replay.llm.reading import dicts
+from pytest_agent_replay.llm.reading import dicts, mapping
 from pytest_agent_replay.sources.messages import Message, read_answer, read_conversation, read_tools, read_usage
 from pytest_agent_replay.sources.otel.conventions.values import (
     Step,
@@ -185,7 +185,7 @@ def _usage(attributes: Mapping[str, Any]) -> Usage | None:
 def _reasoning(output: Any) -> str | None:
     messages = _listed(output)
     first = messages[0] if isinstance(messages, list) and messages else None
-    parts = first.get("parts") if isinstance(first, dict) else None
+    parts = mapping(first).get("parts")
     thoughts = [
         part.get("content")
         for part in (parts if isinstance(parts, list) else [])

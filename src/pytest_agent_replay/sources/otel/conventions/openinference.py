@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_agent_replay.formats.replay import Usage
+from pytest_agent_replay.llm.reading import mapping
 from pytest_agent_replay.sources.messages import Message, read_answer, read_conversation, read_tools, read_usage
 from pytest_agent_replay.sources.otel.conventions.values import Step, arguments, first_of, parsed, returned, settings_of
 from pytest_agent_replay.sources.otel.otlp import SpanRecord, nested
@@ -77,8 +78,7 @@ def _retriever(record: SpanRecord) -> Tool:
 
 
 def _model(attributes: Mapping[str, Any]) -> Model:
-    request = parsed(first_of(attributes, ("llm.invocation_parameters", "gen_ai.request.parameters")))
-    request = request if isinstance(request, dict) else {}
+    request = mapping(parsed(first_of(attributes, ("llm.invocation_parameters", "gen_ai.request.parameters"))))
     asked = request.get("model")
     name = (
         asked if isinstance(asked, str) and asked else first_of(attributes, ("llm.model_name", "gen_ai.request.model"))
