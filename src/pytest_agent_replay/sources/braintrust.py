@@ -19,12 +19,12 @@ from pytest_agent_replay.llm.reading import mapping
 from pytest_agent_replay.sources.choosing import some
 from pytest_agent_replay.sources.failures import read_error
 from pytest_agent_replay.sources.fetching import Api, environment, quoted
-from pytest_agent_replay.sources.grouping import Head, Known, Shelf, block_of, by_session, inside
+from pytest_agent_replay.sources.grouping import Head, Known, Shelf, begun, chosen, inside
 from pytest_agent_replay.sources.json_files import read_values
-from pytest_agent_replay.sources.messages import read_answer, read_conversation, read_result, read_tools
+from pytest_agent_replay.sources.messages import read_answer, read_conversation, read_tools, tool_run
 from pytest_agent_replay.sources.session import Notes
 from pytest_agent_replay.sources.source import Importing, Source
-from pytest_agent_replay.sources.spans import MISSING, Agent, Model, RunSession, RunTrace, Span, Tool
+from pytest_agent_replay.sources.spans import MISSING, SETTINGS, Agent, Model, RunSession, RunTrace, Span, Tool
 
 if TYPE_CHECKING:
     from pytest_agent_replay.sources.json_files import Sample
@@ -37,7 +37,6 @@ _API = "https://api.braintrust.dev"
 _PAGE = 100
 _SESSION_KEYS = ("session_id", "thread_id", "conversation_id", "sessionId", "threadId", "conversationId")
 _SCORERS = ("score", "scorer", "eval")
-_SETTINGS = ("temperature", "top_p", "max_tokens", "max_completion_tokens", "seed", "stop", "tool_choice")
 _USAGE = {
     "prompt_tokens": "input_tokens",
     "completion_tokens": "output_tokens",
@@ -77,16 +76,12 @@ class Braintrust(Source):
     def sessions(self, given: Namespace, importing: Importing) -> Iterator[RunSession]:
         rows = _of_project(given.project, importing) if given.project else _of_files(given.file, importing)
         with Shelf() as shelf:
-            heads = [
-                head
-                for head in _put_aside(rows, shelf)
-                if given.trace in (None, head.trace) and given.session in (None, head.session)
-            ]
-            if not heads:
+            groups = chosen(_put_aside(rows, shelf), given)
+            if not groups:
                 raise ReplayError(f"{given.project or ', '.join(given.file)}: there are no such spans of Braintrust's")
+            heads = [head for _, group in groups for head in group]
             if any(head.session is None for head in heads) and len(heads) > 1:
                 importing.note(NO_SESSION)
-            groups = [(given.trace, heads)] if given.trace is not None else by_session(heads)
             groups = groups[-given.limit :] if given.limit is not None else groups
             importing.total = len(groups)
             for id_, group in groups:
@@ -201,15 +196,9 @@ def _with(row: Row, later: Row) -> Row:
 
 
 def _session(id_: str, traces: Sequence[tuple[Head, list[Row]]], given: Namespace) -> RunSession:
-    heads = [head for head, _ in traces]
-    source: dict[str, Any] = {"type": "braintrust"}
-    if len(given.file) == 1:
-        source["file"] = Path(given.file[0]).name
-    source.update(block_of(id_, heads))
+    session = begun(Braintrust.name, id_, [head for head, _ in traces], given)
     if given.project:
-        source["project"] = given.project
-    is_part = given.trace is not None and heads[0].session is not None
-    session = RunSession(id_, [], source, is_part=is_part, where=id_)
+        session.source["project"] = given.project
     for head, raw in traces:
         rows = _of_agent(_merged(raw), session.notes)
         trace = RunTrace(head.trace, [_span(row) for row in rows], started=head.started)
@@ -259,20 +248,8 @@ def _what(row: Row, name: str, kind: Any, metrics: Mapping[str, Any]) -> Agent |
     if kind == "llm":
         return _model(given, made, mapping(row.get("metadata")), metrics)
     if kind == "tool":
-        return _tool(name, given, made)
+        return tool_run(name, given, made)
     return Agent(input=given, output=made)
-
-
-def _tool(name: str, given: Any, made: Any) -> Tool:
-    tool = Tool(name)
-    if isinstance(given, dict):
-        tool.args = given
-    else:
-        tool.bare = given
-    if made is not MISSING:
-        told = read_result(made)
-        tool.result, tool.failed, tool.call_id = told.value, told.failed, told.call_id
-    return tool
 
 
 def _model(given: Any, made: Any, metadata: Mapping[str, Any], metrics: Mapping[str, Any]) -> Model:
@@ -289,7 +266,7 @@ def _model(given: Any, made: Any, metadata: Mapping[str, Any], metrics: Mapping[
         answer=read_answer(made) if made is not MISSING and made is not None else None,
         usage=Usage(**counts) if counts else None,
         finish_reason=reason if isinstance(reason, str) else None,
-        settings={key: metadata[key] for key in _SETTINGS if metadata.get(key) is not None},
+        settings={key: metadata[key] for key in SETTINGS if metadata.get(key) is not None},
     )
 
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+from argparse import Namespace
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-__all__ = ["Head", "Known", "Shelf", "block_of", "by_session", "inside"]
+from pytest_agent_replay.sources.spans import RunSession
+
+__all__ = ["Head", "Known", "Shelf", "begun", "block_of", "by_session", "chosen", "inside"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,20 @@ def by_session(heads: Iterable[Head]) -> list[tuple[str, list[Head]]]:
         groups.setdefault(own, []).append(head)
     found = [(key[1] or key[2], sorted(group, key=_time)) for key, group in groups.items()]
     return sorted(found, key=lambda group: (_time(group[1][0]), group[0]))
+
+
+def chosen(heads: Iterable[Head], given: Namespace) -> list[tuple[str, list[Head]]]:
+    """The conversations of `--session`, or the trace of `--trace` by itself; all where neither is given."""
+    wanted = [head for head in heads if given.trace in (None, head.trace) and given.session in (None, head.session)]
+    return [(given.trace, wanted)] if wanted and given.trace is not None else by_session(wanted)
+
+
+def begun(kind: str, id_: str, heads: Sequence[Head], given: Namespace) -> RunSession:
+    """The session of traces that were chosen of files, still without them."""
+    file = {"file": Path(given.file[0]).name} if len(given.file) == 1 else {}
+    source = {"type": kind, **file, **block_of(id_, heads)}
+    is_part = given.trace is not None and heads[0].session is not None
+    return RunSession(id_, [], source, is_part=is_part, where=id_)
 
 
 def _time(head: Head) -> tuple[bool, float, str]:

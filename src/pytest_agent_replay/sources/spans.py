@@ -17,7 +17,7 @@ from typing import Any, Final
 from pytest_agent_replay.formats.replay import ErrorSpec, Usage
 from pytest_agent_replay.sources.session import Notes
 
-__all__ = ["MISSING", "Agent", "Model", "RunSession", "RunTrace", "Span", "Tool"]
+__all__ = ["MISSING", "SETTINGS", "Agent", "Model", "RunSession", "RunTrace", "Span", "Tool"]
 
 Message = dict[str, Any]
 
@@ -34,6 +34,9 @@ class _Missing:
 
 MISSING: Final = _Missing()
 """The source does not say; null (`None`) is a value."""
+
+SETTINGS: Final = ("temperature", "top_p", "max_tokens", "max_completion_tokens", "seed", "stop", "tool_choice")
+"""Settings of a model in OpenAI's words, which most sources keep."""
 
 
 @dataclass(slots=True)

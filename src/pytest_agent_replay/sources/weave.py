@@ -18,12 +18,19 @@ from pytest_agent_replay.formats.replay import Usage
 from pytest_agent_replay.formats.times import parse_time
 from pytest_agent_replay.llm.reading import mapping
 from pytest_agent_replay.sources.failures import read_error
-from pytest_agent_replay.sources.grouping import Head, Known, Shelf, block_of, by_session, inside
+from pytest_agent_replay.sources.grouping import Head, Known, Shelf, begun, chosen, inside
 from pytest_agent_replay.sources.json_files import read_values
-from pytest_agent_replay.sources.messages import read_answer, read_conversation, read_result, read_tools, read_usage
+from pytest_agent_replay.sources.messages import (
+    read_answer,
+    read_conversation,
+    read_finish_reason,
+    read_tools,
+    read_usage,
+    tool_run,
+)
 from pytest_agent_replay.sources.session import Notes
 from pytest_agent_replay.sources.source import Importing, Source
-from pytest_agent_replay.sources.spans import MISSING, Agent, Model, RunSession, RunTrace, Span, Tool
+from pytest_agent_replay.sources.spans import MISSING, SETTINGS, Agent, Model, RunSession, RunTrace, Span, Tool
 
 if TYPE_CHECKING:
     from pytest_agent_replay.sources.json_files import Sample
@@ -40,7 +47,6 @@ _CLIENTS = re.compile(
 """Operations of the clients that Weave patches; their calls are of models, though not all say so."""
 
 _REFERENCE = re.compile(r"weave:///[^/]+/[^/]+/(object|table)/")
-_SETTINGS = ("temperature", "top_p", "max_tokens", "max_completion_tokens", "seed", "stop", "tool_choice")
 _OBJECT = ("_type", "_class_name", "_bases")
 
 GUESSED_TOOLS = (
@@ -66,13 +72,9 @@ class Weave(Source):
 
     def sessions(self, given: Namespace, importing: Importing) -> Iterator[RunSession]:
         with Shelf() as shelf:
-            heads = _put_aside(given.file, shelf, importing)
-            wanted = [
-                head for head in heads if given.trace in (None, head.trace) and given.session in (None, head.session)
-            ]
-            if not wanted:
+            groups = chosen(_put_aside(given.file, shelf, importing), given)
+            if not groups:
                 raise ReplayError(f"{', '.join(given.file)}: there are no such calls of Weave's in it")
-            groups = [(given.trace, wanted)] if given.trace is not None else by_session(wanted)
             importing.total = len(groups)
             for id_, group in groups:
                 yield _session(id_, [(head, shelf.values(head.trace)) for head in group], given)
@@ -120,13 +122,7 @@ def _calls_in(value: Any) -> list[Call]:
 
 
 def _session(id_: str, traces: Sequence[tuple[Head, list[Call]]], given: Namespace) -> RunSession:
-    heads = [head for head, _ in traces]
-    source: dict[str, Any] = {"type": "weave"}
-    if len(given.file) == 1:
-        source["file"] = Path(given.file[0]).name
-    source.update(block_of(id_, heads))
-    is_part = given.trace is not None and heads[0].session is not None
-    session = RunSession(id_, [], source, is_part=is_part, where=id_)
+    session = begun(Weave.name, id_, [head for head, _ in traces], given)
     for head, raw in traces:
         calls = _of_agent(_merged(raw), session.notes)
         session.traces.append(_trace(head, calls, session.notes))
@@ -180,23 +176,11 @@ def _what(call: Call, has_calls: bool, notes: Notes) -> Agent | Model | Tool:
     if kind == "llm" or (kind is None and _CLIENTS.match(name)):
         return _model(call, given, made)
     if kind == "tool":
-        return _tool(name, given, made)
+        return tool_run(name.rpartition(".")[2], given, made)
     if kind is None and call.get("parent_id") is not None and not has_calls:
         notes.guess(GUESSED_TOOLS)
-        return _tool(name, given, made)
+        return tool_run(name.rpartition(".")[2], given, made)
     return Agent(input=given, output=made)
-
-
-def _tool(name: str, given: Any, made: Any) -> Tool:
-    tool = Tool(name.rpartition(".")[2])
-    if isinstance(given, dict):
-        tool.args = given
-    else:
-        tool.bare = given
-    if made is not MISSING:
-        told = read_result(made)
-        tool.result, tool.failed, tool.call_id = told.value, told.failed, told.call_id
-    return tool
 
 
 def _model(call: Call, given: Any, made: Any) -> Model:
@@ -208,8 +192,8 @@ def _model(call: Call, given: Any, made: Any) -> Model:
         tools=read_tools(request),
         answer=read_answer(made) if made is not MISSING and made is not None else None,
         usage=_usage(call),
-        finish_reason=_finish_reason(made),
-        settings={key: request[key] for key in _SETTINGS if request.get(key) not in (None, "NOT_GIVEN")},
+        finish_reason=read_finish_reason(made),
+        settings={key: request[key] for key in SETTINGS if request.get(key) not in (None, "NOT_GIVEN")},
     )
 
 
@@ -217,13 +201,6 @@ def _usage(call: Call) -> Usage | None:
     """By model's name; a call of a model has one."""
     by_model = mapping(call.get("summary")).get("usage")
     return next((read_usage(usage) for usage in by_model.values()), None) if isinstance(by_model, dict) else None
-
-
-def _finish_reason(made: Any) -> str | None:
-    choices = mapping(made).get("choices")
-    first = choices[0] if isinstance(choices, list) and choices else made
-    reason = first.get("finish_reason", first.get("stop_reason")) if isinstance(first, dict) else None
-    return reason if isinstance(reason, str) else None
 
 
 # -- the parts of a call

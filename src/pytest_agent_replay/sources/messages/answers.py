@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from pytest_agent_replay.llm.reading import dicts
+from pytest_agent_replay.llm.reading import dicts, mapping
 from pytest_agent_replay.sources.messages.conversation import read_conversation
 from pytest_agent_replay.sources.messages.parts import Message, first, messages_of, part_kind
 from pytest_agent_replay.sources.messages.shapes import neutral_role, read_message
 from pytest_agent_replay.sources.messages.texts import none_if_too_deep, read_repr, structure
 
-__all__ = ["read_answer"]
+__all__ = ["read_answer", "read_finish_reason"]
 
 _BELOW = (
     "choices",
@@ -47,6 +47,14 @@ def read_answer(value: Any) -> Message | None:
     if found is None and (printed := read_repr(value)) is not None:
         found = _answer({"role": "assistant", **printed})
     return found or {"role": "assistant", "content": value}
+
+
+def read_finish_reason(value: Any) -> str | None:
+    """Why the model stopped, in the provider's word: of a response or of its first choice."""
+    choices = mapping(value).get("choices")
+    first_choice = mapping(choices[0] if isinstance(choices, list) and choices else value)
+    reason = first_choice.get("finish_reason", first_choice.get("stop_reason"))
+    return reason if isinstance(reason, str) else None
 
 
 def _read(value: Any, depth: int) -> Message | None:

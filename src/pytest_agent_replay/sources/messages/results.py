@@ -19,8 +19,9 @@ from pytest_agent_replay.llm.reading import dicts
 from pytest_agent_replay.sources.messages.parts import Message, part_kind, part_result, plain_content
 from pytest_agent_replay.sources.messages.shapes import read_message
 from pytest_agent_replay.sources.messages.texts import read_repr, structure
+from pytest_agent_replay.sources.spans import MISSING, Tool
 
-__all__ = ["ToolResult", "read_result"]
+__all__ = ["ToolResult", "read_result", "tool_run"]
 
 _MCP = frozenset({"isError", "is_error", "structuredContent", "structured_content", "meta", "_meta"})
 _MCP_KINDS = frozenset({"text", "image", "audio", "resource", "resource_link"})
@@ -56,6 +57,19 @@ def read_result(value: Any) -> ToolResult:
     except RecursionError:  # nested too deeply: nobody's wrapping
         found = None
     return found if found is not None else ToolResult(value)
+
+
+def tool_run(name: str, given: Any, made: Any, call_id: str | None = None) -> Tool:
+    """The run of a tool: `given` are its arguments by name where it is a mapping, `made` is what came out."""
+    tool = Tool(name, call_id=call_id)
+    if isinstance(given, dict):
+        tool.args = given
+    else:
+        tool.bare = given
+    if made is not MISSING:
+        told = read_result(made)
+        tool.result, tool.failed, tool.call_id = told.value, told.failed, call_id or told.call_id
+    return tool
 
 
 def _unwrapped(thing: dict[str, Any]) -> ToolResult | None:

@@ -16,9 +16,16 @@ from pytest_agent_replay.formats.times import parse_time
 from pytest_agent_replay.llm.reading import dicts, mapping
 from pytest_agent_replay.sources.failures import read_error
 from pytest_agent_replay.sources.grouping import inside
-from pytest_agent_replay.sources.messages import read_answer, read_conversation, read_result, read_tools, read_usage
+from pytest_agent_replay.sources.messages import (
+    read_answer,
+    read_conversation,
+    read_finish_reason,
+    read_tools,
+    read_usage,
+    tool_run,
+)
 from pytest_agent_replay.sources.session import Notes
-from pytest_agent_replay.sources.spans import MISSING, Agent, Model, RunSession, RunTrace, Span, Tool
+from pytest_agent_replay.sources.spans import MISSING, SETTINGS, Agent, Model, RunSession, RunTrace, Span, Tool
 
 __all__ = [
     "experiment_of",
@@ -40,7 +47,6 @@ _MODELS = ("CHAT_MODEL", "LLM")
 _ATTACHMENT = "mlflow-attachment://"
 _BAD = (False, 0, "no", "false", "fail", "failed", "incorrect", "bad")
 _WHO = {"CODE": 0, "LLM_JUDGE": 1, "AI_JUDGE": 1, "HUMAN": 2}
-_SETTINGS = ("temperature", "top_p", "max_tokens", "max_completion_tokens", "seed", "stop", "tool_choice")
 
 _UNFINISHED = "the rest of a trace that was in progress"
 _ATTACHED = "attachments (images, audio, files), which MLflow keeps beside the trace"
@@ -236,15 +242,8 @@ def _agent_output(made: Any) -> Any:
 def _tool(name: str, given: Any, made: Any, attributes: Attributes) -> Tool:
     args = _parsed(given) if isinstance(given, str) else given
     call_id = attributes.get("tool_call_id")
-    tool = Tool(name, call_id=call_id if isinstance(call_id, str) else None)
-    if isinstance(args, dict):
-        tool.args = args
-    else:
-        tool.bare = given
-    if made is not MISSING:
-        told = read_result(made)
-        tool.result, tool.failed, tool.call_id = told.value, told.failed, tool.call_id or told.call_id
-    return tool
+    own_id = call_id if isinstance(call_id, str) else None
+    return tool_run(name, args if isinstance(args, dict) else given, made, own_id)
 
 
 def _model(given: Any, made: Any, attributes: Attributes) -> Model:
@@ -258,8 +257,8 @@ def _model(given: Any, made: Any, attributes: Attributes) -> Model:
         tools=_tools(said, attributes),
         answer=read_answer(made) if made is not MISSING else None,
         usage=_usage(attributes, made),
-        finish_reason=_finish_reason(made),
-        settings={key: said[key] for key in _SETTINGS if said.get(key) is not None},
+        finish_reason=read_finish_reason(made),
+        settings={key: said[key] for key in SETTINGS if said.get(key) is not None},
     )
 
 
@@ -279,13 +278,6 @@ def _usage(attributes: Attributes, made: Any) -> Usage | None:
     if isinstance(total, (int, float)):
         usage = (usage or Usage()).model_copy(update={"cost": float(total)})
     return usage
-
-
-def _finish_reason(made: Any) -> str | None:
-    choices = mapping(made).get("choices")
-    first = choices[0] if isinstance(choices, list) and choices else made
-    reason = first.get("finish_reason", first.get("stop_reason")) if isinstance(first, dict) else None
-    return reason if isinstance(reason, str) else None
 
 
 def _error(raw: Mapping[str, Any]) -> ErrorSpec | None:
