@@ -34,6 +34,13 @@ def test_a_failing_verdict_fails_the_test_with_the_same_text(project: Project) -
     assert "marked.py" not in result.stdout.str()
 
 
+def test_the_short_summary_of_a_failing_test_says_which_invariant(project: Project) -> None:
+    """Its line is short: what it says first is no path of a module of ours."""
+    project.replay("one", folder="replays")
+    write_test(project, "def test_shop(replay):\n    replay.run()")
+    project.run("test_shop.py", agent="bad").stdout.fnmatch_lines(["FAILED *[[]one[]] - ReplayFailed: one: *"])
+
+
 def test_result_and_trace_are_there_for_assertions_of_the_test(project: Project) -> None:
     """The file, what production did, what happened now."""
     project.replay("one", folder="replays")

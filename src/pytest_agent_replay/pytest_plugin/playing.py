@@ -23,6 +23,8 @@ RESULTS = pytest.StashKey[list[ReplayResult]]()
 class ReplayFailed(AssertionError):
     """A replay that did not pass. `result` is all that is known of it."""
 
+    __module__ = "builtins"  # as pytest's own outcomes: the line of a failed test has room for the headline then
+
     def __init__(self, result: ReplayResult, verbosity: int = 0) -> None:
         super().__init__(headline(result))
         self.result = result
@@ -50,6 +52,7 @@ def note(project: Project, item: pytest.Item, loaded: LoadedReplay, result: Repl
 
 def conclude(project: Project, result: ReplayResult, *, skip: bool) -> None:
     """Raises `ReplayFailed` unless the result lets the item pass; with `skip`, what was not judged is skipped."""
+    __tracebackhide__ = True
     undecided = result.outcome == "inconclusive" and project.settings.allow_inconclusive
     if result.outcome == "passed" or (undecided and not skip):
         return
