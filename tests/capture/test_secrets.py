@@ -187,3 +187,15 @@ def test_nothing_is_written_when_a_key_in_use_cannot_be_taken_out(
     assert "SHOP_API_KEY" in captured.captured.error
     assert list(tmp_path.iterdir()) == []
     assert IN_USE not in caplog.text
+
+
+def test_what_is_learned_last_is_taken_out_of_what_came_first(tmp_path: Path) -> None:
+    """Also within one event, and however often the file is made of the events."""
+    path = tmp_path / "a.replay.yaml"
+    with capture(path) as session:
+        session.input = ["the word is Zitronenfalter77", {"note": "n"}]
+        session.turn({"said": "Zitronenfalter77 it is", "password": "Zitronenfalter77"})
+        session.output = "Zitronenfalter77!"
+    text = path.read_text("utf-8")
+    assert "Zitronenfalter77" not in text
+    assert text.count("[secret 1]") >= 3

@@ -42,6 +42,11 @@ class Scrubber(Redactor):
     def _made_finder(self) -> Finder:
         return Finder(self.rules, whole=True)
 
+    @property
+    def version(self) -> int:
+        """Another one when more is known, so that what was clean before may be so no more."""
+        return self._known.version
+
     def arguments(self, args: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """Arguments of a call without the fields that hold a secret, and the paths of these."""
         self.learn(args)

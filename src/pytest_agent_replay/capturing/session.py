@@ -529,6 +529,15 @@ class CaptureSession:
 
 def cleaned(scrubber: Scrubber, event: dict[str, Any]) -> dict[str, Any]:
     """An event without secrets. Its digests are those of the messages without them."""
+    known = scrubber.version
+    version, clean = event.pop("_clean", (None, event))
+    if version != known:
+        clean = _cleaned(scrubber, event)
+    event["_clean"] = (known, clean)  # what was learned meanwhile may stand in it
+    return cast(dict[str, Any], clean)
+
+
+def _cleaned(scrubber: Scrubber, event: dict[str, Any]) -> dict[str, Any]:
     if event["event"] == "begin" and event["kind"] == "tool":
         args, left_out = scrubber.arguments(event["args"])
         clean = {**event, "tool": scrubber.route(event["tool"]), "args": args}
