@@ -185,6 +185,16 @@ def test_names_of_fields_are_looked_at_too() -> None:
     assert not [key for key in cleaned["by_user"] if key in ("mia_li_3668", "jane@acme.io", TOKEN)]
 
 
+@pytest.mark.parametrize(("name", "value"), [("name", "value"), ("key", "value"), ("Name", "Value")])
+def test_values_beside_their_names(name: str, value: str) -> None:
+    """`{name: x-api-key, value: …}` is redacted as the field `x-api-key` is, and other pairs stay."""
+    pairs = [{name: "x-api-key", value: "Tr0ub4dorX3zz"}, {name: "accept", value: "text/plain"}, {value: "a", "n": 1}]
+    cleaned = redactor().clean({"headers": pairs, "said": "Tr0ub4dorX3zz it was"})
+    assert "Tr0ub4dorX3zz" not in str(cleaned)
+    assert cleaned["headers"][0][name] == "x-api-key"
+    assert cleaned["headers"][1:] == pairs[1:]
+
+
 def test_numbers_that_are_personal() -> None:
     """A card, a phone number and a postcode that are written as numbers stay numbers."""
     cleaned = redactor().clean({"card_number": 4242424242424242, "phone": 4152341267, "zip": 78750, "amount": 78750})

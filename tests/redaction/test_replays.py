@@ -77,3 +77,33 @@ def test_types_of_errors_stay() -> None:
     cleaned = redactor().replay(file(tool_responses=[{"tool": "pay", "error": error}]))
     assert cleaned["tool_responses"][0]["error"]["type"] == "shop.PaymentError"
     assert "jane" not in cleaned["tool_responses"][0]["error"]["message"]
+
+
+def test_what_the_end_of_a_chunk_cuts() -> None:
+    """The chunks of a stream are one text; a stand-in is in the chunk where its original began."""
+    chunks = [f"key {TOKEN[:9]}", TOKEN[9:20], f"{TOKEN[20:]} of grace@", "acme.io", "", " and ok"]
+    tool = {"tool": "GET https://h.example/s", "stream": chunks}
+    cleaned = redactor().replay({"input": TOKEN, "tool_responses": [tool]})
+    [first, second, third, *rest] = cleaned["tool_responses"][0]["stream"]
+    assert first == f"key {cleaned['input']}"
+    assert (second, rest) == ("", ["", "", " and ok"])
+    assert third.startswith(" of ")
+    assert third.endswith(".example.com")
+    plain = {"input": "x", "tool_responses": [{"tool": "t", "stream": ["a", {"b": 1}, ["c"]]}]}
+    assert redactor().replay(plain) == plain
+    assert redactor().replay(cleaned) == cleaned
+
+
+def test_the_clients_of_tools() -> None:
+    """A route and what it must match are redacted, the names of functions are not."""
+    tools = {
+        "a": f"GET https://h.example/a?token={TOKEN}",
+        "b": {"route": "GET https://h.example/b", "match": {"header": {"Authorization": f"Bearer {TOKEN}"}}},
+        "c": "my_app.grace:moss",
+        "d": {"target": "my_app.grace:moss"},
+    }
+    cleaned = redactor().replay(file(tools=tools))["tools"]
+    assert TOKEN not in str(cleaned)
+    assert cleaned["a"] == "GET https://h.example/a?token=ghp_*"
+    assert cleaned["b"]["route"] == "GET https://h.example/b"
+    assert (cleaned["c"], cleaned["d"]) == (tools["c"], tools["d"])

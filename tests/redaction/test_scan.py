@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 from pytest_agent_replay.redaction import Rules, scan
+from pytest_agent_replay.redaction.files import scan_file
 
 TOKEN = "ghp_" + "a1B2" * 9
 
@@ -14,6 +18,17 @@ def test_findings_say_where() -> None:
     assert (token.kind, token.path) == ("GitHub personal token", "/key")
     assert TOKEN[8:] not in str(token)
     assert "jane.roe" not in str(mail)
+
+
+def test_secrets_in_the_names_of_fields_are_not_shown(tmp_path: Path) -> None:
+    """Neither by what is found in the name, nor by what is found below it."""
+    data = {"input": "x", "metadata": {TOKEN: {"mail": "jane.roe@acme.io"}}}
+    assert TOKEN not in "".join(map(str, scan({TOKEN: 1})))
+    path = tmp_path / "a.replay.json"
+    path.write_text(json.dumps(data))
+    below, name = sorted(map(str, scan_file(path, Rules(), display="a.replay.json")), reverse=True)
+    assert name.startswith("a.replay.json:1:29: metadata.…: GitHub personal token: ")
+    assert below.startswith("a.replay.json:1:74: metadata.….mail: e-mail addresses: jan… ")
 
 
 def test_a_text_by_itself() -> None:

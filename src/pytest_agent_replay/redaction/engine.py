@@ -7,11 +7,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 from pytest_agent_replay.redaction import rules as kinds
 from pytest_agent_replay.redaction.environment import keys_in_use
-from pytest_agent_replay.redaction.fields import Place
+from pytest_agent_replay.redaction.fields import Place, place_in
 from pytest_agent_replay.redaction.finding import Finder
 from pytest_agent_replay.redaction.key import redaction_key
 from pytest_agent_replay.redaction.known import Known
@@ -133,6 +134,13 @@ class Redactor:
             route = f"{route[: span.start]}*{route[span.end :]}"
         return route
 
+    def clean_pieces(self, pieces: Sequence[str], path: Path = ()) -> list[str]:
+        """The pieces of one text, without what is cut by the end of a piece; what is in a piece alone may be left."""
+        whole = "".join(pieces)
+        cleaned = self._cleaned(whole)
+        self._tell(path, cleaned, whole)
+        return _cut(cleaned, pieces)
+
     def replay(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """The data of a replay file with pseudonyms; what is of the format and not of the session stays.
 
@@ -163,7 +171,7 @@ class Redactor:
         return int(made) if made.isdigit() else number
 
     def _item(self, owner: Mapping[Any, Any], key: Any, place: Place, path: Path) -> Any:
-        return self._value(owner[key], Place(str(key), owner, place.field), (*path, str(key)))
+        return self._value(owner[key], place_in(owner, key, place.field), (*path, str(key)))
 
     def _is_allowed(self, value: Any, path: Path) -> bool:
         if self.rules.allow_paths and path:
@@ -215,10 +223,11 @@ class Redactor:
         if spans is None:
             spans = without_overlaps(self._spans(text))
         parts, last = [], 0
-        for span in spans:
+        for index, span in enumerate(spans):
             original = text[span.start : span.end]
             self._take(span, original)
             made = span.made if span.made is not None else self._pseudonyms.make(span.shape, original)
+            spans[index] = span._replace(made=made)
             parts += [text[last : span.start], made]
             last = span.end
         return Cleaned("".join([*parts, text[last:]]), tuple(spans))
@@ -296,6 +305,18 @@ class Redactor:
         finally:
             self._depth -= 1
             self.listener = listener
+
+
+def _cut(cleaned: Cleaned, pieces: Sequence[str]) -> list[str]:
+    """A cleaned text in pieces as its original was: a stand-in is in the piece where that began."""
+    cuts, counted, shift = [0], 0, 0
+    for end in accumulate(map(len, pieces)):
+        while counted < len(cleaned.spans) and cleaned.spans[counted].start < end:
+            span = cleaned.spans[counted]
+            shift += len(span.made or "") - (span.end - span.start)
+            counted += 1
+        cuts.append(max(end, cleaned.spans[counted - 1].end if counted else 0) + shift)
+    return [cleaned.text[begin:end] for begin, end in pairwise(cuts)]
 
 
 def _around(spans: Sequence[Span], start: int, end: int, made: str) -> Span:

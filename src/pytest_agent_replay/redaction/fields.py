@@ -23,7 +23,7 @@ from pytest_agent_replay.redaction.personal import (
 from pytest_agent_replay.redaction.pseudonyms import STREET_WORDS, TITLES
 from pytest_agent_replay.redaction.words import is_made_up
 
-__all__ = ["Fact", "Place", "fact", "words_of", "words_of_account"]
+__all__ = ["Fact", "Place", "fact", "place_in", "words_of", "words_of_account"]
 
 
 class Place(NamedTuple):
@@ -113,6 +113,9 @@ _IPS = frozenset(
 )
 
 _PARTS = frozenset(("name", "first", "last", "middle"))
+_VALUES = frozenset(("value", "Value"))
+_NAMES = ("name", "key", "Name", "Key")
+"""Beside a `value`: what it is the value of."""
 _CALL = frozenset(("args", "arguments", "parameters", "inputschema", "toolcallid"))
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*")
 _HUMAN = re.compile(r"[^\W\d_][^\W\d_'’.-]*(?:[ ,.'’-]+[^\W\d_][^\W\d_'’.-]*\.?){0,5}\.?")
@@ -146,6 +149,17 @@ _ROLES: tuple[tuple[frozenset[str], str], ...] = (
     (_PARTS, "name of somebody"),
     (_PEOPLE, "somebody"),
 )
+
+
+def place_in(owner: Mapping[Any, Any], key: Any, above: str) -> Place:
+    """Where an entry of an object stands, which is itself in a field named `above`.
+
+    The `value` of `{name: x-api-key, value: …}` is that of the field which stands beside it.
+    """
+    field = str(key)
+    if field in _VALUES:
+        field = next((named for name in _NAMES if isinstance(named := owner.get(name), str)), field)
+    return Place(field, owner, above)
 
 
 def fact(value: Any, place: Place, given: rules.Rules) -> Fact | None:

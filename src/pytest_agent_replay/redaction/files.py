@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from pytest_agent_replay.errors import FormatError, Problem
-from pytest_agent_replay.formats.loading import Document, load_document
+from pytest_agent_replay.formats.loading import Document, field_path, load_document
 from pytest_agent_replay.formats.replay import LlmRequestDigests, LlmResponse, RecordingRef, ReplayFile
 from pytest_agent_replay.formats.validation import validate
 from pytest_agent_replay.formats.writing import file_text, replay_to_data
@@ -45,8 +45,11 @@ def scan_file(path: Path, rules: Rules, *, display: str | None = None, max_size:
 def _in_data(document: Document, rules: Rules) -> list[Problem]:
     data = document.data
     is_replay = isinstance(data, dict) and bool({"input", "turns", "tool_responses"} & set(data))
+    found = [(_loc(finding.path, data), finding) for finding in scan(data, rules, replay=is_replay)]
+    hidden = {loc[-1] for loc, finding in found if finding.in_name and loc}
     return [
-        document.problem(_loc(finding.path, data), _words(finding)) for finding in scan(data, rules, replay=is_replay)
+        document.problem(loc, _words(finding))._replace(field=field_path(["…" if s in hidden else s for s in loc]))
+        for loc, finding in found
     ]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_agent_replay.redaction import rules as kinds
 from pytest_agent_replay.redaction.contexts import NAMED_ID, SAID_NAME
-from pytest_agent_replay.redaction.fields import Fact, Place, words_of, words_of_account
+from pytest_agent_replay.redaction.fields import Fact, Place, place_in, words_of, words_of_account
 from pytest_agent_replay.redaction.finding import Finder
 from pytest_agent_replay.redaction.known import LEAST_SECRET, Known
 from pytest_agent_replay.redaction.personal import emails
@@ -50,7 +50,7 @@ class Learner:
     def _object(self, value: Mapping[Any, Any], place: Place) -> None:
         words: list[str] = []
         for key, item in value.items():
-            inner = Place(str(key), value, place.field)
+            inner = place_in(value, key, place.field)
             self._text(str(key), Place())
             self.learn(item, inner)
             found = self._finder.fact(item, inner) if isinstance(item, str) else None

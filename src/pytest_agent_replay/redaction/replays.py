@@ -16,11 +16,12 @@ __all__ = ["clean_replay"]
 _FORMAT = frozenset(
     listed(
         """
-    version captured_at golden ended clock expires at_turn at_event tools matching import started_at
+    version captured_at golden ended clock expires at_turn at_event matching import started_at
     """
     )
 )
 """Of a file and of its turns."""
+_ROUTE = re.compile(r"(?:^| )/|://")
 _TOOL = frozenset(["status", "failed", "latency_ms", "times", "call_id", "origin"])
 _MODEL = frozenset(["model", "usage", "finish_reason", "request", "latency_ms", "status", "times"])
 _CALL = frozenset(("id", "name"))
@@ -45,14 +46,21 @@ def clean_replay(redactor: Redactor, data: Mapping[str, Any]) -> dict[str, Any]:
         redactor.learn({field: value})
         return value
 
-    _Walk(learn, lambda route, path: route).file(data)
-    return _Walk(redactor.clean_field, redactor.clean_route).file(data)
+    def learn_pieces(pieces: list[str], path: Path) -> list[str]:
+        redactor.learn("".join(pieces))
+        return pieces
+
+    _Walk(learn, lambda route, path: route, learn_pieces).file(data)
+    return _Walk(redactor.clean_field, redactor.clean_route, redactor.clean_pieces).file(data)
 
 
 class _Walk:
-    def __init__(self, clean: Clean, route: Callable[[str, Path], str]) -> None:
+    def __init__(
+        self, clean: Clean, route: Callable[[str, Path], str], pieces: Callable[[list[str], Path], list[str]]
+    ) -> None:
         self.clean = clean
         self.route = route
+        self.pieces = pieces
 
     def file(self, data: Mapping[str, Any], path: Path = ()) -> dict[str, Any]:
         return {key: self._part(key, value, (*path, key)) for key, value in data.items()}
@@ -66,6 +74,8 @@ class _Walk:
             return self._each(value, path, self._tool)
         if key == "llm_responses" and isinstance(value, list):
             return self._each(value, path, self._answer)
+        if key == "tools" and isinstance(value, Mapping):
+            return {name: self._target(target, (*path, name)) for name, target in value.items()}
         if key == "contract":
             return self._contract(value, "", path)
         if key == "error":
@@ -97,16 +107,30 @@ class _Walk:
         return self.clean(value, "", path) if isinstance(value, str) else value
 
     def _field(self, key: str, value: Any, path: Path) -> Any:
-        return self.clean(value, key, (*path, key))
+        path = (*path, key)
+        if key == "stream" and isinstance(value, list) and all(isinstance(piece, str) for piece in value):
+            value = self.pieces(value, path)
+        return self.clean(value, key, path)
 
     def _tool(self, data: Mapping[str, Any], path: Path) -> dict[str, Any]:
         cleaned = self._fields({key: value for key, value in data.items() if key != "tool"}, path, _TOOL)
         tool = data.get("tool")
-        if isinstance(tool, str) and re.search(r"(?:^| )/|://", tool):
+        if isinstance(tool, str) and _ROUTE.search(tool):
             tool = self.route(tool, (*path, "tool"))
         else:
             tool = self._kept(tool, (*path, "tool"))
         return {key: tool if key == "tool" else cleaned[key] for key in data}
+
+    def _target(self, value: Any, path: Path) -> Any:
+        """Where a tool's client is; of that only a route and what it must match can have a secret."""
+        if isinstance(value, str):
+            return self.route(value, path) if _ROUTE.search(value) else value
+        if not isinstance(value, Mapping):
+            return value
+        return {
+            key: self._target(item, (*path, key)) if key in ("route", "target") else self.clean(item, key, (*path, key))
+            for key, item in value.items()
+        }
 
     def _answer(self, data: Mapping[str, Any], path: Path) -> dict[str, Any]:
         calls = data.get("tool_calls")

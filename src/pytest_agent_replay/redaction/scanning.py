@@ -25,9 +25,12 @@ class Finding:
     """Where it stands in the text at `path`; around the whole of it when it stands there encoded."""
     preview: str
     """Its first characters, at most a fifth of it, and its length."""
+    in_name: bool = False
+    """It stands in the name of a field: in the last step of `path`."""
 
     def __str__(self) -> str:
-        return f"{self.path or '/'}: {self.kind}: {self.preview}"
+        path = f"{self.path.rpartition('/')[0]}/…" if self.in_name else self.path or "/"
+        return f"{path}: {self.kind}: {self.preview}"
 
 
 def scan(value: Any, rules: Rules | None = None, *, replay: bool = False) -> Iterator[Finding]:
@@ -41,7 +44,8 @@ def scan(value: Any, rules: Rules | None = None, *, replay: bool = False) -> Ite
 
     def listen(path: tuple[str, ...], cleaned: Cleaned, text: str) -> None:
         where = pointer(path)
-        findings.extend(_finding(span, where, text) for span in cleaned.spans if not span.reserved)
+        is_name = path[-1:] == (text,)
+        findings.extend(_finding(span, where, text, is_name) for span in cleaned.spans if not span.reserved)
 
     redactor.listener = listen
     if replay and isinstance(value, Mapping):
@@ -51,7 +55,7 @@ def scan(value: Any, rules: Rules | None = None, *, replay: bool = False) -> Ite
     yield from findings
 
 
-def _finding(span: Span, path: str, text: str) -> Finding:
+def _finding(span: Span, path: str, text: str, is_name: bool) -> Finding:
     found = text[span.start : span.end]
     shown = found[: min(len(found) // 5, 4)]
-    return Finding(span.kind, path, span.start, span.end, f"{shown}… ({len(found)} characters)")
+    return Finding(span.kind, path, span.start, span.end, f"{shown}… ({len(found)} characters)", is_name)
