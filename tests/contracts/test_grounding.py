@@ -255,6 +255,13 @@ def test_input_context_and_error_texts_ground_figures() -> None:
     assert judge({"type": "grounded_numbers"}, run, replay).outcome == "passed"
 
 
+def test_what_is_said_of_an_unrecorded_call_gives_nothing() -> None:
+    """Its error names the arguments, which are the agent's own."""
+    run = Run().start().call("refund", unrecorded=True, amount=305)
+    run.trace.events[-1].payload["error"] = {"type": None, "message": "unrecorded call: refund(amount=305)"}
+    assert judge({"type": "grounded_numbers"}, run.answer("305 are on their way.")).outcome == "failed"
+
+
 def test_the_recorded_system_prompt_grounds_figures() -> None:
     """What production's model was told beforehand is a source, as the context is."""
     replay = make_replay(agent_config={"system_prompt": "Refunds take 14 days.", "temperature": 0.77})

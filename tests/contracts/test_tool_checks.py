@@ -319,3 +319,72 @@ def test_a_promise_in_a_structured_answer_is_one() -> None:
     """Also at the beginning of a line, which JSON writes as an escape."""
     promise = Run().start().answer({"text": "Good news:\nI have refunded it."})
     assert judge({"type": "no_promise_without_tool", "tools": "refund"}, promise).outcome == "failed"
+
+
+READS = {"type": "trajectory", "repeatable": ["read"]}
+
+
+@pytest.mark.parametrize(
+    ("expected", "made", "outcome"),
+    [
+        (["b", "read", "c", "read"], ["b", "read", "read", "c", "read"], "passed"),
+        (["read", "b"], ["read", "b", "read"], "passed"),
+        (["read", "read", "b"], ["read", "read", "read", "b"], "passed"),
+        (["read", "read", "b"], ["read", "b"], "failed"),
+        (["read", "b", "read"], ["read", "read", "b"], "failed"),
+        (["read", "b"], ["b", "read", "read"], "failed"),
+        (["b"], ["b", "read"], "failed"),
+    ],
+)
+def test_a_repeated_read_counts_where_it_is_expected_and_nowhere_else(
+    expected: list[str], made: list[str], outcome: str
+) -> None:
+    """A read that production made twice may be made a third time, wherever that is."""
+    run = Run().start()
+    for tool in made:
+        run.call(tool)
+    result = judge({**READS, "tools": expected}, run.answer("ok"))
+    assert result.outcome == outcome, result.message
+
+
+@pytest.mark.parametrize("mode", ["unordered", "subset", "superset"])
+def test_a_repeat_takes_no_expected_call_from_another_one(mode: str) -> None:
+    """Two reads are expected and made, one of them twice."""
+    run = Run().start().call("read", x=1).call("read", x=1).call("read", x=2).answer("ok")
+    assert judge({**READS, "tools": ["read", "read"], "mode": mode}, run).outcome == "passed"
+
+
+def test_recorded_calls_at_the_top_of_a_file_with_turns_are_expected() -> None:
+    """As far as they say it: of the session as a whole, and in their order when all stand there."""
+    turns = [{"input": "a", "output": "x"}, {"input": "b", "output": "y"}]
+    top = make_replay(turns=turns, tool_responses=[{"tool": "look", "args": {"n": 1}}, {"tool": "pay"}])
+    right = Run().start(1).call("look", n=1).answer("x", 1).start(2).call("pay", turn=2).answer("y", 2)
+    dropped = Run().start(1).answer("x", 1).start(2).answer("y", 2)
+    recorded = {"type": "trajectory", "tools": "recorded"}
+    assert judge(recorded, right, top).outcome == "passed"
+    assert judge(recorded, dropped, top).outcome == "failed"
+    by_turn = judge({**recorded, "turn": 2}, right, top)
+    assert (by_turn.outcome, "move them into their turns" in by_turn.message) == ("error", True)
+    mixed = make_replay(
+        turns=[turns[0], {**turns[1], "tool_responses": [{"tool": "pay"}]}],
+        tool_responses=[{"tool": "look", "args": {"n": 1}}],
+    )
+    assert judge(recorded, right, mixed).outcome == "error"
+    assert judge({**recorded, "mode": "unordered"}, right, mixed).outcome == "passed"
+
+
+def test_a_call_that_nothing_recorded_answers_has_failed() -> None:
+    """The agent was given an error: its next try is a retry, and conditions on faults hold."""
+    run = Run().start().call("t", unrecorded=True, n=8).call("t", unrecorded=True, n=8).answer("ok")
+    assert judge({"type": "no_repeated_calls"}, run).outcome == "passed"
+    assert judge({"type": "max_retries", "max": 0}, run).outcome == "failed"
+    for when in ("tool_faults_active", "any_chaos_active", {"tool_failed": "t"}):
+        assert judge({"type": "contains", "value": "sorry", "when": when}, run).outcome == "failed"
+    assert judge({"type": "contains", "value": "sorry", "when": "no_chaos"}, run).outcome == "skipped"
+
+
+def test_cents_add_up() -> None:
+    """Three times 0.1 dollars are within 0.3."""
+    run = Run().start().model(cost=0.1).model(cost=0.1).model(cost=0.1).answer("ok")
+    assert judge({"type": "max_cost", "max": 0.3}, run).outcome == "passed"
+    assert judge({"type": "max_cost", "max": 0.299}, run).outcome == "failed"

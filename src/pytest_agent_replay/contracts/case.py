@@ -291,8 +291,8 @@ class SessionView:
     # -- faults
 
     def tool_failed(self, name: str | None = None) -> bool:
-        """Whether a call (of the named tool) failed."""
-        return any(call.failed and (name is None or name_matches(name, call.tool)) for call in self.calls)
+        """Whether a call (of the named tool) failed, or nothing recorded answered it."""
+        return any(call.went_wrong and (name is None or name_matches(name, call.tool)) for call in self.calls)
 
     @property
     def llm_failed(self) -> bool:
@@ -325,7 +325,7 @@ class SessionView:
         for call in self.all_calls:
             if call.turn <= turn:
                 found.append((call.tool, call.result, False))
-                if call.error:
+                if call.error and not call.unrecorded:  # which we say, with the arguments of the call
                     found.append((call.tool, call.error.get("message"), False))
         if self.recorded and replay.turns is not None:
             found.extend((r.tool, r.response, False) for r in replay.tool_responses if r.origin == "production")

@@ -125,9 +125,14 @@ class ToolCallView:
     """Answered by a recording written by hand (`origin: added`)."""
 
     @property
+    def went_wrong(self) -> bool:
+        """The agent was given a failure: one of the tool, or that nothing recorded answers the call."""
+        return self.failed or self.unrecorded
+
+    @property
     def succeeded(self) -> bool:
         """The call ended and did not fail."""
-        return self.ended_ms is not None and not self.failed and not self.unrecorded
+        return self.ended_ms is not None and not self.went_wrong
 
 
 @dataclass(slots=True)

@@ -136,7 +136,8 @@ def _tokens(call: LlmCallView) -> float | None:
 
 
 def _bounded_sum(values: list[float | None], limit: float, what: str, unknown: str, case: Case) -> Finding:
-    finding = _at_most(sum(v for v in values if v is not None), limit, what, case, {"llm_calls": len(values)})
+    total = round(sum(v for v in values if v is not None), 9)  # three times 0.1 is 0.3
+    finding = _at_most(total, limit, what, case, {"llm_calls": len(values)})
     if finding.holds and None in values:
         raise CannotEvaluate(unknown)
     _needs_model_calls(finding, case)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
@@ -225,14 +225,25 @@ def tool_args(params: ArgsFitSchema, case: Case) -> Finding:
 def _expected_calls(params: Trajectory, case: Case) -> list[ExpectedCall]:
     if params.tools != "recorded":
         return [ExpectedCall(tool=item) if isinstance(item, str) else item for item in params.tools]
-    turns = case.session.replay.turn_list
-    return [
+    replay, turns = case.session.replay, case.session.replay.turn_list
+    in_turns = [
         ExpectedCall.model_construct(tool=response.tool, args=response.args)
         for number, turn in enumerate(turns, 1)
         if case.whole or number in case.turns
         for _, response in repeated(turn.tool_responses)
         if response.origin == "production"
     ]
+    on_top = [
+        ExpectedCall.model_construct(tool=response.tool, args=response.args)
+        for _, response in (repeated(replay.tool_responses) if replay.turns is not None else ())
+        if response.origin == "production"
+    ]
+    if on_top and not (case.whole and (params.mode != "strict" or not in_turns)):
+        raise CannotEvaluate(
+            "recordings at the top of the file do not say in which turn production called them; "
+            "move them into their turns (`turns[…].tool_responses`)"
+        )
+    return [*on_top, *in_turns]
 
 
 def _fits(expected: ExpectedCall, call: ToolCallView) -> bool:
@@ -245,36 +256,34 @@ def trajectory(params: Trajectory, case: Case) -> Finding:
     expected = _expected_calls(params, case)
     if params.mode == "superset" and not expected:
         raise CannotEvaluate("any calls are a superset of those of production, which called nothing")
-    calls = _without_repeats(case.calls, params.repeatable, expected)
+    calls = case.calls
     if any(each.args is not None for each in expected) and not all(map(case.session.knows_args, calls)):
         raise CannotEvaluate("the recording does not say with which arguments every tool was called")
     evidence = {
         "expected": [{"tool": e.tool, "args": e.args} for e in expected[:50]],
         "calls": [_shown(call) for call in calls[:50]],
     }
+    repeats = _repeats(calls, params.repeatable)
     if params.mode == "strict":
-        mistake = _first_difference(expected, _concurrent(calls))
+        mistake = _first_difference(expected, _concurrent(calls), repeats)
     else:
-        mistake = _set_difference(expected, calls, params.mode)
+        mistake = _set_difference(expected, calls, params.mode, repeats)
     if mistake is None:
         return Finding(True, case.sentence(f"the calls compare as {params.mode} to the {len(expected)} expected ones."))
     return Finding(False, case.sentence(f"{mistake}."), evidence)
 
 
-def _without_repeats(
-    calls: list[ToolCallView], repeatable: Sequence[str], expected: Sequence[ExpectedCall]
-) -> list[ToolCallView]:
-    """The calls without repeats of the repeatable tools, as far as they are more than the expected ones."""
-    kept: list[ToolCallView] = []
-    seen: Counter[tuple[str, Any]] = Counter()
+def _repeats(calls: list[ToolCallView], repeatable: Sequence[str]) -> set[int]:
+    """The calls (their `id()`) that need not be expected: repeats of the repeatable tools."""
+    repeats: set[int] = set()
+    seen: set[tuple[str, Any]] = set()
     for call in calls:
         if any(name_matches(name, call.tool) for name in repeatable):
             key = _key(call)
-            seen[key] += 1
-            if seen[key] > 1 and seen[key] > sum(_fits(each, call) for each in expected):
-                continue
-        kept.append(call)
-    return kept
+            if key in seen:
+                repeats.add(id(call))
+            seen.add(key)
+    return repeats
 
 
 def _concurrent(calls: list[ToolCallView]) -> list[list[ToolCallView]]:
@@ -290,22 +299,43 @@ def _concurrent(calls: list[ToolCallView]) -> list[list[ToolCallView]]:
     return groups
 
 
-def _first_difference(expected: Sequence[ExpectedCall], groups: list[list[ToolCallView]]) -> str | None:
-    position = 0
+def _first_difference(
+    expected: Sequence[ExpectedCall], groups: list[list[ToolCallView]], repeats: set[int]
+) -> str | None:
+    """Goes through the calls with every number of expected ones that they may be so far, without any repeats or with
+    some of them."""
+    positions = {0}
     for group in groups:
-        wanted = expected[position : position + len(group)]
-        pairs = pair(group, wanted, lambda call, each: _fits(each, call))
-        for index, call in enumerate(group):
-            if index not in pairs:
-                left = [each for j, each in enumerate(wanted) if j not in pairs.values()]
-                return f"call {position + index + 1} is {_call_text(call)}{_instead(call, left)}"
-        position += len(group)
-    if position < len(expected):
-        missing = expected[position]
-        return (
-            f"call {position + 1} should be {_wanted(missing.tool, missing.args)}, but there are only {position} calls"
-        )
-    return None
+        after = {end for start in positions for end in _ends(expected, start, group, repeats)}
+        if not after:
+            return _difference(expected, max(positions), group, repeats)
+        positions = after
+    if len(expected) in positions:
+        return None
+    position = max(positions)
+    missing = expected[position]
+    return f"call {position + 1} should be {_wanted(missing.tool, missing.args)}, but there are only {position} calls"
+
+
+def _ends(expected: Sequence[ExpectedCall], start: int, group: list[ToolCallView], repeats: set[int]) -> Iterator[int]:
+    """Where in the expected calls those may end that a group is, from `start` on."""
+    needed = [call for call in group if id(call) not in repeats]
+    ordered = needed + [call for call in group if id(call) in repeats]
+    for count in range(len(needed), min(len(ordered), len(expected) - start) + 1):
+        pairs = pair(ordered, expected[start : start + count], lambda call, each: _fits(each, call))
+        if len(pairs) == count and all(index in pairs for index in range(len(needed))):
+            yield start + count
+
+
+def _difference(
+    expected: Sequence[ExpectedCall], position: int, group: list[ToolCallView], repeats: set[int]
+) -> str | None:
+    needed = [call for call in group if id(call) not in repeats]
+    wanted = expected[position : position + len(needed)]
+    pairs = pair(needed, wanted, lambda call, each: _fits(each, call))
+    left = [each for j, each in enumerate(wanted) if j not in pairs.values()]
+    index = next(index for index in range(len(needed)) if index not in pairs)
+    return f"call {position + index + 1} is {_call_text(needed[index])}{_instead(needed[index], left)}"
 
 
 def _instead(call: ToolCallView, left: list[ExpectedCall]) -> str:
@@ -317,11 +347,14 @@ def _instead(call: ToolCallView, left: list[ExpectedCall]) -> str:
     return f" instead of {_wanted(left[0].tool, left[0].args)}"
 
 
-def _set_difference(expected: list[ExpectedCall], calls: list[ToolCallView], mode: str) -> str | None:
+def _set_difference(
+    expected: list[ExpectedCall], calls: list[ToolCallView], mode: str, repeats: set[int]
+) -> str | None:
+    calls = sorted(calls, key=lambda call: id(call) in repeats)
     pairs = pair(calls, expected, lambda call, each: _fits(each, call))
     missing = [each for j, each in enumerate(expected) if j not in pairs.values()]
     for index, call in enumerate(calls):
-        if index not in pairs and mode != "superset":
+        if index not in pairs and mode != "superset" and id(call) not in repeats:
             return f"{_call_text(call)} was made{_instead(call, missing) if missing else ', which was not expected'}"
     if missing and mode != "subset":
         listed = ", ".join(_wanted(each.tool, each.args) for each in missing[:5])
@@ -374,7 +407,7 @@ def max_retries(params: AtMost, case: Case) -> Finding:
         key = _key(call)
         if key in failed:
             retries[key] += 1
-        if call.failed:
+        if call.went_wrong:
             failed.add(key)
         last[key] = call
     most = max(retries, key=lambda key: retries[key], default=None)
@@ -395,7 +428,7 @@ def no_repeated_calls(params: AtMostDefaultZero, case: Case) -> Finding:
         key = _key(call)
         if key in done:
             repeats.append(call)
-        if not call.failed:
+        if not call.went_wrong:
             done.add(key)
     if len(repeats) <= params.max:
         return Finding(True, case.sentence(f"{len(repeats)} calls were repeated; allowed: {params.max}."))
