@@ -70,8 +70,8 @@ class Answers:
     - in a line that speaks of a total, a difference, a price each and the like, or has `=` or `+` in it (for what is
       neither money nor a percentage, only of a total or a difference), from the six given figures of the answer that
       stand nearest before that line, and those in the line: the sum of a run of them (its mean, where the line says
-      `average`), the sum or difference of two, the product or share of one with a small whole number of the answer, a percentage of one that the line gives,
-      and for percentages the ratio or change of two;
+      `average`), the sum or difference of two, the product or share of one with a small whole number of the answer, a
+      percentage of one that the line gives, and for percentages the ratio or change of two;
     - a duration between two given times, or two given days, of the answer.
 
     A figure that followed in an earlier answer counts as given in the later ones. Operands stand in the answer

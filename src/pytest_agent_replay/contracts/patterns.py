@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from pydantic import PlainValidator, WithJsonSchema
 
 from pytest_agent_replay.contracts.case import TakesTooLong, excerpt
+from pytest_agent_replay.contracts.plain import nfc
 from pytest_agent_replay.late import late_pattern
 
 if TYPE_CHECKING:
@@ -219,7 +220,7 @@ def _compile(value: Any) -> _BoundedPattern:
     if not isinstance(value, str) or not value:
         raise ValueError("must be a regular expression, as text")
     try:
-        compiled = re.compile(value, re.DOTALL)
+        compiled = re.compile(nfc(value), re.DOTALL)  # as the texts are that it searches
     except re.error as error:
         at = f" at position {error.pos}" if error.pos is not None else ""
         raise ValueError(f"`{value}` is not a regular expression: {error.msg}{at}") from None

@@ -14,7 +14,7 @@ __all__ = ["folded", "nfc", "plain", "simple"]
 _APOSTROPHES = "\u2018\u2019\u201a\u201b\u2032\u2039\u203a\u02bc\u00b4\uff07"
 _QUOTATION_MARKS = "\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb\uff02"
 _HYPHENS = "\u2010\u2011\u2012\u2013\u2212\ufe63\uff0d"
-_UNSEEN = "\u00ad\u034f\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
+_UNSEEN = "\u00ad\u034f\u061c\u115f\u1160\u180e\u200b\u200c\u200d\u200e\u200f\u2060\u2800\u3164\ufeff\uffa0"
 _DIRECTIONS = "".join(map(chr, (*range(0x202A, 0x202F), *range(0x2061, 0x206A))))
 _SIMPLE: dict[int, str | None] = {
     **{ord(character): "'" for character in _APOSTROPHES},

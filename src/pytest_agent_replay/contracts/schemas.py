@@ -101,8 +101,27 @@ def _with_bounded_patterns(kind: Any) -> Any:
 def _keyword_mistakes(schema: Any) -> Iterator[str]:
     """What JSON Schema takes for remarks, although it was meant to claim something."""
     yield from _unknown_keywords(schema, "")
-    if schema is True or (isinstance(schema, dict) and not _CLAIMS.intersection(schema)):
+    if not _claims(schema):
         yield "a schema that claims nothing fits every value, so this invariant cannot fail"
+
+
+def _claims(schema: Any) -> bool:
+    """Whether there is a value that does not fit."""
+    if not isinstance(schema, dict):
+        return schema is not True
+    return any(_claims_by(key, value) for key, value in schema.items())
+
+
+def _claims_by(key: str, value: Any) -> bool:
+    if key in _HOLDING_NAMED and isinstance(value, dict):
+        return key not in ("$defs", "definitions") and any(map(_claims, value.values()))
+    if key == "anyOf" and isinstance(value, list):
+        return all(map(_claims, value))
+    if key in ("allOf", "items", "prefixItems") and isinstance(value, list):
+        return any(map(_claims, value))
+    if key in _HOLDING_ONE - {"contains", "not", "if"}:
+        return _claims(value)
+    return key in _CLAIMS and key != "if"
 
 
 def _unknown_keywords(schema: Any, at: str) -> Iterator[str]:

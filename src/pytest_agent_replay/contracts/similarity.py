@@ -19,7 +19,8 @@ __all__ = ["OFFLINE", "offline_similarity", "similarity"]
 OFFLINE = "offline: words and character trigrams"
 EMBEDDINGS = "cosine of embeddings"
 
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"\w+|(?<!\w)[-−+](?=[\d$€£])|[%$€£¥₹]")
+"""A sign or a currency makes another figure; other marks make no other text."""
 
 
 def similarity(
@@ -38,10 +39,11 @@ def similarity(
 
 
 def offline_similarity(one: str, other: str) -> float:
-    """The mean of the word cosine and the trigram cosine; 1 for texts that differ in case and blanks only."""
+    """The mean of the word cosine and the trigram cosine; 1 for texts that differ in case, blanks and marks of
+    punctuation only."""
     left, right = (" ".join(_WORD.findall(simple(text).lower())) for text in (one, other))
     if left == right:
-        return 1.0
+        return 1.0 if left or "".join(one.split()) == "".join(other.split()) else 0.0
     return (_cosine(Counter(left.split()), Counter(right.split())) + _cosine(_trigrams(left), _trigrams(right))) / 2
 
 
