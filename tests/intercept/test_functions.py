@@ -202,6 +202,24 @@ def test_a_call_that_does_not_fit_raises_what_python_raises(make_module: MakeMod
     assert session.trace.tool_calls == []
 
 
+def test_a_positional_argument_cannot_be_named(make_module: MakeModule, play: Play) -> None:
+    """What stands before `/` in a signature is refused by its name, as Python does."""
+    m: Any = make_module("def find(q, /, n=1): return 'real'\n")
+    with play([{"tool": "find", "response": "recorded"}]) as session:
+        assert m.find("a", n=2) == "recorded"
+        with pytest.raises(TypeError, match="positional"):
+            m.find(q="a")
+    assert len(session.trace.tool_calls) == 1
+
+
+def test_a_generator_takes_what_is_sent(make_module: MakeModule, play: Play) -> None:
+    """And leaves it aside: the recorded items follow."""
+    m: Any = make_module("def pages(q):\n    more = yield 'real'\n")
+    with play([{"tool": "pages", "stream": ["a", "b"]}]):
+        generator = m.pages("q")
+        assert [next(generator), generator.send("more")] == ["a", "b"]
+
+
 def test_a_failing_recording_raises(make_module: MakeModule, play: Play) -> None:
     """As its own type from the tool's own module, or with status and body."""
     m: Any = make_module(TOOLS + "\n    class Down(Exception): pass\n")
@@ -481,10 +499,109 @@ def test_functions_made_in_every_call_are_caught(make_module: MakeModule, play: 
             lookup("other")
     assert m.REAL == []
     assert session.bindings["lookup"].endswith("lookup")
-    assert m.agent.__code__ is not None
-    assert m.agent.__code__ == code
+    assert m.agent.__code__ is code
     assert lookup("after") == m.agent("q")[0]("after") == m.BEFORE("after") == "real"
     assert asyncio.run(alookup("after")) == "real"
+
+
+def test_functions_made_in_every_call_are_caught_for_each_of_two_sessions(make_module: MakeModule, play: Play) -> None:
+    """Sessions at once have one function that makes their tools; it is whole again when both are over."""
+    m: Any = make_module(NESTED)
+    code = m.agent.__code__
+    first = play([{"tool": "lookup", "response": "first"}, {"tool": "alookup", "response": "first"}])
+    second = play([{"tool": "lookup", "response": "second"}])
+    first.__enter__()
+    before, _ = m.agent("q")
+    with second:
+        assert m.agent("q")[0]("k") == before("k") == m.BEFORE("k") == "second"
+    assert m.agent("q")[0]("k") == before("k") == m.BEFORE("k") == "first"
+    assert asyncio.run(m.agent("q")[1]("k")) == "first"
+    first.__exit__(None, None, None)
+    assert m.REAL == []
+    assert m.agent.__code__ is code
+    assert before("k") == m.agent("q")[0]("k") == "real"
+
+
+WRAPPED = """
+    import functools
+    REAL = []
+
+    def bare(function):
+        def inner(*args, **kwargs):
+            return ("wrapped", function(*args, **kwargs))
+        return inner
+
+    class Object:
+        def __init__(self, function):
+            self.function = function
+        def __get__(self, obj, owner=None):
+            return functools.partial(self, obj)
+        def __call__(self, *args, **kwargs):
+            return ("wrapped", self.function(*args, **kwargs))
+
+    class Noted(Object):
+        def __init__(self, function):
+            super().__init__(function)
+            functools.update_wrapper(self, function)
+
+    @bare
+    def one(key): REAL.append(key)
+    @Object
+    def two(key): REAL.append(key)
+    @Noted
+    def three(key): REAL.append(key)
+
+    class Client:
+        @bare
+        def four(self, key): REAL.append(key)
+        @Object
+        def five(self, key): REAL.append(key)
+        def general(self, deep, key): REAL.append(key)
+        six = functools.partialmethod(general, True)
+"""
+
+
+def test_decorators_that_do_not_tell_what_they_wrap(make_module: MakeModule, play: Play) -> None:
+    """The innermost function is the tool, whose arguments have names; the decorators run."""
+    m: Any = make_module(WRAPPED)
+    names = ["one", "two", "three", "four", "five", "six"]
+    with play([{"tool": name, "args": {"key": "k"}, "response": name} for name in names], agent=m.__name__):
+        client = m.Client()
+        assert [m.one("k"), m.two("k"), m.three("k"), client.four("k"), client.five("k")] == [
+            ("wrapped", name) for name in names[:-1]
+        ]
+        assert client.six("k") == "six"
+    assert m.REAL == []
+
+
+def test_objects_that_inherit_how_they_are_called(make_module: MakeModule, play: Play) -> None:
+    """Only the object of the tool's name, in a module or in a class, answers."""
+    m: Any = make_module("""
+        REAL = []
+        class Base:
+            def __call__(self, key):
+                REAL.append(key)
+                return "real"
+        class Tool(Base):
+            pass
+        look_up, other = Tool(), Tool()
+        class Client:
+            fetch = Tool()
+    """)
+    recordings = [{"tool": "look_up", "args": {"key": "k"}, "response": 1}, {"tool": "fetch", "response": 2}]
+    with play(recordings, agent=m.__name__):
+        assert [m.look_up("k"), m.Client.fetch("k"), m.other("k")] == [1, 2, "real"]
+    assert m.REAL == ["k"]
+
+
+def test_a_function_in_c_under_the_tools_name_is_refused(make_module: MakeModule, play: Play) -> None:
+    """Else the real one would run: of an installed package, or in a partial."""
+    name = make_module("from pydantic_core import to_json as dump\n").__name__
+    with pytest.raises(BindingError, match="not written in Python"), play([{"tool": "dump"}], agent=name):
+        pass
+    name = make_module("import functools, math\npower = functools.partial(math.pow, 2)\n").__name__
+    with pytest.raises(BindingError, match=r"math\.pow"), play([{"tool": "power"}], agent=name):
+        pass
 
 
 def test_a_function_of_an_installed_package_that_the_agent_imported_is_caught(
@@ -518,6 +635,78 @@ def test_a_registry_by_tool_names_is_looked_at(make_module: MakeModule, play: Pl
         assert m.TOOLS["anonymous"]("q") == "too"
     assert m.REAL == []
     assert session.bindings["find_order"] == f"function {m.__name__}.TOOLS['find_order']"
+
+
+REGISTRIES = """
+    import collections
+    import dataclasses
+    import types
+    REAL = []
+
+    def make(name=None):
+        def real(q):
+            REAL.append(q)
+            return "real"
+        if name:
+            real.__name__ = name
+        return real
+
+    @dataclasses.dataclass
+    class Record:
+        name: str
+        function: object
+
+    @dataclasses.dataclass
+    class Slots:
+        __slots__ = ("name", "function")
+        name: str
+        function: object
+
+    Pair = collections.namedtuple("Pair", "name function")
+
+    class Registry:
+        def __init__(self):
+            self.tools = {}
+
+    class Command:
+        def __init__(self, name):
+            self.name = name
+        def run(self, q):
+            REAL.append(q)
+            return "real"
+
+    class Special(Command):
+        pass
+
+    SUBCLASS = collections.defaultdict(make, {"a": make()})
+    PROXY = types.MappingProxyType({"b": make()})
+    RECORDS = {"c": {"function": make(), "description": "C"}, "d": (make(), "D")}
+    LISTED = [{"name": "e", "function": make()}, Record("f", make()), Slots("g", make()), Pair("h", make())]
+    MADE = [make("i")]
+    registry = Registry()
+    registry.tools["j"] = make()
+    namespace = {"REAL": REAL}
+    exec("def k(q): REAL.append(q)", namespace)
+    SPECIAL = [Special("l"), Special("other")]
+
+    def agent(question):
+        tools = [
+            SUBCLASS["a"], PROXY["b"], RECORDS["c"]["function"], RECORDS["d"][0], LISTED[0]["function"],
+            LISTED[1].function, LISTED[2].function, LISTED[3].function, MADE[0], registry.tools["j"], namespace["k"],
+            SPECIAL[0].run,
+        ]
+        return "".join(tool(question) for tool in tools)
+"""
+
+
+def test_functions_in_registries_of_every_shape_are_caught(make_module: MakeModule, play: Play) -> None:
+    """Under the tool's name, or in a record of that name; whatever the functions themselves are called."""
+    m: Any = make_module(REGISTRIES)
+    with play([{"tool": name, "args": {"q": "x"}, "response": name} for name in "abcdefghijkl"], agent=m.__name__):
+        assert m.agent("x") == "abcdefghijkl"
+        assert len(m.SUBCLASS) == 1
+    assert m.REAL == []
+    assert m.SPECIAL[1].run("x") == "real"
 
 
 def test_what_an_installed_package_imports_is_not_searched(

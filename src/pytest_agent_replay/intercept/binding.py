@@ -19,7 +19,7 @@ from typing import Any
 from pytest_agent_replay.errors import BindingError
 from pytest_agent_replay.formats.replay import ToolTarget
 from pytest_agent_replay.intercept.finding import Found, OwnModules, Surroundings, as_function, resolve_target
-from pytest_agent_replay.intercept.functions import bind_function, bind_nested, release, trap_function
+from pytest_agent_replay.intercept.functions import bind_function, bind_nested, is_swapped, release, trap_function
 from pytest_agent_replay.intercept.registry import after_imports
 from pytest_agent_replay.intercept.returns import misfit
 from pytest_agent_replay.player.http_tools import is_route
@@ -109,7 +109,7 @@ class Binder:
             self._open = [
                 name
                 for name in self._open
-                if (state == self._state and not around.find_nested(name))
+                if (state == self._state and all(is_swapped(code) for _, code in around.find_nested(name)))
                 or not self._bind(session, name, around, named=True)
             ]
             self._state = state

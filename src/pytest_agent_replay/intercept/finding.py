@@ -10,14 +10,23 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from types import (
+    CellType,
+    CodeType,
+    FunctionType,
+    MappingProxyType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+)
 from typing import Any
 
 from pytest_agent_replay.errors import BindingError
+from pytest_agent_replay.intercept.functions import is_made_exchanged, own_code
 
 __all__ = ["Found", "OwnModules", "Surroundings", "as_function", "resolve_target"]
 
@@ -218,11 +227,11 @@ class Surroundings:
     def find_nested(self, tool: str) -> list[tuple[FunctionType, CodeType]]:
         """The code of functions named `tool` that functions of these modules make in every call, with the latter."""
         return [
-            (parent, code)
+            (parent, own_code(code))
             for each in (self._near or map(self._own.contents_of, self._modules))
             for parent in each.nested.get(tool, ())
             for code in _nested_codes(parent.__code__)
-            if code.co_name == tool and not is_trampoline(code)
+            if code.co_name == tool
         ]
 
     def is_near(self, function: FunctionType) -> bool:
@@ -272,6 +281,9 @@ def _source_folder(name: str) -> str | None:
     return None if _is_installed(folder) else folder
 
 
+_NO_HOLDERS = (type, FunctionType, ModuleType, str, int, float, type(None))
+
+
 class _Contents:
     """What a module's names led to when it was looked through."""
 
@@ -281,8 +293,7 @@ class _Contents:
         self._values = list(vars(module).values())
         self.classes = list(_classes_of(module))
         named = [(name, value) for name, value in list(vars(module).items()) if not name.startswith("__")]
-        self.mappings = [(name, value) for name, value in named if type(value) is dict]
-        self.holders = [value for _, value in named if not isinstance(value, (type, FunctionType, ModuleType, str))]
+        self._holders = [(name, value) for name, value in named if not isinstance(value, _NO_HOLDERS)]
         """What may be, or hold, tool objects."""
         self.nested: dict[str, list[FunctionType]] = {}
         """The names of functions that its functions define inside themselves, with the latter."""
@@ -292,6 +303,16 @@ class _Contents:
         inside = (getattr(each, "__func__", each) for cls in self.classes for each in list(vars(cls).values()))
         self.caches = [each for each in (*self._values, *inside) if isinstance(each, functools._lru_cache_wrapper)]
         """Its `lru_cache`s, of methods too."""
+
+    def registries(self, own: Collection[str]) -> Iterator[tuple[str, Any]]:
+        """What may be, or hold, tools: values of the module's names, and what objects of the modules `own` are made
+        of."""
+        for name, value in self._holders:
+            yield f"{self.name}.{name}", value
+            if type(value).__module__ in own and not isinstance(value, (dict, list, tuple)):
+                for inner, held in _fields(value).items():
+                    if isinstance(held, (dict, list, tuple, MappingProxyType)):
+                        yield f"{self.name}.{name}.{inner}", held
 
     def is_of(self, module: ModuleType) -> bool:
         """False once a name was added or leads to something else, as after a reload."""
@@ -344,21 +365,30 @@ def _refuse_what_cannot_be_caught(contents: Iterable[_Contents], tool: str) -> N
     """The agent's own name for a function of the standard library or in C is that tool, but out of reach."""
     for each in contents:
         value = vars(each.module).get(tool)
-        if isinstance(value, (FunctionType, BuiltinFunctionType)) and (value.__module__ or "").partition(".")[0] in (
-            *sys.stdlib_module_names,
-            "builtins",
-        ):
+        while isinstance(value, functools.partial):
+            value = value.func
+        if not inspect.isroutine(value):
+            continue
+        module, what = value.__module__ or "", getattr(value, "__qualname__", tool)
+        if module.partition(".")[0] in (*sys.stdlib_module_names, "builtins"):
             raise BindingError(
-                f"the tool {tool!r} is {value.__module__}.{value.__qualname__} in {each.name}: functions of the "
-                f"standard library are not intercepted by name. Put a function of your own around it, or bind it: "
-                f"`replay_tools = {tool} = {value.__module__}:{value.__qualname__}`"
+                f"the tool {tool!r} is {module}.{what} in {each.name}: functions of the standard library are not "
+                "intercepted by name. Put a function of your own around it, or bind it: "
+                f"`replay_tools = {tool} = {module}:{what}`"
+            )
+        if not isinstance(value, (FunctionType, MethodType)):
+            raise BindingError(
+                f"the tool {tool!r} is {module}.{what} in {each.name}, which is not written in Python and cannot be "
+                "intercepted. Put a function of your own around it"
             )
 
 
 def _is_of_a_package(function: FunctionType) -> bool:
     """Of an installed package other than HTTP clients, whose own functions are caught as HTTP, not as tools."""
     top = (function.__module__ or "").partition(".")[0]
-    return bool(top) and top not in sys.stdlib_module_names and top not in _NEVER_TOOLS and top != _OURS
+    if top in ("", "builtins"):
+        return True  # what `exec` made, in a namespace without a name: the interpreter's own are no Python functions
+    return top not in sys.stdlib_module_names and top not in _NEVER_TOOLS and top != _OURS
 
 
 def _distinct(found: Iterable[Found]) -> list[Found]:
@@ -372,7 +402,7 @@ def _module_level(contents: Iterable[_Contents], tool: str) -> Iterator[Found]:
     for each in contents:
         value = vars(each.module).get(tool)
         if value is not None:
-            found = as_function(value, f"{each.name}.{tool}")
+            found = as_function(value, f"{each.name}.{tool}", tool)
             if found is not None:
                 yield found
 
@@ -389,42 +419,108 @@ def _methods(contents: Iterable[_Contents], tool: str) -> Iterator[Found]:
 def _method(cls: type, name: str, where: str) -> Iterator[Found]:
     """The method that a class itself defines."""
     raw = vars(cls).get(name)
-    found = as_function(raw, where) if raw is not None else None
-    if found is not None and found.instance is None:
-        yield replace(found, is_method=not isinstance(raw, staticmethod))
+    found = as_function(raw, where, name) if raw is not None else None
+    if found is not None:
+        yield found if found.instance is not None else replace(found, is_method=not isinstance(raw, staticmethod))
 
 
 def _registered(contents: Iterable[_Contents], tool: str) -> Iterator[Found]:
-    """Functions that a module keeps in a mapping under the tool's name, whatever their own."""
+    """Functions that a module keeps in a mapping under the tool's name, whatever their own, alone or in a record."""
+    own = {each.name for each in contents}
     for each in contents:
-        for name, mapping in each.mappings:
-            if mapping.get(tool) is not None:
-                found = as_function(mapping[tool], f"{each.name}.{name}[{tool!r}]")
-                if found is not None:
-                    yield found
+        for where, mapping in each.registries(own):
+            if isinstance(mapping, (dict, MappingProxyType)):
+                # not a subclass's own `get`, which may make what is missing
+                value = dict.get(mapping, tool) if isinstance(mapping, dict) else mapping.get(tool)
+                if value is not None:
+                    place = f"{where}[{tool!r}]"
+                    found = as_function(value, place, tool) or _in_record(value, place)
+                    if found is not None:
+                        yield found
 
 
 def _named(contents: Iterable[_Contents], tool: str) -> Iterator[Found]:
-    """What tool objects do: of a class whose `name` is the tool's, or an object whose is, alone or in a registry."""
+    """What tool objects do: of a class whose `name` is the tool's, or an object whose is, alone or in a registry.
+
+    A record of that name is the one function in it. A function in a registry may have been given its name.
+    """
     own = {each.name for each in contents}
     for each in contents:
         for cls in each.classes:
             if vars(cls).get("name") == tool:
                 for method in _TOOL_METHODS:
                     yield from _method(cls, method, f"{each.name}.{cls.__qualname__}.{method}")
-        for holder in each.holders:
-            for held in _objects_in(holder):
-                if type(held).__module__ in own and held.__dict__.get("name") == tool:
-                    for method in _TOOL_METHODS:
-                        for found in _method(type(held), method, f"{each.name}: {tool!r}.{method}"):
-                            yield replace(found, instance=held)
+        for where, registry in each.registries(own):
+            for held in _objects_in(registry):
+                if _name_of(held) == tool:
+                    yield from _of_named(held, own, f"{where}: {tool!r}")
+
+
+def _of_named(held: Any, own: set[str], where: str) -> Iterator[Found]:
+    if isinstance(held, FunctionType):
+        yield Found(held, where, _takes_self(held))
+        return
+    methods = []
+    if type(held).__module__ in own:
+        methods = [found for name in _TOOL_METHODS for found in _method_of(held, name, f"{where}.{name}")]
+        yield from methods
+    record = None if methods else _in_record(held, where)
+    if record is not None:
+        yield record
+
+
+def _method_of(held: Any, name: str, where: str) -> Iterator[Found]:
+    """What an object does by a name: its class's, or what that inherits."""
+    base = next((base for base in type(held).__mro__ if name in vars(base)), None)
+    if base is not None:
+        yield from (replace(found, instance=held) for found in _method(base, name, where))
+
+
+def _name_of(held: Any) -> str | None:
+    """What a tool object, a record, or a function is called."""
+    kind = type(held)
+    if kind is FunctionType:
+        name = held.__name__
+    elif isinstance(held, dict):
+        name = dict.get(held, "name")
+    elif isinstance(held, tuple) or isinstance(_inherited(kind, "name"), MemberDescriptorType):
+        name = getattr(held, "name", None)
+    else:
+        attributes = getattr(held, "__dict__", None)
+        name = attributes.get("name") if type(attributes) is dict else None
+    return name if isinstance(name, str) else None
+
+
+def _in_record(value: Any, where: str) -> Found | None:
+    """The function in `{"function": …, "description": …}`, or in an object like that, if it is the only one."""
+    held = [(name, each) for name, each in _fields(value).items() if isinstance(each, _FUNCTIONS)]
+    return as_function(held[0][1], f"{where}.{held[0][0]}") if len(held) == 1 else None
+
+
+_FUNCTIONS = (FunctionType, MethodType, functools.partial, functools._lru_cache_wrapper)
+
+
+def _fields(value: Any) -> dict[Any, Any]:
+    """What a record is made of: a mapping, a tuple (named or not), an object with attributes or slots."""
+    if isinstance(value, dict):
+        return dict(value)
+    if isinstance(value, tuple):
+        return dict(zip(getattr(value, "_fields", range(len(value))), value, strict=False))
+    fields = {
+        name: each.__get__(value)
+        for base in type(value).__mro__
+        for name, each in vars(base).items()
+        if isinstance(each, MemberDescriptorType) and hasattr(value, name)
+    }
+    attributes = getattr(value, "__dict__", None)
+    return {**fields, **attributes} if type(attributes) is dict else fields
 
 
 def _objects_in(value: Any) -> list[Any]:
     """The object, or those of a list or mapping of objects."""
-    kind = type(value)
-    held = list(value.values()) if kind is dict else list(value) if kind in (list, tuple) else [value]
-    return [each for each in held[:1000] if type(getattr(each, "__dict__", None)) is dict]
+    if isinstance(value, dict):
+        return list(dict.values(value))[:1000]
+    return list(value)[:1000] if type(value) in (list, tuple) else [value]
 
 
 _SEARCHES: tuple[Callable[[list[_Contents], str], Iterator[Found]], ...] = (
@@ -437,18 +533,15 @@ _SEARCHES: tuple[Callable[[list[_Contents], str], Iterator[Found]], ...] = (
 
 def _closures(tool: str, module_names: set[str]) -> Iterator[Found]:
     for each in gc.get_objects():
-        if type(each) is FunctionType and each.__name__ == tool and each.__module__ in module_names:
+        if type(each) is not FunctionType or each.__name__ != tool or is_made_exchanged(each):
+            continue
+        if each.__module__ in module_names:
             yield Found(each, f"{each.__module__}.{each.__qualname__}", is_method=_takes_self(each))
 
 
 def _takes_self(function: FunctionType) -> bool:
     names = function.__code__.co_varnames[: function.__code__.co_argcount]
     return names[:1] in (("self",), ("cls",))
-
-
-def is_trampoline(code: CodeType) -> bool:
-    """Whether this is code that stands in for a tool's: compiled code has no functions among its constants."""
-    return any(type(constant) is FunctionType for constant in code.co_consts)
 
 
 def _functions_of(module: ModuleType) -> Iterator[FunctionType]:
@@ -479,31 +572,66 @@ def _nested_codes(code: CodeType) -> Iterator[CodeType]:
             yield from _nested_codes(constant)
 
 
-def as_function(value: Any, where: str) -> Found | None:
-    """The innermost Python function behind decorators, partials, bound methods, caches and callable objects."""
+def as_function(value: Any, where: str, name: str = "") -> Found | None:
+    """The innermost Python function behind decorators, partials, bound methods, caches and callable objects.
+
+    A decorator that does not say what it wraps is looked behind where it holds a function called `name`.
+    """
     caches: list[Callable[[], None]] = []
     is_method, instance = False, None
     for _ in range(50):
         if callable(getattr(value, "cache_clear", None)):
             caches.append(value.cache_clear)
         is_dispatcher = isinstance(value, FunctionType) and callable(value.__dict__.get("dispatch"))
-        if isinstance(value, FunctionType) and (is_dispatcher or value.__dict__.get("__wrapped__") is None):
+        inner = None if is_dispatcher else _wrapped(value, name)
+        if inner is not None:
+            value = inner
+        elif isinstance(value, FunctionType):
             return Found(value, where, is_method or _takes_self(value), instance, tuple(caches))
-        if isinstance(value, MethodType):
+        elif isinstance(value, MethodType):
             is_method, instance, value = True, value.__self__, value.__func__
-        elif isinstance(value, functools.partial):
+        elif isinstance(value, (functools.partial, functools.partialmethod)):
             value = value.func
         elif isinstance(value, (staticmethod, classmethod)):
             value = value.__func__
-        elif isinstance(value, (FunctionType, functools._lru_cache_wrapper)):
-            value = value.__wrapped__  # type: ignore[union-attr]
         elif isinstance(value, type) or not callable(value):
             return None
         else:
-            is_method, instance, value = True, value, type(value).__dict__.get("__call__")
+            is_method, instance, value = True, value, _inherited(type(value), "__call__")
             if not isinstance(value, FunctionType):
                 return None
     return None
+
+
+def _wrapped(value: Any, name: str) -> Any:
+    """What a decorated function or an object that took its place wraps, as `functools.wraps` notes it, or as it holds
+    it."""
+    if not isinstance(value, (FunctionType, functools._lru_cache_wrapper)) and (
+        isinstance(value, type) or not callable(value)
+    ):
+        return None
+    noted = getattr(value, "__dict__", {}).get("__wrapped__")
+    if noted is not None or not name or getattr(value, "__name__", None) == name:
+        return noted
+    if isinstance(value, FunctionType):
+        held = [cell.cell_contents for cell in value.__closure__ or () if not _is_empty(cell)]
+    else:
+        held = list(getattr(value, "__dict__", {}).values())
+    inner = [each for each in held if isinstance(each, FunctionType) and each.__name__ == name]
+    return inner[0] if len(inner) == 1 else None
+
+
+def _is_empty(cell: CellType) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018
+    except ValueError:  # not assigned yet
+        return True
+    return False
+
+
+def _inherited(cls: type, name: str) -> Any:
+    """What a class has by a name, or inherits, as it was defined."""
+    return next((vars(base)[name] for base in cls.__mro__ if name in vars(base)), None)
 
 
 def resolve_target(tool: str, target: str) -> Found | str:
@@ -523,14 +651,14 @@ def resolve_target(tool: str, target: str) -> Found | str:
         owner = value
         value = vars(owner).get(part) if isinstance(owner, (type, ModuleType)) else getattr(owner, part, None)
         if value is None and isinstance(owner, type):
-            value = next((vars(base)[part] for base in owner.__mro__ if part in vars(base)), None)
+            value = _inherited(owner, part)
         if value is None and getattr(module.__spec__, "_initializing", False):
             return module_name  # half imported: what is missing may still come
         if value is None:
             near = get_close_matches(part, dir(owner), 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise BindingError(f"the target {target!r} of tool {tool!r}: {module_name} has no {part!r}{hint}")
-    found = as_function(value, f"{module_name}.{path}")
+    found = as_function(value, f"{module_name}.{path}", path.rpartition(".")[2])
     if found is None:
         raise BindingError(
             f"the target {target!r} of tool {tool!r} is a {type(value).__name__}: only Python functions and methods "

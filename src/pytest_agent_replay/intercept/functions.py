@@ -24,7 +24,16 @@ from pytest_agent_replay.player.revive import tool_exception
 from pytest_agent_replay.player.session import Served, Session
 from pytest_agent_replay.player.values import OPAQUE, to_json
 
-__all__ = ["bind_function", "bind_nested", "is_swapped", "original_of", "release", "trap_function"]
+__all__ = [
+    "bind_function",
+    "bind_nested",
+    "is_made_exchanged",
+    "is_swapped",
+    "original_of",
+    "own_code",
+    "release",
+    "trap_function",
+]
 
 _EMPTY = inspect.Parameter.empty
 
@@ -40,7 +49,7 @@ class _Signature:
     defaults: dict[str, Any]
     """JSON values of the parameters' defaults."""
     named: frozenset[str]
-    """Every parameter but `*args` and `**kwargs`."""
+    """Every parameter that can be given by its name."""
     required: frozenset[str]
     enough: int
     """With so many positional arguments and no keywords nothing is missing."""
@@ -59,7 +68,7 @@ class _Signature:
             positional=tuple(p.name for p in positional),
             variadic=next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None),
             defaults={name: value for name, value in defaults.items() if value is not OPAQUE},
-            named=frozenset(p.name for p in single),
+            named=frozenset(p.name for p in single if p.kind is not p.POSITIONAL_ONLY),
             required=required,
             enough=needed if needed == len(required) else len(positional) + 1,
         )
@@ -161,6 +170,8 @@ class _Swap:
 
 _swaps: dict[int, _Swap] = {}
 _signatures: weakref.WeakKeyDictionary[FunctionType, tuple[CodeType, _Signature]] = weakref.WeakKeyDictionary()
+_nested: dict[int, CodeType] = {}
+"""`id` of the code that stands among a function's constants instead of this one."""
 _lock = threading.RLock()
 
 
@@ -254,6 +265,16 @@ def _swap_in(function: FunctionType, is_method: bool) -> _Swap:
 # -- functions that are made anew in every call of another one
 
 
+def own_code(code: CodeType) -> CodeType:
+    """The code of a function yet to be made, also while it is exchanged."""
+    return _nested.get(id(code), code)
+
+
+def is_made_exchanged(function: FunctionType) -> bool:
+    """Whether a function was made from exchanged code, and will get its own back."""
+    return id(function.__code__) in _nested
+
+
 def bind_nested(session: Session, parent: FunctionType, code: CodeType, tool: str) -> None:
     """Makes calls of the functions that `parent` will make from its constant `code` calls of `tool`, for this session.
 
@@ -284,10 +305,14 @@ def _swap_nested(parent: FunctionType, code: CodeType) -> _Swap:
     signature.defaults.clear()
     swap = _Swap(stand_in, unknown, signature, _takes_self(code), source=id(code))
     trampoline = _trampoline(code, swap)
-    parent.__code__ = _with_constant(parent.__code__, code, trampoline)
+    before = parent.__code__
+    parent.__code__ = _with_constant(before, code, trampoline)
+    _nested[id(trampoline)] = code
 
     def undo() -> None:
-        parent.__code__ = _with_constant(parent.__code__, trampoline, code)
+        restored = _with_constant(parent.__code__, trampoline, code)
+        parent.__code__ = before if restored == before else restored  # others may know the object
+        del _nested[id(trampoline)]
         for made in gc.get_objects():
             if type(made) is FunctionType and made.__code__ is trampoline:
                 made.__code__ = code
@@ -523,7 +548,8 @@ def _generator_handler(swap: _Swap) -> Callable[[tuple[Any, ...], dict[str, Any]
                 return (yield from swap.original(*args, **kwargs))
         if served.pause is not None:
             served.pause.sleep()
-        yield from binding.pieces(served)
+        for piece in binding.pieces(served):  # noqa: UP028 - a list takes nothing that is sent
+            yield piece
         return None
 
     return handler
