@@ -531,6 +531,41 @@ def test_a_process_is_refused(project: Folder) -> None:
     assert "the agent started a process" in result.reasons[0]
 
 
+POOLS = """
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    EXECUTOR = ProcessPoolExecutor(1)
+    POOL = multiprocessing.get_context("spawn").Pool(1)
+
+    def by_executor(question):
+        try:
+            EXECUTOR.submit(len, question)
+        except Exception as error:
+            return type(error).__name__
+
+    def by_pool(question):
+        try:
+            POOL.apply_async(len, [question])
+        except Exception as error:
+            return type(error).__name__
+"""
+
+
+def test_work_for_a_pool_of_processes_is_refused(project: Folder) -> None:
+    """Its processes may be older than the replay: nothing is patched in them."""
+    module = project.write("pools", POOLS)
+    pools: Any = importlib.import_module(module)
+    try:
+        for agent in ("by_executor", "by_pool"):
+            result = project.run(f"{module}:{agent}")
+            assert (result.turns[0].output, result.outcome) == ("SessionError", "failed")
+            assert "the agent gave work to a pool of processes" in result.reasons[0]
+    finally:
+        pools.EXECUTOR.shutdown()
+        pools.POOL.terminate()
+
+
 def test_a_process_is_allowed_with_the_network(project: Folder) -> None:
     """The user lifted the guard."""
     module = project.write("allowed", PROCESS)

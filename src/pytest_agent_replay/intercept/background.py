@@ -2,7 +2,7 @@
 
 Every call of such work belongs to the session that started it, and counts: the session waits for it before it ends. A
 call that comes later would find its tool unpatched, so what is still running then fails the replay. New processes,
-where nothing is patched, are refused with the network.
+where nothing is patched, are refused with the network, and so is work for pools of processes.
 
 Not seen: work given to threads from before the replay by other means than a `ThreadPoolExecutor` (a queue, say);
 `os.fork`, and programs that are started with `subprocess`.
@@ -152,22 +152,53 @@ def _patch_processes(module: ModuleType, patcher: Patcher) -> None:
 
     @functools.wraps(original)
     def start(self: Any) -> None:
-        session = current_session(f"the start of process {self.name!r}")
-        if session is not None and not session.may_start_processes:
-            message = (
-                f"the agent started a process ({self.name}), in which no call can be answered from the recording: "
-                "it was refused. Record the tool that needs it, use threads, or lift the guard with "
-                "`--replay-network=allow`"
-            )
-            session.fail(message)
-            raise SessionError(message)
+        _refuse_process(f"the start of process {self.name!r}", f"started a process ({self.name})")
         original(self)
 
     patcher.set(module.BaseProcess, "start", start)
+
+
+def _patch_process_executors(module: ModuleType, patcher: Patcher) -> None:
+    original = module.ProcessPoolExecutor.submit
+
+    @functools.wraps(original)
+    def submit(self: Any, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        _refuse_process("work for a process pool", "gave work to a pool of processes")
+        return original(self, fn, *args, **kwargs)  # type: ignore[no-any-return]
+
+    patcher.set(module.ProcessPoolExecutor, "submit", submit)
+
+
+def _patch_process_pools(module: ModuleType, patcher: Patcher) -> None:
+    # every method that gives work to a pool begins with this
+    original = module.Pool._check_running
+
+    @functools.wraps(original)
+    def check_running(self: Any) -> None:
+        original(self)
+        if not isinstance(self, module.ThreadPool):
+            _refuse_process("work for a process pool", "gave work to a pool of processes")
+
+    patcher.set(module.Pool, "_check_running", check_running)
+
+
+def _refuse_process(what: str, done: str) -> None:
+    """Raises what the agent gets for work in another process."""
+    session = current_session(what)
+    if session is None or session.may_start_processes:
+        return
+    message = (
+        f"the agent {done}, in which no call can be answered from the recording: it was refused. Record the tool that "
+        "needs it, use threads, or lift the guard with `--replay-network=allow`"
+    )
+    session.fail(message)
+    raise SessionError(message)
 
 
 INTERCEPTORS = (
     Interceptor("threads", "threading", _patch_threads),
     Interceptor("thread pools", "concurrent.futures.thread", _patch_pools),
     Interceptor("processes", "multiprocessing.process", _patch_processes),
+    Interceptor("process executors", "concurrent.futures.process", _patch_process_executors),
+    Interceptor("process pools", "multiprocessing.pool", _patch_process_pools),
 )

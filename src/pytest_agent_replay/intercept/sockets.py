@@ -5,8 +5,8 @@
 than IPv4 and IPv6 are never asked about. asyncio's selector loops, anyio and trio end in these functions.
 
 Not seen: connections that were opened before; `uvloop` and the Windows proactor loop, which connect in C (of the latter
-the name look-ups are seen); C libraries with sockets of their own (libpq, librdkafka, libcurl); other processes;
-`gethostbyaddr`, `getnameinfo` and `getfqdn`.
+the name look-ups are seen); C libraries with sockets of their own (gRPC, libpq, librdkafka, libcurl); other
+processes; `gethostbyaddr`, `getnameinfo` and `getfqdn`.
 """
 
 from __future__ import annotations
