@@ -106,6 +106,20 @@ def test_a_tool_that_ran_for_real_fails_the_item() -> None:
     assert "a real user" in problem
 
 
+@pytest.mark.parametrize(("recorded", "problems"), [("get_user", 1), ("search", 0)])
+def test_a_recorded_tool_is_watched_where_the_model_must_call_it(recorded: str, problems: int) -> None:
+    """Told results of one are of a tool that ran for real; of another it is what was wrong with a structured answer."""
+    call = {"id": "c", "type": "function", "function": {"name": "get_user", "arguments": '{"id": "u1"}'}}
+    messages: Any = [
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": "id: must be upper case"},
+    ]
+    must: Any = {"type": "function", "function": {"name": "get_user"}}
+    with playing({"content": "one"}, tool_responses=[{"tool": recorded, "response": 1}]) as session:
+        sdk().chat.completions.create(model="gpt-4o", messages=messages, tools=[must], tool_choice=must)
+    assert len(session.findings.problems) == problems
+
+
 def test_prefix_asks_the_real_model_from_the_first_difference_on() -> None:
     """What came before is from the recording; the result says where it went live."""
     first, second = request_digests(ASK["messages"]).messages, request_digests([]).messages

@@ -9,6 +9,7 @@ import pytest
 
 from pytest_agent_replay.llm.neutral import ModelRequest
 from pytest_agent_replay.llm.recognise import recognise
+from pytest_agent_replay.llm.tool_choice import required_tool
 from pytest_agent_replay.llm.tool_messages import as_if_repeated, foreign_tool_results, is_served, tool_messages
 from pytest_agent_replay.trace.model import ToolCallView
 from tests.llm.sdk import http_request, model_request
@@ -193,6 +194,60 @@ def test_a_schema_that_takes_the_arguments_excuses_nothing(schema: dict[str, Any
     """Valid arguments, or a schema that cannot be used, leave the message foreign."""
     body = {"tools": [{"type": "function", "function": {"name": "get_user", "parameters": schema}}]}
     assert len(foreign_tool_results(request(CALL, told("c", "x"), **body), [])) == 1
+
+
+FORM = {"type": "function", "function": {"name": "get_user", "parameters": SCHEMA}}
+OTHER = {"type": "function", "function": {"name": "search", "parameters": SCHEMA}}
+
+
+@pytest.mark.parametrize(
+    ("body", "foreign"),
+    [
+        ({"tools": [FORM, OTHER], "tool_choice": {"type": "function", "function": {"name": "get_user"}}}, 0),
+        ({"tools": [FORM], "tool_choice": "required"}, 0),
+        ({"functions": [FORM["function"]], "function_call": {"name": "get_user"}}, 0),
+        ({"tools": [FORM, OTHER], "tool_choice": {"type": "function", "function": {"name": "search"}}}, 1),
+        ({"tools": [FORM, OTHER], "tool_choice": "required"}, 1),
+        ({"tools": [FORM], "tool_choice": "auto"}, 1),
+        ({"tools": [FORM]}, 1),
+    ],
+)
+def test_a_tool_that_is_the_form_of_the_answer_has_no_results(body: dict[str, Any], foreign: int) -> None:
+    """What is told about a tool that the model must call again is what is wrong with its answer."""
+    assert len(foreign_tool_results(request(CALL, told("c", "name: must be upper case"), **body), [])) == foreign
+
+
+def test_a_recorded_tool_is_no_form() -> None:
+    """A tool of which calls are recorded, or were seen, ran unseen also where the model must call it again."""
+    asking = request(CALL, told("c", "a real user"), tools=[FORM], tool_choice="required")
+    assert len(foreign_tool_results(asking, [], lambda tool: tool == "get_user")) == 1
+    other = asked(("d", "get_user", '{"id": "u2"}'))
+    again = request(CALL, told("c", "one"), other, told("d", "a real user"), tools=[FORM], tool_choice="required")
+    assert len(foreign_tool_results(again, [served("get_user", {"id": "u1"}, "one")])) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("v1/responses", {"input": "?", "tool_choice": {"type": "function", "name": "f"}}),
+        ("v1/messages", {"max_tokens": 1, "messages": [], "tool_choice": {"type": "tool", "name": "f"}}),
+        ("v1/messages", {"max_tokens": 1, "messages": [], "tools": [{"name": "f"}], "tool_choice": {"type": "any"}}),
+        (
+            "v1beta/models/m:generateContent",
+            {"contents": [], "toolConfig": {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["f"]}}},
+        ),
+        ("model/m/converse", {"messages": [], "toolConfig": {"toolChoice": {"tool": {"name": "f"}}}}),
+        (
+            "model/m/converse",
+            {"messages": [], "toolConfig": {"tools": [{"toolSpec": {"name": "f"}}], "toolChoice": {"any": {}}}},
+        ),
+    ],
+)
+def test_the_tool_that_must_be_called_in_each_providers_words(path: str, body: dict[str, Any]) -> None:
+    """Named, or the only one where any must be called."""
+    found = recognise(http_request({"model": "m", **body}, f"https://x/{path}"))
+    assert found is not None
+    assert required_tool(found) == "f"
 
 
 def test_calls_that_the_provider_keeps_are_accounted_for_by_any_call() -> None:

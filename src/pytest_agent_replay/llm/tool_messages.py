@@ -13,6 +13,8 @@ that is new since the model's last answer is accounted for when one of these hol
    the session saw a call that accounts for no other message. Which calls it was told of earlier is not known either.
 5. No tool can have run, and the framework answered by itself: the model wrote no JSON object as arguments, named a
    tool that the request does not offer, or wrote arguments that the tool's own JSON Schema refuses.
+6. The request lets the model do nothing but call that very tool again, and no call of it is recorded or was seen: it
+   is the form that the answer must have, and the agent (Instructor, …) says what is wrong with what was filled in.
 
 Everything else is foreign. A result that the agent makes up for a tool which it does not call is foreign too: nothing
 tells it from a real one.
@@ -28,6 +30,7 @@ from typing import Any, Protocol
 
 from pytest_agent_replay.llm.neutral import ModelRequest
 from pytest_agent_replay.llm.reading import content_text
+from pytest_agent_replay.llm.tool_choice import required_tool
 from pytest_agent_replay.player.values import same, short
 
 __all__ = ["ServedCall", "as_if_repeated", "foreign_tool_results", "is_served", "tool_messages"]
@@ -98,8 +101,13 @@ def as_if_repeated(
     return replace(request, messages=[kept, *request.messages], tools=request.tools or list(tools))
 
 
-def foreign_tool_results(request: ModelRequest, served: Sequence[ServedCall]) -> list[str]:
-    """One text for each new tool message that no call in `served` (all that the session saw so far) accounts for."""
+def foreign_tool_results(
+    request: ModelRequest, served: Sequence[ServedCall], is_recorded: Callable[[str], bool] = lambda tool: False
+) -> list[str]:
+    """One text for each new tool message that no call in `served` (all that the session saw so far) accounts for.
+
+    `is_recorded` tells whether calls of a tool are recorded.
+    """
     new = tool_messages(request)
     if not new:
         return []
@@ -111,6 +119,9 @@ def foreign_tool_results(request: ModelRequest, served: Sequence[ServedCall]) ->
     left = _unaccounted(left, free, _by_name)
     if request.continues:
         left = _unaccounted(left, free, _call_is_not_told)
+    form = required_tool(request) if left else None
+    if form is not None and not is_recorded(form) and not any(call.tool == form for call in served):
+        left = [message for message in left if message["name"] != form]
     return [_foreign(message) for message in left if not _cannot_have_run(message, request)]
 
 

@@ -655,7 +655,7 @@ class Session(AbstractContextManager["Session"]):
         if request.continues:
             answers = [event.payload for event in self.trace.of_type("llm_completed")]
             request = as_if_repeated(request, answers, self._told_tools.values())
-        for message in foreign_tool_results(request, [*self.trace.tool_calls, *self._passed]):
+        for message in foreign_tool_results(request, [*self.trace.tool_calls, *self._passed], self._book.knows):
             self.fail(message)
 
     def _recorded_answer(
