@@ -401,6 +401,21 @@ def test_anthropics_messages_through_invoke() -> None:
     assert replayed == real
 
 
+def test_bedrocks_own_token_counts_beside_anthropics() -> None:
+    """`invoke_model` has them in headers, its streamed twin in the last event: LangChain counts by them."""
+    usage = {"input_tokens": 30, "cached_tokens": 10, "output_tokens": 4}
+    kept = {"headers": {"X-Amzn-Bedrock-Output-Token-Count": "4"}}
+    with playing({"content": "one", "usage": usage, **kept}, {"content": "one", "usage": usage}):
+        whole_reply = sdk(NOWHERE).invoke_model(modelId=MODEL, body=json.dumps(INVOKE))
+        streamed = sdk(NOWHERE).invoke_model_with_response_stream(modelId=MODEL, body=json.dumps(INVOKE))
+        events = [json.loads(event["chunk"]["bytes"]) for event in streamed["body"]]
+    headers = whole_reply["ResponseMetadata"]["HTTPHeaders"]
+    counts = [headers[f"x-amzn-bedrock-{name}-token-count"] for name in ("input", "cache-read-input", "output")]
+    assert counts == ["20", "10", "4"]
+    metrics = events[-1]["amazon-bedrock-invocationMetrics"]
+    assert (metrics["inputTokenCount"], metrics["cacheReadInputTokenCount"], metrics["outputTokenCount"]) == (20, 10, 4)
+
+
 def test_a_stream_through_invoke_that_ends_in_an_error() -> None:
     """The exception is read and raised again after what came before it."""
     request = recognise(http_request(INVOKE, f"{NOWHERE}/model/{MODEL}/invoke-with-response-stream"))
