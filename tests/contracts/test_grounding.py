@@ -116,6 +116,10 @@ def complaints(answer: str, *given: Any, prose: str = "") -> list[str]:
         ("Your order is ORD12345.", {"id": "ORD-12345"}),
         ("The average of $120 and $80.50 is $100.25.", {"prices": [120, 80.5]}),
         ("It costs $20, which is 2000 cents.", {"amount_cents": 2000}),
+        ("It costs $5 per hour, $50 a day.", {"prices": {"hour": 5, "per_day": 50}}),
+        ("It is $20 to $30.", {"salary_min": 20, "salary_max": 30}),
+        ("A 24-hour pass is $24, 24 of them.", "A $24 pass for 24 hours."),
+        ("Order 2024-15-74.", {"id": "2024-15-74"}),
         ("120/80.5 = 1.491, a ratio of 1.491.", {"prices": [120, 80.5], "ratio": 1.4907}),
     ],
 )
@@ -198,6 +202,12 @@ def test_honest_figures_are_accepted(answer: str, given: Any) -> None:
         ("The average of $120 and $80.50 is $101.25.", {"prices": [120, 80.5]}, "$101.25"),
         ("Of $120 and $80.50, it costs $100.25.", {"prices": [120, 80.5]}, "$100.25"),
         ("It costs $2000.", {"amount_cents": 2000}, "$2000"),
+        ("It costs $24.", "Cancel within 24 hours.", "$24"),
+        ("It costs $12.", "12 % off", "$12"),
+        ("It is 24% off.", "Cancel within 24 hours.", "24%"),
+        ("It is 50% off.", "It costs $50.", "50%"),
+        ("Within 50 hours.", "It costs $50.", "50 hours"),
+        ("It leaves at 16:00 AM.", {"gates": [16, 0], "at": "06:00"}, "16:00 AM"),
     ],
 )
 def test_invented_figures_are_named(answer: str, given: Any, figure: str) -> None:

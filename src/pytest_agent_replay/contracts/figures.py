@@ -407,7 +407,7 @@ def _iso(match: re.Match[str]) -> Options:
     clock = re.search(r"[tT](\d\d):(\d\d)", text)
     if options and clock:
         return [(*options[0], Clock(int(clock[1]) * 60 + int(clock[2])))]
-    return options or [_numbers(text)]
+    return options or [(Code(text.lower()),)]
 
 
 def _month_number(text: str) -> int:
@@ -442,7 +442,9 @@ def _time(match: re.Match[str]) -> Options:
     digits = [int(d) for d in re.findall(r"\d+", text.split("+")[0])]
     hour, minute = digits[0], digits[1] if len(digits) > 1 else 0
     half = re.search(r"([ap])\.?m", text)
-    if hour > 23 or minute > 59 or (half and not 1 <= hour <= 12):
+    if half and not (1 <= hour <= 12 and minute <= 59):
+        return [(Code(text),)]
+    if hour > 23 or minute > 59:
         return [tuple(Number(float(d)) for d in digits)]
     if half:
         return [(Clock((hour % 12 + (12 if half[1] == "p" else 0)) * 60 + minute),)]

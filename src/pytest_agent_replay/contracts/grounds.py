@@ -39,7 +39,9 @@ _LEAST_ROUNDED = 10
 _TIMED, _RISING, _OTHER, _MINOR = 1, 2, 4, 8
 """What the key of a number says of it, as bits: that it counts a unit of time; that it is a change, up or down; that it
 counts cents."""
-_ANY = _TIMED | _RISING | _OTHER | _MINOR
+_LASTS, _AMOUNT, _SHARE = 16, 32, 64
+"""What a text says of a number: `24 hours`, `$24`, `24 %`."""
+_ANY = 127
 _CENT = 0.01
 _LEAST_OF_PHONE = 7
 _LARGEST = sys.float_info.max
@@ -360,7 +362,7 @@ class _Index:
 
     def _add_reading(self, reading: Reading, label: str, prose: bool) -> None:
         if isinstance(reading, Number):
-            self._add_number(reading.value, label, _TIMED if reading.seconds else _OTHER)
+            self._add_number(reading.value, label, _kind_in_text(reading))
             if reading.percent:
                 self._add_number(reading.value / 100, label)
         elif isinstance(reading, Date):
@@ -413,7 +415,7 @@ class _Index:
         least = _EPSILON * abs(value)
         below = slack[0] * factor * (1 + _EPSILON) + least
         above = slack[1] * factor * (1 + _EPSILON) + least
-        kinds = _ANY & ~_TIMED if number.seconds else _ANY & ~_MINOR if number.money else _ANY
+        kinds = _ANY & ~_kinds_unlike(number)
         if self._near(value, below, above, tolerance, kinds & ~_RISING if wording.trend < 0 else kinds):
             return True
         if number.signed or wording.trend > 0:
@@ -472,6 +474,19 @@ class _Index:
 
     def _is_number(self, text: str) -> bool:
         return text.isdigit() and float(text) in self.numbers
+
+
+def _kind_in_text(number: Number) -> int:
+    return _AMOUNT if number.money else _SHARE if number.percent else _LASTS if number.seconds else _OTHER
+
+
+def _kinds_unlike(number: Number) -> int:
+    """What a number of a source must not be only, for this figure to rest on it: an amount is no duration."""
+    if number.money:
+        return _MINOR | _LASTS | _SHARE
+    if number.percent:
+        return _LASTS | _AMOUNT
+    return _TIMED | _LASTS | _AMOUNT | _SHARE if number.seconds else 0
 
 
 def _slack(unit: float, is_exact: bool, wording: Wording) -> tuple[float, float]:
