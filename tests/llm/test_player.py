@@ -64,6 +64,15 @@ def test_answers_without_request_come_in_order() -> None:
     assert contents(made, "any", "thing", "more") == ["1", "2", "inconclusive"]
 
 
+def test_answers_that_could_not_be_compared_are_told_once() -> None:
+    """Without `request` nobody knows whether the model was asked the same: the report has to say so."""
+    made = player({"content": "a"}, {"content": "b"})
+    notes = [made.decide(model_request(user(text))).notes for text in "xy"]
+    assert [len(each) for each in notes] == [1, 0]
+    assert "in their order, whatever was asked" in notes[0][0]
+    assert player(keyed("a", user("x"))).decide(model_request(user("x"))).notes == ()
+
+
 def test_a_request_finds_its_answer_whatever_the_order() -> None:
     """Parallel sub-agents are told apart by what they ask."""
     assert contents(player(*by_text("A", "B", "C")), "C", "A", "B") == ["re:C", "re:A", "re:B"]

@@ -188,10 +188,11 @@ class LlmPlayer:
         return Decision("serve", entry.answer, entry.ref, notes=self._notes(entry, asked, request), served_again=again)
 
     def _empty_stop(self) -> Decision:
-        return Decision("serve", LlmResponse(content="", finish_reason="stop"), notes=self._first("mode", _NOT_ASKED))
+        notes = self._first("mode", _NOT_ASKED) if self._mode == "recorded" else ()
+        return Decision("serve", LlmResponse(content="", finish_reason="stop"), notes=notes)
 
     def _notes(self, entry: _Entry, asked: LlmRequestDigests, request: ModelRequest) -> tuple[str, ...]:
-        """In `recorded` mode: that the model was not asked, and the first request that is another than recorded."""
+        """That nothing was compared; in `recorded` mode that the model was not asked, and the first difference."""
         if self._mode != "recorded":
             return self._first("undigested", _IN_ORDER) if entry.request is None else ()
         notes = self._first("mode", _NOT_ASKED)
@@ -204,7 +205,7 @@ class LlmPlayer:
         )
 
     def _first(self, kind: str, note: str) -> tuple[str, ...]:
-        if self._mode != "recorded" or kind in self._noted:
+        if kind in self._noted:
             return ()
         self._noted.add(kind)
         return (note,)
