@@ -628,6 +628,49 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, caplog: pytest.LogCaptu
     assert "no replay file was written" in caplog.text
 
 
+def test_a_wrong_setting_costs_no_recording(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is left out, which the log and the file say; the others stay."""
+    path = tmp_path / "a.replay.yaml"
+    about = {"nmae": "N", "notes": object(), "metadata": {"when": datetime.date(2026, 1, 1)}}
+    captured = capture(path, agent="m:f", contract={"invariants": object()}, about=about)
+    with captured as session:
+        session.input = "?"
+    assert captured.captured.error is None
+    file = loaded(path)
+    assert (file.agent, file.metadata) == ("m:f", {"when": "2026-01-01"})
+    lost = (file.import_ or {})["lost"]
+    assert [each.partition(",")[0] for each in lost] == ["`contract`", "`nmae`", "`notes`"]
+    assert "`nmae`, which was given to the capture, is left out" in caplog.text
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_one_name_is_not_its_letters(tmp_path: Path) -> None:
+    """A lone text is one tool, or one tag."""
+    path = tmp_path / "a.replay.yaml"
+    with capture(path, tools="check", tags="prod") as session:
+        session.input = bots.check("A-1")["order"]
+    assert tools_of(path) == ["check"]
+    assert loaded(path).tags == ["prod"]
+
+
+def test_why_there_is_no_file_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where not even its place is known; where only the file failed, the journal stays, and the log names it."""
+    captured = capture(tmp_path / "a.replay.yaml")
+    with captured as session:
+        session.input = "?"
+        monkeypatch.setattr("pytest_agent_replay.capturing.capture.write_text_atomic", None)
+    [journal] = tmp_path.iterdir()
+    assert captured.captured.error
+    assert f"--recover {journal}" in caplog.text
+    monkeypatch.setattr("os.getcwd", lambda: (_ for _ in ()).throw(FileNotFoundError("gone")))
+    lost = capture("b.replay.yaml")
+    with lost as session:
+        session.input = "?"
+    assert (lost.captured.path, lost.captured.error) == (None, "gone")
+
+
 def test_a_wrong_binding_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """And the rest is captured."""
     path = tmp_path / "a.replay.yaml"

@@ -159,3 +159,19 @@ def test_a_forked_process_that_leaves_the_capture_ends_nothing(tmp_path: Path) -
     assert status == 0
     assert left == [".journal"]
     assert captured.captured.path == path
+
+
+def test_a_journal_that_cannot_go_on_is_removed_with_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A disk that is full for a while costs nothing in the end, and is said once."""
+    path = tmp_path / "a.replay.yaml"
+    with capture(path, tools=["check"]) as session:
+        session.input = "?"
+        with monkeypatch.context() as full:
+            full.setattr("os.write", lambda file, data: len(data) // 2)
+            bots.check("A-1")
+        bots.check("A-2")
+    assert [response.args for response in loaded(path).tool_responses] == [{"order": "A-1"}, {"order": "A-2"}]
+    assert list(tmp_path.iterdir()) == [path]
+    assert caplog.text.count("the journal cannot be written") == 1

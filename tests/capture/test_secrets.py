@@ -199,3 +199,13 @@ def test_what_is_learned_last_is_taken_out_of_what_came_first(tmp_path: Path) ->
     text = path.read_text("utf-8")
     assert "Zitronenfalter77" not in text
     assert text.count("[secret 1]") >= 3
+
+
+def test_settings_hold_no_secret(tmp_path: Path) -> None:
+    """What is said about the session is cleaned like what happened in it, in the journal too."""
+    path = tmp_path / "a.replay.yaml"
+    with capture(path, about={"metadata": {"session_token": "Zitronenfalter77", "user": "u-1"}}) as session:
+        session.input = "?"
+        [journal] = tmp_path.iterdir()
+        assert "Zitronenfalter77" not in journal.read_text("utf-8")
+    assert loaded(path).metadata == {"session_token": "[secret 1]", "user": "u-1"}

@@ -12,12 +12,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
+from pydantic import ValidationError
+
 from pytest_agent_replay.capturing.secrets import Scrubber
 from pytest_agent_replay.capturing.session import cleaned
+from pytest_agent_replay.capturing.values import recorded
 from pytest_agent_replay.formats.replay import ReplayFile
 from pytest_agent_replay.sources.session import Notes
 
-__all__ = ["Built", "build"]
+__all__ = ["Built", "build", "usable"]
 
 Event = dict[str, Any]
 
@@ -95,11 +98,39 @@ def build(
     return Built(ReplayFile.model_validate(data), builder.notes, redacted)
 
 
+_OF_THE_AGENT = ("agent", "contract", "tools", "tags", "golden")
+"""Settings that name code and rules, in which nothing is looked for."""
+
+
+def usable(settings: Mapping[str, Any], scrubber: Scrubber) -> tuple[dict[str, Any], list[str]]:
+    """The settings that a file can have, without secrets, and what is wrong with the others: they cost no recording."""
+    found = {key: recorded(value) for key, value in settings.items()}
+    data = {key: each.value for key, each in found.items()}
+    problems = {key: f"it has no JSON form ({', '.join(each.lost)})" for key, each in found.items() if each.lost}
+    if problems or _problem(data):
+        for key, value in data.items():
+            problem = problems.get(key) or _problem({key: value})
+            if problem:
+                problems[key] = problem
+    data = {key: value for key, value in data.items() if key not in problems}
+    clean = {key: value if key in _OF_THE_AGENT else scrubber.clean(value) for key, value in data.items()}
+    return clean, [f"`{key}`, which was given to the capture, is left out: {why}" for key, why in problems.items()]
+
+
+def _problem(settings: Mapping[str, Any]) -> str:
+    try:
+        ReplayFile.model_validate({"input": None, "captured_at": _time(0), **settings})
+    except ValidationError as error:
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")
+    return ""
+
+
 def _about(settings: Mapping[str, Any], builder: _Builder) -> dict[str, Any]:
     begun = settings.get("captured_at") or next((turn.at for turn in builder.turns if turn.at), None)
     data: dict[str, Any] = {"source": {"type": "capture"}}
     if begun is not None:
-        data["captured_at"] = _time(begun)
+        data["captured_at"] = begun if isinstance(begun, str) else _time(begun)
     data.update((key, value) for key, value in settings.items() if value and key not in ("contract", "captured_at"))
     return data
 

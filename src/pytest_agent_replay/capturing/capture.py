@@ -7,14 +7,14 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from contextvars import ContextVar
 from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
 
-from pytest_agent_replay.capturing.building import Built, build
+from pytest_agent_replay.capturing.building import Built, build, usable
 from pytest_agent_replay.capturing.journal import Journal, is_in_use, journals_of, read_journal
 from pytest_agent_replay.capturing.session import CaptureSession
 from pytest_agent_replay.capturing.wrapping import Turn, wrapped
@@ -72,18 +72,18 @@ class capture:
         tools: Mapping[str, Any] | Iterable[str] = (),
         agent: str | None = None,
         contract: Any = None,
-        tags: Sequence[str] = (),
+        tags: Iterable[str] = (),
         golden: bool = False,
         about: Mapping[str, Any] | None = None,
         force: bool = False,
         root: str | os.PathLike[str] | None = None,
     ) -> None:
         self._path = Path(path)
-        bound = dict(tools) if isinstance(tools, Mapping) else dict.fromkeys(tools)
+        bound = dict(tools) if isinstance(tools, Mapping) else dict.fromkeys(_several(tools))
         self._tools = {name: target for name, target in bound.items() if target is not None}
         self.names = tuple(name for name, target in bound.items() if target is None)
         """Functions of these names are tools."""
-        given = {"agent": agent, "contract": contract, "tags": list(tags), "golden": golden}
+        given = {"agent": agent, "contract": contract, "tags": _several(tags), "golden": golden}
         self._settings: dict[str, Any] = {**(about or {}), **{key: value for key, value in given.items() if value}}
         self._force = force
         self._tools_written = {name: target for name, target in self._tools.items() if isinstance(target, str)}
@@ -170,7 +170,11 @@ class _Running:
             return
         try:
             self._target = target_of(owner._path)
-            self.session = CaptureSession(str(self._target), tools=self._tools, journal=self._journal(self._target))
+            self.session.label = str(self._target)
+            self._settings, problems = usable(self._settings, self.session.scrubber)
+            self.session.keep_in(self._journal(self._target))
+            for problem in problems:
+                self.session.fail(problem)
             self._exit.enter_context(install(_interceptors()))
             self._exit.callback(release, cast(Session, self.session))
             self._bind(Binder(owner._root or os.getcwd(), [name for name in modules if name], entry=entry))
@@ -197,7 +201,7 @@ class _Running:
     def _journal(self, target: Path) -> Journal | None:
         try:
             _mention_leftovers(target)
-            return Journal(target, {"settings": _plain(self._settings)})
+            return Journal(target, {"settings": self._settings})
         except OSError as error:
             logger.warning("%s: no journal can be written beside it (%s)", target, error)
             return None
@@ -231,16 +235,24 @@ class _Running:
         try:
             self._exit.close()
             session.end()
-            if session.events and self._target is not None:
+            if session.has_seen and self._target is not None:
                 captured.path, captured.built = write(self._target, session, self._settings, force=self._force)
-            session.close_journal(remove=captured.path is not None or not session.events)
+            session.close_journal(remove=True)
         except Exception as problem:
             session.end()
             captured.error = str(problem) or type(problem).__name__
-            logger.error("%s: no replay file was written: %s", self._target, captured.error, exc_info=problem)
             # what a secret could not be taken out of is not kept either
-            session.close_journal(remove=isinstance(problem, _Leak))
+            left = session.close_journal(remove=isinstance(problem, _Leak))
+            more = f"; `agent-replay record --recover {left}` makes it of what was seen" if left is not None else ""
+            logger.error("%s: no replay file was written: %s%s", self._target, captured.error, more, exc_info=problem)
+        if captured.path is None and captured.error is None:
+            captured.error = session.error
         return captured
+
+
+def _several(given: Iterable[str]) -> list[str]:
+    """A lone text is one name, and not its letters."""
+    return [given] if isinstance(given, str) else list(given)
 
 
 # -- files
@@ -283,7 +295,10 @@ def recover(journal: Path) -> tuple[Path, Built]:
         target = journal.parent / target.name
     if not events:
         raise ReplayError(f"{journal}: nothing had happened when its process ended; remove it")
-    built = build(events, header.get("settings") or {}, was_cut=True)
+    try:
+        built = build(events, header.get("settings") or {}, was_cut=True)
+    except ValueError as error:
+        raise ReplayError(f"{journal}: makes no replay file: {error}") from error
     path = _put(target, _text(target, built))
     journal.unlink()
     return path, built
@@ -322,10 +337,6 @@ def _mention_leftovers(target: Path) -> None:
             target,
             target,
         )
-
-
-def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in settings.items() if isinstance(value, (str, list, dict, bool))}
 
 
 # -- interceptors

@@ -6,6 +6,7 @@ loses its power may lose the last seconds. The last line may be half written. Se
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
@@ -30,12 +31,18 @@ class Journal:
         """`target` is the replay file that will be written."""
         target.parent.mkdir(parents=True, exist_ok=True)
         self.path = target.with_name(f"{target.name}.{os.getpid()}-{next(_numbers)}{SUFFIX}")
+        self.is_broken = False
+        """A line could not be written, and no other will be."""
         self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         self.add(journal_line({"format": _FORMAT, "target": str(target), **header}))
 
     def add(self, line: str) -> None:
         """Writes the line of an event."""
-        os.write(self._file, f"{line}\n".encode())
+        data = f"{line}\n".encode()
+        self.is_broken = True
+        if os.write(self._file, data) < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.is_broken = False
 
     def close(self, *, remove: bool) -> None:
         """Ends it; `remove` when the replay file is there."""

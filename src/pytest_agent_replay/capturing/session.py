@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 from weakref import WeakSet
@@ -104,7 +105,7 @@ class CaptureSession:
     """What comes after the end is let through like everything else, and is no error."""
     may_start_processes = True
 
-    def __init__(self, label: str, *, tools: Mapping[str, Any] | None = None, journal: Journal | None = None) -> None:
+    def __init__(self, label: str, *, tools: Mapping[str, Any] | None = None) -> None:
         self.label = label
         self.targets: dict[str, Any] = dict(tools or {})
         self.replay = ReplayFile(input=None)
@@ -117,11 +118,11 @@ class CaptureSession:
         self.events: list[dict[str, Any]] = []
         self.scrubber = Scrubber()
         self.error: str | None = None
-        """Why no file can be written."""
+        """What failed first in the capture itself."""
         self.bind: Callable[[Iterable[str]], None] | None = None
         self._functions: dict[str, list[Any]] = {}
         """Functions that are tools, by the tool's name."""
-        self._journal = journal
+        self._journal: Journal | None = None
         self._http = HttpTools(self.targets, ())
         self._numbers = itertools.count(1)
         self._begun: dict[int, float] = {}
@@ -132,7 +133,6 @@ class CaptureSession:
         self._guesses = Guesses()
         self._pid = os.getpid()
         self._ended = False
-        self._has_complained = False
 
     # -- for the one who captures
 
@@ -243,6 +243,11 @@ class CaptureSession:
         )
         self._lose("all calls that were made in another context than the capture was entered in")
 
+    @property
+    def has_seen(self) -> bool:
+        """There is something to write."""
+        return any(event["event"] != "lost" for event in self.events)
+
     def end(self) -> None:
         """Nothing is recorded from here on."""
         with self._lock:
@@ -250,8 +255,8 @@ class CaptureSession:
 
     def broke(self, error: Exception) -> None:
         """Something of the capture itself failed: said once, and in the file."""
-        if not self._has_complained:
-            self._has_complained = True
+        if self.error is None:
+            self.error = str(error) or type(error).__name__
             logger.warning(
                 "%s: a part of what happened is not captured (%s: %s); the agent is not affected",
                 self.label,
@@ -269,7 +274,7 @@ class CaptureSession:
     def _add(self, event: dict[str, Any]) -> None:
         with self._lock:
             self.events.append(event)
-            if self._journal is not None:
+            if self._journal is not None and not self._journal.is_broken:
                 self._keep(self._journal, event)
 
     def _keep(self, journal: Journal, event: dict[str, Any]) -> None:
@@ -280,20 +285,23 @@ class CaptureSession:
             else:
                 journal.add(line)
         except OSError as error:
-            self._journal = None
-            journal.close(remove=False)
             logger.warning(
                 "%s: the journal cannot be written (%s): what is captured is lost if the process dies before its end",
                 self.label,
                 error,
             )
 
-    def close_journal(self, *, remove: bool) -> None:
-        """Ends the journal; `remove` when the replay file is there."""
+    def keep_in(self, journal: Journal | None) -> None:
+        """Each event is written there as well."""
+        self._journal = journal
+
+    def close_journal(self, *, remove: bool) -> Path | None:
+        """Ends the journal; where it is, unless it is to be removed, as the replay file is there."""
         with self._lock:
             journal, self._journal = self._journal, None
         if journal is not None:
             journal.close(remove=remove)
+        return journal.path if journal is not None and not remove else None
 
     def _next_turn(self, input: Any, *, guessed: bool) -> None:
         self._turn += 1
