@@ -30,7 +30,7 @@ from pytest_agent_replay.player.current import started_by
 from pytest_agent_replay.player.session import Session, StepHooks, describe
 from pytest_agent_replay.player.telemetry import telemetry_switched_off
 from pytest_agent_replay.player.values import covers, short
-from pytest_agent_replay.report.results import ReplayResult, TurnResult
+from pytest_agent_replay.report.results import InvariantResult, ReplayResult, TurnResult
 from pytest_agent_replay.settings import Settings
 from pytest_agent_replay.trace.model import ToolCallView
 
@@ -329,9 +329,12 @@ class _Run:
         result.invariants = self.verdict.invariants
         result.score = self.verdict.score
         result.notes += _mistyped(contract, self.session)
+        original = view.original()
         result.reproduces, result.recorded_invariants = reproduces(
-            contract, view.replay, view.services, fail_on=fail_on, session=view.original()
+            contract, view.replay, view.services, fail_on=fail_on, session=original
         )
+        if original.trace.failures() and not _expects_raise(contract, result.recorded_invariants):
+            result.reproduces = "yes"  # as `_agent_failures` has it
 
     def _conclude(self, result: ReplayResult) -> None:
         reasons = list(self._failures(result))
@@ -368,11 +371,7 @@ class _Run:
         """An agent that raised failed, unless the contract expects just that (`completes` with `negate`)."""
         if all(turn.error is None for turn in self.turns):
             return
-        contract = self.case.contract
-        expected = {i.id for i in contract.invariants if i.params.negate} if contract is not None else set()
-        if self.session.is_stopped or any(
-            i.type == "completes" and i.id in expected and i.outcome == "passed" for i in result.invariants
-        ):
+        if self.session.is_stopped or _expects_raise(self.case.contract, result.invariants):
             return
         for turn in self.turns:
             told = any(call.turn == turn.turn for call in result.unrecorded)
@@ -391,6 +390,12 @@ class _Run:
 
 
 # -- helpers
+
+
+def _expects_raise(contract: BoundContract | None, results: Iterable[InvariantResult]) -> bool:
+    """Whether it is what the contract demands that the agent raised: `completes` with `negate`."""
+    negated = {each.id for each in contract.invariants if each.params.negate} if contract is not None else set()
+    return any(each.type == "completes" and each.id in negated and each.outcome == "passed" for each in results)
 
 
 def _is_cancelled(error: BaseException) -> bool:

@@ -218,7 +218,9 @@ class _Text:
         if result.golden or not result.recorded_invariants:
             return
         failed = [i.id for i in result.recorded_invariants if i.outcome == "failed"]
-        if result.reproduces == "yes":
+        if result.reproduces == "yes" and not failed:
+            yield "What production did fails too: the agent raised"
+        elif result.reproduces == "yes":
             yield f"On what production did, the contract fails too: {', '.join(failed)}"
         elif result.reproduces == "no":
             yield "On what production did, the contract holds: it would not have caught this incident"
