@@ -64,6 +64,19 @@ def test_wrong_usage_exits_with_2(words: list[str], capsys: pytest.CaptureFixtur
     assert "agent-replay" in capsys.readouterr().err
 
 
+def test_an_output_that_cannot_show_every_letter(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As pipes on Windows have it: letters that it lacks are shown as escapes, and a schema has none."""
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    (here / "ü.replay.yaml").write_text("input: x\n日本: 1\n", encoding="utf-8")
+    result = apart("validate", "ü.replay.yaml")
+    assert result.stdout.startswith("\\xfc.replay.yaml:2:1: \\u65e5\\u672c: unknown key")
+    assert (result.returncode, result.stderr) == (1, "1 problem in 1 file\n")
+    assert "Traceback" not in apart("import", "--help").stderr
+    schema = apart("schema", "replay")
+    assert schema.stderr == ""
+    assert "…" in str(json.loads(schema.stdout))
+
+
 # -- init and run
 
 
@@ -86,6 +99,12 @@ def test_init_overwrites_nothing_without_force(here: Path, capsys: pytest.Captur
     assert [path.name for path in here.iterdir()] == ["conftest.py"]
     assert main(["init", ".", "--force"]) == 0
     assert (here / "conftest.py").read_text("utf-8") == FILES["conftest.py"]
+
+
+def test_init_quotes_what_it_says_to_run(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder's name with a space is one word of the command."""
+    assert main(["init", "my replays"]) == 0
+    assert 'Now run: pytest "my replays"' in capsys.readouterr().out
 
 
 def test_run_passes_options_on_and_keeps_the_exit_code(here: Path) -> None:

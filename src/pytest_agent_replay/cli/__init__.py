@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from io import TextIOWrapper
 
 from pytest_agent_replay import __version__
 from pytest_agent_replay.cli import import_, init, prune, record, redact, run, scan, schema, validate
@@ -16,6 +17,9 @@ _COMMANDS = (run, validate, schema, init, import_, record, scan, redact, prune)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit code: 0 fine, 1 something is wrong with the files, 2 wrong usage."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show ends no command
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:2] == ["replay", "run"]:
         words = words[1:]

@@ -102,6 +102,10 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(main=main)
 
 
+def _quoted(path: str) -> str:
+    return f'"{path}"' if " " in path else path
+
+
 def main(given: argparse.Namespace) -> int:
     """Writes the files; none when one of them exists already."""
     from pytest_agent_replay.errors import ReplayError
@@ -118,5 +122,5 @@ def main(given: argparse.Namespace) -> int:
     for name, text in FILES.items():
         write_text_atomic(folder / name, text, force=given.force)
         print(f"wrote {folder / name}")
-    print(f"\nNow run: pytest {folder}")
+    print(f"\nNow run: pytest {_quoted(str(folder))}")
     return 0

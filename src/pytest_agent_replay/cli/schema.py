@@ -26,7 +26,7 @@ def add_parser(commands: Any) -> None:
 
 def main(given: argparse.Namespace) -> int:
     """Prints the schema."""
-    print(json.dumps(_replay() if given.format == "replay" else _contract(), indent=2, ensure_ascii=False))
+    print(json.dumps(_replay() if given.format == "replay" else _contract(), indent=2))
     return 0
 
 
