@@ -604,6 +604,22 @@ def test_a_function_in_c_under_the_tools_name_is_refused(make_module: MakeModule
         pass
 
 
+def test_what_stands_beside_a_url_is_no_tool(make_module: MakeModule, play: Play) -> None:
+    """A parser in the record of a request, and an imported function whose name is that of a request, run."""
+    m: Any = make_module("""
+        from re import search
+        def parse(text):
+            return f"parsed {text}"
+        APIS = {"quote": {"url": "https://api.example.com/quote", "parse": parse}}
+        PAIRS = {"price": ("https://api.example.com/price", parse)}
+        SEARCH = "https://api.example.com/search"
+    """)
+    with play([{"tool": "quote"}, {"tool": "price"}, {"tool": "search"}], agent=m.__name__) as session:
+        assert m.APIS["quote"]["parse"]("1") == "parsed 1"
+        assert m.search("a", "a") is not None
+    assert session.bindings == {}
+
+
 def test_a_function_of_an_installed_package_that_the_agent_imported_is_caught(
     make_module: MakeModule, play: Play, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -707,6 +723,24 @@ def test_functions_in_registries_of_every_shape_are_caught(make_module: MakeModu
         assert len(m.SUBCLASS) == 1
     assert m.REAL == []
     assert m.SPECIAL[1].run("x") == "real"
+
+
+def test_functions_in_objects_of_other_packages_are_no_tools(make_module: MakeModule, play: Play) -> None:
+    """A framework's tool object of that name may hold what is done when the tool fails: that is not the tool."""
+    framework: Any = make_module("""
+        class Tool:
+            def __init__(self, name, on_failure):
+                self.name, self.on_failure = name, on_failure
+    """)
+    m: Any = make_module(f"""
+        from {framework.__name__} import Tool
+        def say_failed(error): return "failed"
+        book = Tool("book", say_failed)
+        TOOLS = {{"book": book}}
+    """)
+    with play([{"tool": "book", "response": "recorded"}], agent=m.__name__) as session:
+        assert m.book.on_failure("x") == "failed"
+    assert "book" not in session.bindings
 
 
 def test_what_an_installed_package_imports_is_not_searched(

@@ -22,6 +22,7 @@ from types import (
     MemberDescriptorType,
     MethodType,
     ModuleType,
+    SimpleNamespace,
 )
 from typing import Any
 
@@ -195,7 +196,8 @@ class Surroundings:
             )
             if found:
                 return found
-            _refuse_what_cannot_be_caught(self._near, tool)
+            if not self.in_url(tool):
+                _refuse_what_cannot_be_caught(self._near, tool)
         contents = [self._own.contents_of(module) for module in self._modules]
         for search in _SEARCHES:
             found = _distinct(each for each in search(contents, tool) if id(each.function.__globals__) in own)
@@ -369,17 +371,18 @@ def _refuse_what_cannot_be_caught(contents: Iterable[_Contents], tool: str) -> N
             value = value.func
         if not inspect.isroutine(value):
             continue
-        module, what = value.__module__ or "", getattr(value, "__qualname__", tool)
-        if module.partition(".")[0] in (*sys.stdlib_module_names, "builtins"):
-            raise BindingError(
-                f"the tool {tool!r} is {module}.{what} in {each.name}: functions of the standard library are not "
-                "intercepted by name. Put a function of your own around it, or bind it: "
-                f"`replay_tools = {tool} = {module}:{what}`"
-            )
+        module = value.__module__ or ""
+        what = f"{module}.{getattr(value, '__qualname__', tool)}".lstrip(".")
         if not isinstance(value, (FunctionType, MethodType)):
             raise BindingError(
-                f"the tool {tool!r} is {module}.{what} in {each.name}, which is not written in Python and cannot be "
+                f"the tool {tool!r} is {what} in {each.name}, which is not written in Python and cannot be "
                 "intercepted. Put a function of your own around it"
+            )
+        if module.partition(".")[0] in sys.stdlib_module_names:
+            raise BindingError(
+                f"the tool {tool!r} is {what} in {each.name}: functions of the standard library are not intercepted by "
+                "name. Put a function of your own around it, or bind it: "
+                f"`replay_tools = {tool} = {module}:{what.removeprefix(f'{module}.')}`"
             )
 
 
@@ -434,15 +437,14 @@ def _registered(contents: Iterable[_Contents], tool: str) -> Iterator[Found]:
                 value = dict.get(mapping, tool) if isinstance(mapping, dict) else mapping.get(tool)
                 if value is not None:
                     place = f"{where}[{tool!r}]"
-                    found = as_function(value, place, tool) or _in_record(value, place)
-                    if found is not None:
-                        yield found
+                    found = as_function(value, place, tool)
+                    yield from _in_record(value, place) if found is None else (found,)
 
 
 def _named(contents: Iterable[_Contents], tool: str) -> Iterator[Found]:
     """What tool objects do: of a class whose `name` is the tool's, or an object whose is, alone or in a registry.
 
-    A record of that name is the one function in it. A function in a registry may have been given its name.
+    A record of that name is the function in it. A function in a registry may have been given its name.
     """
     own = {each.name for each in contents}
     for each in contents:
@@ -464,9 +466,8 @@ def _of_named(held: Any, own: set[str], where: str) -> Iterator[Found]:
     if type(held).__module__ in own:
         methods = [found for name in _TOOL_METHODS for found in _method_of(held, name, f"{where}.{name}")]
         yield from methods
-    record = None if methods else _in_record(held, where)
-    if record is not None:
-        yield record
+    if not methods:
+        yield from _in_record(held, where)
 
 
 def _method_of(held: Any, name: str, where: str) -> Iterator[Found]:
@@ -491,13 +492,27 @@ def _name_of(held: Any) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def _in_record(value: Any, where: str) -> Found | None:
-    """The function in `{"function": …, "description": …}`, or in an object like that, if it is the only one."""
+def _in_record(value: Any, own: Collection[str], where: str) -> Found | None:
+    """The function in `{"function": …, "description": …}`, or in an object like that, if it is the only one.
+
+    Not in objects of other packages: what a framework's tool holds beside its function (what is done when it fails)
+    is no tool.
+    """
+    if not isinstance(value, (dict, tuple, SimpleNamespace)) and type(value).__module__ not in own:
+        return None
     held = [(name, each) for name, each in _fields(value).items() if isinstance(each, _FUNCTIONS)]
     return as_function(held[0][1], f"{where}.{held[0][0]}") if len(held) == 1 else None
 
 
 _FUNCTIONS = (FunctionType, MethodType, functools.partial, functools._lru_cache_wrapper)
+_CALLED_BY = frozenset(
+    (
+        *_TOOL_METHODS,
+        *("fn", "func", "function", "callable", "callback", "handler", "implementation", "impl", "coroutine"),
+        *("action", "method", "target", "tool"),
+    )
+)
+"""What records call the function that they are about."""
 
 
 def _fields(value: Any) -> dict[Any, Any]:
