@@ -186,6 +186,26 @@ def test_refusal_reasoning_and_finish_reason() -> None:
     assert "".join(delta.refusal or "" for delta in deltas) == "I can't."
 
 
+@pytest.mark.parametrize("key", ["reasoning_content", "reasoning"])
+def test_reasoning_under_the_name_that_the_server_has_for_it(key: str) -> None:
+    """That of DeepSeek and that of Groq and OpenRouter, whole and streamed, as vLLM sends both."""
+    sdk, _ = answered(LlmResponse(content="Hi", reasoning=LONG))
+    assert sdk.chat.completions.create(**ASK).choices[0].message.to_dict()[key] == LONG
+    deltas = [chunk.choices[0].delta.to_dict() for chunk in sdk.chat.completions.create(**ASK, stream=True)]
+    assert "".join(str(delta.get(key) or "") for delta in deltas) == LONG
+
+
+@pytest.mark.parametrize("cost", [0.0125, None])
+def test_a_recorded_cost_is_in_the_usage(cost: float | None) -> None:
+    """Where OpenRouter puts it, whole and streamed; nowhere when none was recorded."""
+    sdk, _ = answered(LlmResponse(content="Hi", usage=Usage(input_tokens=3, output_tokens=1, cost=cost)))
+    whole = sdk.chat.completions.create(**ASK).usage
+    *_, last = sdk.chat.completions.create(**ASK, stream=True, stream_options={"include_usage": True})
+    assert whole is not None
+    assert last.usage is not None
+    assert [usage.to_dict().get("cost") for usage in (whole, last.usage)] == [cost, cost]
+
+
 def test_several_choices_are_the_recorded_one_again() -> None:
     """`n` choices come, whole and streamed."""
     sdk, _ = answered(LlmResponse(content="Hi"))
@@ -378,7 +398,7 @@ COMPLETIONS = {
     "text and a custom call": completion({"content": "Looking.", "tool_calls": [FUNCTION, CUSTOM]}, "tool_calls"),
     "citations": completion({"content": LONG, "annotations": [{"type": "url_citation", "url_citation": CITATION}]}),
     "a refusal": completion({"refusal": "I can't."}),
-    "reasoning": completion({"content": LONG, "reasoning_content": "Hmm."}),
+    "reasoning": completion({"content": LONG, "reasoning_content": "Hmm.", "reasoning": "Hmm."}),
     "cut": completion({"content": "The"}, "length"),
     "filtered": completion({"content": "The"}, "content_filter"),
 }
@@ -389,9 +409,9 @@ def chunked(whole: dict[str, Any]) -> Sent:
     message, finish = whole["choices"][0]["message"], whole["choices"][0]["finish_reason"]
     start = None if message.get("tool_calls") and not message["content"] else ""
     deltas: list[dict[str, Any]] = [{"role": "assistant", "content": start, "refusal": None}]
-    for key in ("reasoning_content", "content", "refusal"):
-        text = message.get(key) or ""
-        deltas.extend({key: piece} for piece in (text[:5], text[5:]) if piece)
+    for keys in (("reasoning_content", "reasoning"), ("content",), ("refusal",)):
+        text = message.get(keys[0]) or ""
+        deltas.extend(dict.fromkeys(keys, piece) for piece in (text[:5], text[5:]) if piece)
     if message["annotations"]:
         deltas.append({"annotations": message["annotations"]})
     for index, call in enumerate(message.get("tool_calls", ())):

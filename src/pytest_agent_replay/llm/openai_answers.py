@@ -1,6 +1,7 @@
 """Recorded answers in the words of OpenAI's chat completions API: whole, streamed, and as errors.
 
-A request for several choices (`n`) gets the recorded one that many times.
+A request for several choices (`n`) gets the recorded one that many times. A recorded cost is in the usage, where
+OpenRouter puts it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pytest_agent_replay.formats.replay import LlmResponse, RecordedToolCall, Us
 from pytest_agent_replay.llm.failures import error_message, error_status, without_back_off
 from pytest_agent_replay.llm.neutral import ModelRequest, error_spec
 from pytest_agent_replay.llm.parts import Part, answer_text, finish_reason, parts_of
-from pytest_agent_replay.llm.reading import dicts
+from pytest_agent_replay.llm.reading import clean, dicts
 from pytest_agent_replay.llm.rendering import (
     CREATED,
     IdMaker,
@@ -33,6 +34,8 @@ _ERROR_KINDS = {
     404: ("invalid_request_error", "model_not_found"),
     429: ("requests", "rate_limit_exceeded"),
 }
+_REASONING = ("reasoning_content", "reasoning")
+"""DeepSeek and others know the first, Groq, OpenRouter and Together the second; vLLM sends both."""
 # The SDK gives up on its own when it is told to wait longer than this many seconds.
 _LONGEST_RETRY_S = 120.0
 
@@ -93,7 +96,7 @@ class _Completion:
     def _message(self) -> dict[str, Any]:
         message: dict[str, Any] = {"role": "assistant", "content": self.text, "refusal": self.answer.refusal}
         if self.answer.reasoning is not None:
-            message["reasoning_content"] = self.answer.reasoning
+            message |= dict.fromkeys(_REASONING, self.answer.reasoning)
         if self.calls and self.legacy:
             message["function_call"] = self.calls[0]["function"]
         elif self.calls:
@@ -115,12 +118,12 @@ class _Completion:
     def _deltas(self) -> Iterator[tuple[dict[str, Any], str | None]]:
         start = None if self.calls and not self.text else ""
         yield {"role": "assistant", "content": start, "refusal": None}, None
-        for key, text in (
-            ("reasoning_content", self.answer.reasoning),
-            ("content", self.text),
-            ("refusal", self.answer.refusal),
+        for keys, text in (
+            (_REASONING, self.answer.reasoning),
+            (("content",), self.text),
+            (("refusal",), self.answer.refusal),
         ):
-            yield from (({key: piece}, None) for piece in pieces(text))
+            yield from ((dict.fromkeys(keys, piece), None) for piece in pieces(text))
         if self.annotations:
             yield {"annotations": self.annotations}, None
         for index, call in enumerate(self.calls[:1] if self.legacy else self.calls):
@@ -157,7 +160,7 @@ def _usage(usage: Usage | None) -> dict[str, Any]:
         "total_tokens": known.total_tokens if known.total_tokens is not None else prompt + completion,
         "prompt_tokens_details": {"cached_tokens": known.cached_tokens or 0, "audio_tokens": 0},
         "completion_tokens_details": {"reasoning_tokens": known.reasoning_tokens or 0, "audio_tokens": 0},
-    }
+    } | clean(cost=known.cost)
 
 
 # -- errors
