@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -116,7 +117,7 @@ def test_an_agent_that_raises_fails() -> None:
     contract = {"name": "c", "invariants": [{"type": "tool_not_called", "tool": "lookup"}]}
     result = run(agent, contract=contract)
     assert result.outcome == "failed"
-    assert "ValueError in turn 1: broken" in result.reasons[0]
+    assert re.fullmatch(r"the agent raised ValueError in turn 1 at tests/test_runner.py:\d+: broken", result.reasons[0])
     allowed = {"name": "c", "invariants": [{"type": "completes", "negate": True}]}
     assert run(agent, contract=allowed).outcome == "passed"
     assert run(agent, contract={"name": "c", "invariants": [{"type": "completes"}]}).outcome == "failed"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,7 @@ from pytest_agent_replay.agents.model import Agent, TurnInput
 from pytest_agent_replay.agents.resolve import root_importable
 from pytest_agent_replay.contracts.case import SessionView
 from pytest_agent_replay.contracts.verdict import Services, Verdict, evaluate, failing, reproduces
-from pytest_agent_replay.errors import AgentError
+from pytest_agent_replay.errors import AgentError, StopReplay
 from pytest_agent_replay.formats.replay import RecordingRef, ReplayFile, ToolResponse, Turn
 from pytest_agent_replay.intercept import built_in_interceptors
 from pytest_agent_replay.intercept.background import settle
@@ -165,6 +165,8 @@ class _Run:
         try:
             for number, turn in self._turns():
                 given = self._begin(number, turn)
+                if given is None:
+                    break
                 try:
                     if conversation is None:
                         conversation = self.agent.start(given)
@@ -196,6 +198,8 @@ class _Run:
         try:
             for number, turn in self._turns():
                 given = self._begin(number, turn)
+                if given is None:
+                    break
                 try:
                     if conversation is None:
                         conversation = self.agent.start(given)
@@ -227,13 +231,17 @@ class _Run:
             if self.session.is_stopped or self.turns[-1].error is not None:
                 return
 
-    def _begin(self, number: int, turn: Turn) -> TurnInput:
+    def _begin(self, number: int, turn: Turn) -> TurnInput | None:
+        """What the agent is asked; None when a step hook refused the turn, which the session has noted."""
         context = turn.context if turn.given("context") else self.replay.context
         if self.clock is not None:
             self.clock.begin_turn(turn)
-        self.session.begin_turn(
-            number, input=turn.input, context=context if number == 1 or turn.given("context") else None
-        )
+        shown = context if number == 1 or turn.given("context") else None
+        try:
+            self.session.begin_turn(number, input=turn.input, context=shown)
+        except StopReplay as refusal:
+            self._raised(number, turn, refusal)
+            return None
         self.binder.bind_recorded(self.session)
         return TurnInput(
             # what the agent does to them must change neither what answers are judged by nor a later turn
@@ -253,7 +261,8 @@ class _Run:
             self._raised(number, turn, error)
             self.session.fail(str(error))
             return
-        self.session.end_turn(output=answer.output, usage=answer.usage)
+        with suppress(StopReplay):  # from a step hook, and noted: the turn is over anyway
+            self.session.end_turn(output=answer.output, usage=answer.usage)
         self._add_turn(number, turn, output=answer.output)
         self.history += [
             {"role": "user", "content": turn.input},
@@ -271,8 +280,13 @@ class _Run:
         return not self.session.is_stopped and any(isinstance(e, others) for e in getattr(error, "exceptions", ()))
 
     def _raised(self, number: int, turn: Turn, error: BaseException) -> None:
-        self.session.end_turn(error=error)
+        with suppress(StopReplay):
+            self.session.end_turn(error=error)
         self._add_turn(number, turn, error=describe(error))
+        if not isinstance(error, (StopReplay, AgentError)):
+            from pytest_agent_replay.agents.places import places_of
+
+            self.turns[-1].raised_at = places_of(error, self.case.root)
 
     def _add_turn(self, number: int, turn: Turn, *, output: Any = None, error: dict[str, Any] | None = None) -> None:
         self.turns.append(TurnResult(number, turn.input, output, turn.output, turn.given("output"), error))
@@ -351,9 +365,9 @@ class _Run:
         # first what broke the run: invariants that fail in a broken run are its consequences
         yield from (call.message for call in result.unrecorded)
         yield from findings.problems
+        yield from self._agent_failures(result)
         for invariant in failing(result.invariants, settings.fail_on):
             yield f"invariant {invariant.id} failed: {invariant.message}"
-        yield from self._agent_failures(result)
         for row in result.unused:
             # what was written by hand is an offer: no call has to take it
             if row["origin"] == "production" and self.session.rules(row["tool"]).unused == "fail":
@@ -376,7 +390,8 @@ class _Run:
         for turn in self.turns:
             told = any(call.turn == turn.turn for call in result.unrecorded)
             if turn.error is not None and not (told and turn.error["type"].endswith(".UnrecordedCallError")):
-                yield f"the agent raised {turn.error['type']} in turn {turn.turn}: {turn.error['message']}"
+                where = f" at {turn.raised_at[-1]}" if turn.raised_at else ""
+                yield f"the agent raised {turn.error['type']} in turn {turn.turn}{where}: {turn.error['message']}"
 
     def _doubts(self, result: ReplayResult) -> Iterator[str]:
         if self.session.findings.inconclusive is not None:

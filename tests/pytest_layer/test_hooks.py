@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.pytest_layer.project import Project
 
 pytest_plugins = ["pytester"]
@@ -38,6 +40,35 @@ def test_what_a_step_hook_raises_fails_the_replay(project: Project) -> None:
     result = project.run()
     result.assert_outcomes(failed=1)
     assert "no tools" in result.stdout.str()
+
+
+@pytest.mark.parametrize("type_", ["run_started", "tool_called", "tool_completed", "run_completed"])
+def test_a_step_hook_that_raises_leaves_a_result_at_every_step(project: Project, type_: str) -> None:
+    """Also where a turn begins and ends: the headline names the hook, and says it once."""
+    project.replay("one")
+    when = "before" if type_ in ("run_started", "tool_called") else "after"
+    project.write(
+        "conftest.py", f"def pytest_agent_replay_{when}_step(event): assert event.type != {type_!r}, 'not today'\n"
+    )
+    result = project.run("--replay-json=out.json", "--tb=short")
+    result.assert_outcomes(failed=1)
+    (row,) = project.results()["replays"]
+    assert row["outcome"] == "failed"
+    assert row["reasons"][0].startswith(f"pytest_agent_replay_{when}_step raised AssertionError at {type_}: not today")
+    assert not any("the agent raised" in reason for reason in row["reasons"][1:] if "invariant" not in reason)
+    assert "runner.py" not in result.stdout.str()
+
+
+@pytest.mark.parametrize(
+    ("name", "what"), [("agents", "AgentAdapter"), ("interceptors", "Interceptor"), ("checks", "Check")]
+)
+def test_a_hook_that_gives_something_else_is_told(project: Project, name: str, what: str) -> None:
+    """With the name of the hook, what it gave and what it should give."""
+    project.replay("one")
+    project.write("conftest.py", f"def pytest_agent_replay_{name}(): return 42\n")
+    result = project.run()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines([f"pytest_agent_replay_{name}: 42 is no {what}*"])
 
 
 def test_the_result_hook_sees_every_result(project: Project) -> None:

@@ -182,18 +182,10 @@ class _Search:
         """Where in the user's own code an exception came from, as ` at path:line`."""
         if isinstance(error, SyntaxError) and error.filename:
             return ""
-        places = []
-        trace = error.__traceback__
-        while trace is not None:
-            places.append((trace.tb_frame.f_code.co_filename, trace.tb_lineno))
-            trace = trace.tb_next
-        own = Guard(self.root, ())
-        places = [p for p in places if own.owns_file(p[0])] or [p for p in places if not p[0].startswith("<")]
-        if not places:
-            return ""
-        path, line = places[-1]
-        shown = os.path.relpath(path, self.root) if own.owns_file(path) else path
-        return f" at {shown}:{line}"
+        from pytest_agent_replay.agents.places import places_of
+
+        places = places_of(error, self.root)
+        return f" at {places[-1]}" if places else ""
 
     def walk(self, module: ModuleType, attributes: list[str]) -> Any:
         value: Any = module

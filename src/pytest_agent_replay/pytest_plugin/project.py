@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import pytest
 
@@ -20,7 +20,7 @@ from pytest_agent_replay.settings import Settings
 if TYPE_CHECKING:
     from pytest_agent_replay.contracts.resolve import BoundContract, ContractFinder
     from pytest_agent_replay.contracts.verdict import Services
-    from pytest_agent_replay.player.session import StepHooks
+    from pytest_agent_replay.player.session import Session, StepHooks
     from pytest_agent_replay.runner import RunHooks
     from pytest_agent_replay.trace.model import Event
 
@@ -136,11 +136,26 @@ class Project:
         found = self._given.get(name)
         if found is None:
             hook = getattr(self.config.hook, f"pytest_agent_replay_{name}")
-            found = self._given[name] = list(_flat(hook(config=self.config)))
+            found = self._given[name] = [_part(name, each) for each in _flat(hook(config=self.config))]
         return found
 
 
 _KEY = pytest.StashKey[Project]()
+_PARTS = {
+    "checks": ("Check: make one with `@pytest_agent_replay.check(name, params)`", ("name", "params", "function")),
+    "agents": (
+        "AgentAdapter: it needs `name`, `matches(obj)` and `make(obj, *, name, module_names)`",
+        ("matches", "make"),
+    ),
+    "interceptors": ("Interceptor: make one with `Interceptor(name, module, apply)`", ("name", "module", "apply")),
+}
+
+
+def _part(hook: str, given: Any) -> Any:
+    what, attributes = _PARTS[hook]
+    if isinstance(given, type) or not all(hasattr(given, name) for name in attributes):
+        raise SettingsError(f"pytest_agent_replay_{hook}: {given!r} is no {what}")
+    return given
 
 
 def _flat(answers: list[Any]) -> Iterator[Any]:
@@ -181,7 +196,5 @@ class _Steps:
         except Exception as error:
             # noted on the session and no `Exception`: an agent that swallows errors must not swallow this one
             message = f"{hook} raised {type(error).__name__} at {event.type}: {error}"
-            session = current_session(hook)
-            if session is not None:
-                session.fail(message)
-            raise StopReplay(message) from error
+            session = cast("Session | None", current_session(hook))
+            raise (session.stop(message) if session is not None else StopReplay(message)) from error

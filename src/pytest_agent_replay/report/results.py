@@ -59,6 +59,8 @@ class TurnResult:
     has_baseline: bool = False
     error: dict[str, Any] | None = None
     """`{type, message}` when the agent raised."""
+    raised_at: list[str] = field(default_factory=list)
+    """Where in the project's own code it was raised, as `path:line`, the innermost place last."""
 
 
 @dataclass(slots=True)

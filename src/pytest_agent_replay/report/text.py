@@ -19,6 +19,7 @@ HEADLINE = 150
 _VALUE = 400
 _TURNS = 3
 _CALLS = 12
+_PLACES = 5
 _LABEL = 12
 
 
@@ -108,6 +109,8 @@ class _Text:
         yield self._labelled("asked", turn.input)
         if turn.error is not None:
             yield self._labelled("raised", f"{turn.error.get('type')}: {turn.error.get('message')}")
+            if turn.raised_at:
+                yield self._labelled("at", ", called from ".join(reversed(turn.raised_at[-_PLACES:])))
         else:
             yield self._labelled("answered", turn.output)
         if turn.has_baseline:
