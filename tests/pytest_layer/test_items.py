@@ -219,3 +219,61 @@ def test_a_file_with_a_parent_is_checked_and_skipped(project: Project) -> None:
     result = project.run("-rs")
     result.assert_outcomes(passed=1, skipped=1)
     result.stdout.fnmatch_lines(["SKIPPED*parent*"])
+
+
+def test_an_agent_that_raises_is_the_headline_with_its_place(project: Project) -> None:
+    """Invariants that fail for want of an answer come after it; the text names the way through the project's code."""
+    project.replay("one")
+    project.write("deep_agent.py", "from shop import total\n\ndef ask(question):\n    return total({})\n")
+    project.write("shop.py", "def total(found):\n    return found['total']\n")
+    result = project.run("--replay-agent=deep_agent:ask", agent=None)
+    result.stdout.fnmatch_lines(
+        [
+            "one: the agent raised KeyError in turn 1 at shop.py:2: 'total' (+2 more)",
+            "  raised      KeyError: 'total'",
+            "  at          shop.py:2, called from deep_agent.py:4",
+        ]
+    )
+
+
+def test_a_failure_has_a_crash_as_failures_of_tests_have(project: Project) -> None:
+    """Reports read its message and place off it: one line, and the line of the replay in its file."""
+    project.replay("one")
+    project.write(
+        "conftest.py",
+        """
+def pytest_runtest_logreport(report):
+    if report.failed:
+        crash = report.longrepr.reprcrash
+        print("CRASH", crash.path, crash.lineno, crash.message)
+""",
+    )
+    for how in ("-n0", "-n1"):
+        result = project.run_apart("-s", how, agent="bad")
+        result.stdout.fnmatch_lines(["*CRASH *one.replay.yaml 2 one: invariant invents-nothing failed: *"])
+        result.stdout.fnmatch_lines(["FAILED one.replay.yaml::one - one: invariant invents-nothing failed:*"])
+
+
+def test_a_parametrized_agent_is_told_from_tests_that_can_have_one(project: Project) -> None:
+    """The item says how such a fixture is used, and that works."""
+    project.replay("one")
+    project.write(
+        "conftest.py",
+        """
+import pytest
+
+@pytest.fixture(params=["good", "bad"])
+def replay_agent(request):
+    return f"shop_agent:{request.param}"
+""",
+    )
+    result = project.run("one.replay.yaml", agent=None)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["fixture replay_agent has `params`*def test_replays(replay, replay_agent)*"])
+    project.write(
+        "test_both.py",
+        "import pytest\n\n@pytest.mark.replay('*.replay.yaml')\ndef test_replays(replay, replay_agent): replay.run()\n",
+    )
+    result = project.run("test_both.py", "-rA", agent=None)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["PASSED *good*one*", "FAILED *bad*one*"])

@@ -239,3 +239,28 @@ def test_files_are_found_from_the_folder_of_the_test_and_from_the_root(project: 
         "tests/test_shop.py::test_shop[near]",
         "tests/test_shop.py::test_shop[root]",
     ]
+
+
+def test_a_mistake_of_the_user_comes_without_our_frames(project: Project) -> None:
+    """Where the test asks for the run is all that a reader needs of the way; for verdicts as for mistakes."""
+    project.replay("one", folder="replays")
+    project.write(
+        "replays/two.replay.yaml", "input: hello\nid: two\ncontract: Order Contract\nagent: shop_agent:nobody\n"
+    )
+    write_test(project, "def test_shop(replay):\n    replay.run()")
+    result = project.run("test_shop.py", agent=None)
+    result.assert_outcomes(failed=2)
+    assert "pytest_agent_replay/" not in result.stdout.str()
+    result.stdout.fnmatch_lines(["E *no agent to replay against*"])
+
+
+def test_a_file_that_cannot_be_read_counts_among_the_replays(project: Project) -> None:
+    """As the item of such a file does: a results file without it would look like a pass."""
+    project.replay("one", folder="replays")
+    project.write("replays/broken.replay.yaml", "input: [\n")
+    write_test(project, "def test_shop(replay):\n    replay.run()")
+    project.run("test_shop.py", "--replay-json=out.json").assert_outcomes(passed=1, errors=1)
+    document = project.results()
+    assert [(row["id"], row["outcome"]) for row in document["replays"]] == [("broken", "error"), ("one", "passed")]
+    assert "replays/broken.replay.yaml:2:1: not valid YAML" in document["replays"][0]["reasons"][0]
+    assert document["summary"]["replay_regression"] == 50.0

@@ -55,12 +55,23 @@ class FixtureValues:
         if name in self._not_given:
             return None
         if name not in self._values:
-            value = self._request.getfixturevalue(f"replay_{name}")
+            value = self._of_fixture(name)
             if value is NOT_GIVEN:
                 self._not_given.add(name)
                 return None
             self._values[name] = self._checked(name, value)
         return self._values[name]
+
+    def _of_fixture(self, name: str) -> Any:
+        try:
+            return self._request.getfixturevalue(f"replay_{name}")
+        except pytest.fail.Exception as error:
+            if "has no parameter defined" not in str(error):
+                raise
+        raise SettingsError(
+            f"fixture replay_{name} has `params`, and pytest can run only tests once for each of them: write a test "
+            f"with `@pytest.mark.replay(…)` that takes both, `def test_replays(replay, replay_{name}): replay.run()`"
+        )
 
     def load_all(self) -> None:
         """Sets all of them up now: inside of a running event loop, async fixtures no longer can be."""

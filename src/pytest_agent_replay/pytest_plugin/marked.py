@@ -200,14 +200,22 @@ class Replay:
         __tracebackhide__ = True
         from pytest_agent_replay.runner import run_replay
 
-        return self._noted(run_replay(self._case(agent, overrides)), check)
+        try:
+            result = run_replay(self._case(agent, overrides))
+        except ReplayError as error:
+            raise error.with_traceback(None) from None  # its text says all; how we came to it is of no use
+        return self._noted(result, check)
 
     async def arun(self, agent: Any = None, *, check: bool = True, **overrides: Any) -> ReplayResult:
         """`run` on the running event loop."""
         __tracebackhide__ = True
         from pytest_agent_replay.runner import run_replay_async
 
-        return self._noted(await run_replay_async(self._case(agent, overrides)), check)
+        try:
+            result = await run_replay_async(self._case(agent, overrides))
+        except ReplayError as error:
+            raise error.with_traceback(None) from None
+        return self._noted(result, check)
 
     def _case(self, agent: Any, overrides: dict[str, Any]) -> Case:
         from pytest_agent_replay.pytest_plugin.cases import build_case

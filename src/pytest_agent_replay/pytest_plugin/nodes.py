@@ -163,7 +163,7 @@ class ReplayItem(pytest.Function):
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *args: Any, **kwargs: Any) -> Any:
         """Our own failures and users' mistakes as plain text, without a traceback."""
         if isinstance(excinfo.value, (ReplayFailed, ReplayError)):
-            return str(excinfo.value)
+            return _as_text(self, excinfo)
         return super().repr_failure(excinfo, *args, **kwargs)
 
     @cached_property
@@ -195,9 +195,24 @@ class ScanItem(pytest.Item):
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *args: Any, **kwargs: Any) -> Any:
         """The findings without a traceback."""
         if isinstance(excinfo.value, ReplayError):
-            return str(excinfo.value)
+            return _as_text(self, excinfo)
         return super().repr_failure(excinfo, *args, **kwargs)
 
     def reportinfo(self) -> tuple[os.PathLike[str] | str, int | None, str]:
         """Path, line from 0, and title."""
         return self.path, 0, self.name
+
+
+def _as_text(item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
+    """What an exception says, without a traceback; as the place of the crash, that of the item in its file.
+
+    The summary, junit, `--tb=line` and plugins show message and place of a crash; of a mere text, older versions show
+    nothing.
+    """
+    shown = excinfo.getrepr(style="value", chain=False)
+    crash = shown.reprcrash
+    if crash is not None:
+        path, line, _ = item.reportinfo()
+        crash.path, crash.lineno = str(path), (line or 0) + 1
+        crash.message = str(excinfo.value).partition("\n")[0]
+    return shown

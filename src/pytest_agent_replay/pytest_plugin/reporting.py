@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from pytest_agent_replay.errors import ReplayError
-from pytest_agent_replay.pytest_plugin.marked import Replay
+from pytest_agent_replay.pytest_plugin.marked import Param, Replay
 from pytest_agent_replay.pytest_plugin.playing import RESULTS
 from pytest_agent_replay.report.results import Outcome, ReplayResult
 from pytest_agent_replay.report.summary import needed, summary_lines
@@ -169,14 +169,14 @@ def _rows(item: pytest.Item, report: pytest.TestReport) -> Iterator[dict[str, An
 
 def _named(item: pytest.Item) -> ReplayResult | None:
     """The replay that an item would have run."""
-    source = getattr(item, "packed", None)
-    if source is None:
-        param = getattr(getattr(item, "callspec", None), "params", {}).get("replay")
-        source = getattr(param, "packed", None)
+    param = getattr(getattr(item, "callspec", None), "params", {}).get("replay")
+    origin = param if isinstance(param, Param) else item
+    source = getattr(origin, "packed", None)
     if source is not None:
         return ReplayResult(source.id, source.display, "error", nodeid=item.nodeid, tags=list(source.tags))
-    if hasattr(item, "problem"):
-        return ReplayResult(item.name, item.path.name, "error", nodeid=item.nodeid)
+    if hasattr(origin, "problem"):
+        name = param.id if isinstance(param, Param) else item.name
+        return ReplayResult(name, item.nodeid.partition("::")[0], "error", nodeid=item.nodeid)
     return None
 
 
