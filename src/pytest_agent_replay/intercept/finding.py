@@ -438,7 +438,7 @@ def _registered(contents: Iterable[_Contents], tool: str) -> Iterator[Found]:
                 if value is not None:
                     place = f"{where}[{tool!r}]"
                     found = as_function(value, place, tool)
-                    yield from _in_record(value, place) if found is None else (found,)
+                    yield from _in_record(value, own, place) if found is None else (found,)
 
 
 def _named(contents: Iterable[_Contents], tool: str) -> Iterator[Found]:
@@ -467,7 +467,7 @@ def _of_named(held: Any, own: set[str], where: str) -> Iterator[Found]:
         methods = [found for name in _TOOL_METHODS for found in _method_of(held, name, f"{where}.{name}")]
         yield from methods
     if not methods:
-        yield from _in_record(held, where)
+        yield from _in_record(held, own, where)
 
 
 def _method_of(held: Any, name: str, where: str) -> Iterator[Found]:
@@ -492,16 +492,23 @@ def _name_of(held: Any) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def _in_record(value: Any, own: Collection[str], where: str) -> Found | None:
-    """The function in `{"function": …, "description": …}`, or in an object like that, if it is the only one.
+def _in_record(value: Any, own: Collection[str], where: str) -> Iterator[Found]:
+    """The functions in `{"function": …, "description": …}`, or in an object like that, by which a tool is called.
 
-    Not in objects of other packages: what a framework's tool holds beside its function (what is done when it fails)
-    is no tool.
+    Of a plain tuple the only one. A parser or a check that stands beside a URL is none. Not in objects of other
+    packages: what a framework's tool holds beside its function (what is done when it fails) is no tool.
     """
     if not isinstance(value, (dict, tuple, SimpleNamespace)) and type(value).__module__ not in own:
-        return None
+        return
     held = [(name, each) for name, each in _fields(value).items() if isinstance(each, _FUNCTIONS)]
-    return as_function(held[0][1], f"{where}.{held[0][0]}") if len(held) == 1 else None
+    if not isinstance(value, tuple) or hasattr(value, "_fields"):
+        held = [(name, each) for name, each in held if name in _CALLED_BY]
+    elif len(held) > 1 or any(isinstance(each, str) and "://" in each for each in value):
+        return
+    for name, each in held:
+        found = as_function(each, f"{where}.{name}")
+        if found is not None:
+            yield found
 
 
 _FUNCTIONS = (FunctionType, MethodType, functools.partial, functools._lru_cache_wrapper)
