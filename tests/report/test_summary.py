@@ -65,6 +65,16 @@ def test_lines_name_what_needs_a_look() -> None:
     ]
 
 
+def test_the_contract_of_a_capture_is_no_mistake_of_the_users() -> None:
+    """Nobody has written one yet: the line says so, and what to write."""
+    rows = [a_row("a", reproduces="no", contract="As captured"), a_row("b", reproduces="no", contract="Mine")]
+    _, mine, captured = summary_lines([needed(row) for row in rows])
+    assert mine == "would not have caught its incident (the contract holds on what production did): 1: b"
+    assert captured.startswith("asks only for what production did (")
+    assert captured.endswith("): 1: a")
+    assert "write into `contract:` what should have happened" in captured
+
+
 def test_bindings_are_said_on_request() -> None:
     """With `-v`."""
     rows = [a_row("a", bindings={"search": "function app:search"})]

@@ -18,6 +18,7 @@ from pytest_agent_replay.capturing.secrets import Scrubber
 from pytest_agent_replay.capturing.session import cleaned
 from pytest_agent_replay.capturing.values import recorded
 from pytest_agent_replay.formats.replay import ReplayFile
+from pytest_agent_replay.report.summary import AS_CAPTURED
 from pytest_agent_replay.sources.session import Notes
 
 __all__ = ["Built", "build", "usable"]
@@ -327,4 +328,4 @@ class _Builder:
         said = last.output["output"] if last is not None and last.output is not None else None
         if isinstance(said, str) and said.strip():
             invariants.append({"id": "same-answer", "type": "behavior_unchanged"})
-        return {"name": "As captured", "invariants": invariants}
+        return {"name": AS_CAPTURED, "invariants": invariants}

@@ -87,6 +87,8 @@ def _say(captured: Any) -> None:
 
 def summary(path: Any, built: Any) -> str:
     """What is in a captured file, and what it says about itself."""
+    from pytest_agent_replay.report.summary import AS_CAPTURED
+
     turns = built.replay.turn_list
     tools = [response for turn in turns for response in turn.tool_responses]
     failed = sum(response.is_failure for response in tools)
@@ -97,6 +99,9 @@ def summary(path: Any, built: Any) -> str:
     ]
     for what, kinds in (("guessed", built.notes.guessed), ("lost", built.notes.lost), ("taken out", built.redacted)):
         lines += [f"  {what}: {kind}" + (f" ({count})" if count > 1 else "") for kind, count in sorted(kinds.items())]
+    contract = built.replay.contract
+    if isinstance(contract, dict) and contract.get("name") == AS_CAPTURED and not built.replay.golden:
+        lines.append("  its contract asks only that the agent does this again: write into `contract:` what is right")
     return "\n".join(lines)
 
 

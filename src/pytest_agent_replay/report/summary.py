@@ -10,14 +10,16 @@ from typing import Any
 
 from pytest_agent_replay.report.values import one_line, plain
 
-__all__ = ["needed", "summary", "summary_lines"]
+__all__ = ["AS_CAPTURED", "needed", "summary", "summary_lines"]
 
+AS_CAPTURED = "As captured"
+"""The name of the contract that a captured file has until somebody writes one."""
 Row = Mapping[str, Any]
 
 _OUTCOMES = ("passed", "failed", "inconclusive", "error", "skipped")
 _LISTED = 5
 _NOTES = 10
-_KEYS = ("id", "outcome", "golden", "reproduces", "score", "reruns")
+_KEYS = ("id", "outcome", "golden", "contract", "reproduces", "score", "reruns")
 
 
 def needed(row: Row) -> dict[str, Any]:
@@ -80,10 +82,18 @@ def _counts(numbers: Mapping[str, Any]) -> str:
 
 def _lists(rows: Sequence[Row]) -> Iterator[str]:
     yield from _listing("inconclusive", rows, lambda r: r["outcome"] == "inconclusive", _with_reason)
+    blunt = [r for r in rows if not r["golden"] and r["reproduces"] == "no" and r["outcome"] != "skipped"]
     yield from _listing(
         "would not have caught its incident (the contract holds on what production did)",
-        rows,
-        lambda r: not r["golden"] and r["reproduces"] == "no" and r["outcome"] != "skipped",
+        blunt,
+        lambda r: r["contract"] != AS_CAPTURED,
+        lambda r: str(r["id"]),
+    )
+    yield from _listing(
+        "asks only for what production did (the contract is that of a capture: write into `contract:` what should have "
+        "happened, or `golden: true` where that was right)",
+        blunt,
+        lambda r: r["contract"] == AS_CAPTURED,
         lambda r: str(r["id"]),
     )
     yield from _listing("served again", rows, lambda r: bool(r["served_again"]), _served_again)
