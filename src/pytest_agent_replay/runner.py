@@ -399,7 +399,11 @@ class _Run:
         elif self.case.contract is None:
             yield "the replay has no contract: nothing was checked. Add `contract:` with at least one invariant"
         elif self.verdict is not None and self.verdict.outcome == "inconclusive":
-            yield "nothing was checked: the contract is empty, or the `when` of every invariant did not hold"
+            unknown = next((i for i in result.invariants if i.outcome == "error"), None)
+            if unknown is not None:
+                yield f"nothing was checked: no invariant could be evaluated; {unknown.id}: {unknown.message}"
+            else:
+                yield "nothing was checked: the contract is empty, or the `when` of every invariant did not hold"
         elif not self.turns:
             yield "nothing was run: no turn of the replay has an `input`"
 

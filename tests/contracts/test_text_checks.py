@@ -344,6 +344,16 @@ def test_similarity_has_an_offline_measure_and_takes_embeddings() -> None:
     assert judge({**invariant, "threshold": 1}, answered("The flight was booked for him.")).outcome == "failed"
 
 
+@pytest.mark.parametrize("vector", [[float("nan"), 1.0], [0.0, 0.0], [float("inf"), 1.0]])
+@pytest.mark.parametrize("negate", [True, False])
+def test_vectors_without_a_direction_decide_nothing(vector: list[float], negate: bool) -> None:
+    """Neither alike nor not: an error of the invariant."""
+    services = Services(embed=lambda texts: [vector, [1.0, 1.0]])
+    invariant = {"type": "similarity", "expected": "x", "negate": negate}
+    result = judge(invariant, answered("y"), services=services)
+    assert (result.outcome, "finite numbers" in result.message) == ("error", True)
+
+
 def test_a_contract_gives_similarity_its_default_threshold() -> None:
     """`similarity_threshold` of the contract counts where an invariant gives none."""
     from pytest_agent_replay.contracts import evaluate

@@ -310,3 +310,13 @@ def test_counts_of_model_calls_need_recorded_model_answers() -> None:
 def test_an_invariant_that_never_applied_says_nothing_of_the_recording() -> None:
     """Nothing evaluated is unknown, not `no`."""
     assert judge_recording({**HAS_X, "when": "tool_faults_active"}, make_replay(output="y"))[0] == "unknown"
+
+
+def test_errors_below_the_level_that_fails_are_no_pass() -> None:
+    """Where no invariant could be evaluated, nothing was checked."""
+    unknown = {"type": "llm_judge", "rubric": "polite", "severity": "low"}
+    verdict = evaluate(bind(unknown), answered("x").trace, make_replay(), Services(), fail_on="high")
+    assert verdict.outcome == "inconclusive"
+    both = bind(unknown, {"type": "contains", "value": "x"})
+    assert evaluate(both, answered("x").trace, make_replay(), Services(), fail_on="high").outcome == "passed"
+    assert evaluate(both, answered("x").trace, make_replay(), Services()).outcome == "failed"

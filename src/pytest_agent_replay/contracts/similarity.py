@@ -26,7 +26,8 @@ _WORD = re.compile(r"\w+|(?<!\w)[-−+](?=[\d$€£])|[%$€£¥₹]")
 def similarity(
     one: str, other: str, embed: Callable[[list[str]], Sequence[Sequence[float]]] | None
 ) -> tuple[float, str]:
-    """The similarity and the name of the measure. Raises `ValueError` when `embed` does not give two vectors."""
+    """The similarity and the name of the measure. Raises `ValueError` when `embed` does not give two vectors, or one
+    of them has no direction."""
     if embed is None:
         return offline_similarity(one, other), OFFLINE
     vectors = list(embed([one, other]))
@@ -35,7 +36,9 @@ def similarity(
     left, right = (list(map(float, vector)) for vector in vectors)
     dot = sum(a * b for a, b in zip(left, right, strict=True))
     length = math.hypot(*left) * math.hypot(*right)
-    return (max(0.0, min(1.0, dot / length)) if length else 0.0), EMBEDDINGS
+    if not (0 < length < math.inf):
+        raise ValueError("`embed` must give vectors of finite numbers that are not all 0")
+    return max(0.0, min(1.0, dot / length)), EMBEDDINGS
 
 
 def offline_similarity(one: str, other: str) -> float:

@@ -43,15 +43,16 @@ def evaluate(
 ) -> Verdict:
     """Judges a new run. `fail_on` is the least severity whose failure fails the whole; critical always does.
 
-    A contract without invariants, or of which none applied, is `inconclusive`. `session` is the view of this trace,
-    where it was made before.
+    A contract without invariants, or of which none applied or could be evaluated, is `inconclusive`. `session` is the
+    view of this trace, where it was made before.
     """
     if session is None:
         session = SessionView(trace, replay, services, tags=tags)
     results = [_result(invariant, session) for invariant in contract.invariants]
-    if all(result.outcome == "skipped" for result in results):
-        return Verdict(results, None, "inconclusive")
-    return Verdict(results, score(results), "failed" if failing(results, fail_on) else "passed")
+    if failing(results, fail_on):
+        return Verdict(results, score(results), "failed")
+    is_checked = any(result.outcome in ("passed", "failed") for result in results)
+    return Verdict(results, score(results), "passed" if is_checked else "inconclusive")
 
 
 def score(results: Iterable[InvariantResult]) -> float | None:
