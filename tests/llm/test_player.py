@@ -372,6 +372,8 @@ def test_formats_that_cannot_be_rendered_are_not_served() -> None:
     decision = player({"content": "x"}).decide(request)
     assert decision.kind == "inconclusive"
     assert "bedrock.invoke" in decision.text
+    assert "tool of the name `POST https://bedrock-runtime.eu.amazonaws.com/model/llama/invoke`" in decision.text
+    assert "=recorded" not in decision.text
     assert player().decide(request).kind == "live"
 
 
@@ -379,10 +381,26 @@ def test_formats_that_cannot_be_rendered_are_not_served() -> None:
     ("mode", "kind"), [("auto", "inconclusive"), ("recorded", "inconclusive"), ("prefix", "live"), ("live", "live")]
 )
 def test_embeddings_are_never_answered_by_llm_responses(mode: str, kind: str) -> None:
-    """They use up no recorded answer; where nothing is recorded they are live."""
+    """They use up no recorded answer; the text says what does answer them. Where nothing is recorded they are live."""
     request = recognise(http_request({"model": "e", "input": "x"}, "https://api.openai.com/v1/embeddings"))
     assert request is not None
     made = player({"content": "x"}, mode=mode)
-    assert made.decide(request).kind == kind
+    decision = made.decide(request)
+    assert decision.kind == kind
     assert made.unused() == [RecordingRef(1, 0)]
+    if kind == "inconclusive":
+        assert "Record it as a tool of the name `POST https://api.openai.com/v1/embeddings`" in decision.text
+        assert "=recorded" not in decision.text
     assert player().decide(request).kind == "live"
+
+
+def test_embeddings_through_bedrock_leave_the_conversation_recorded() -> None:
+    """Its `invoke` has embeddings and ranking too: with `prefix` these are live, and what was recorded is served."""
+    url = "https://bedrock-runtime.eu-west-1.amazonaws.com/model/{}/invoke"
+    made = player({"content": "x"}, mode="prefix")
+    for model in ("amazon.titan-embed-text-v2%3A0", "cohere.rerank-v3-5%3A0"):
+        request = recognise(http_request({"inputText": "x"}, url.format(model)))
+        assert request is not None
+        assert made.decide(request).kind == "live"
+    assert made.went_live is None
+    assert made.decide(model_request(user("A"))).kind == "serve"

@@ -18,10 +18,11 @@ from pytest_agent_replay.llm.neutral import ModelRequest, RecognisedOnly, WireFo
 from pytest_agent_replay.llm.reading import clean, dicts, json_object, path_of, tool_call
 from pytest_agent_replay.player.http import HttpRequest
 
-__all__ = ["BedrockAnthropic", "BedrockConverse", "BedrockInvoke"]
+__all__ = ["BedrockAnthropic", "BedrockConverse", "BedrockEmbeddings", "BedrockInvoke"]
 
 _CONVERSE = re.compile(r"/model/([^/]+)/(converse|converse-stream)$")
 _INVOKE = re.compile(r"/model/([^/]+)/(invoke|invoke-with-response-stream)$")
+_EMBEDS = re.compile(r"embed|rerank")
 
 
 class BedrockConverse(Answering):
@@ -59,6 +60,18 @@ class BedrockInvoke(RecognisedOnly):
     def recognise(self, request: HttpRequest) -> ModelRequest | None:
         """A POST to `/model/ID/invoke` or `/model/ID/invoke-with-response-stream`."""
         return _invocation(self, request)
+
+
+class BedrockEmbeddings(RecognisedOnly):
+    """Embeddings and ranking through Bedrock's `invoke`: no conversation, known by the model's id."""
+
+    name = "bedrock.embeddings"
+    converses = False
+
+    def recognise(self, request: HttpRequest) -> ModelRequest | None:
+        """An invocation of a model of this kind."""
+        found = _invocation(self, request)
+        return found if found is not None and _EMBEDS.search(found.model or "") else None
 
 
 class BedrockAnthropic(Answering):

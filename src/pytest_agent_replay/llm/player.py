@@ -39,7 +39,12 @@ _IN_ORDER = (
     "the recorded model answers have no `request` to compare with: they were given in their order, whatever was asked"
 )
 _NOT_ASKED = "the model was not asked: its recorded answers were given whatever was asked (--replay-llm=recorded)"
+_NEEDED = "the model would have to be asked: "
 _ASK = "Record the session again, or ask the model with --replay-llm=live"
+_RECORD_IT = (
+    "Record it as a tool of the name `{}` (a new capture does), or ask the model with --replay-llm=live (or =prefix: "
+    "only for what the recording does not answer)"
+)
 _HOW_ON = (
     "Ask the model with --replay-llm=live (or =prefix: only from here on), or judge only the code around the model "
     "with --replay-llm=recorded"
@@ -129,9 +134,9 @@ class LlmPlayer:
         with self._lock:
             self._step += 1
             if not request.wire.can_render:
-                return self._difference(
-                    f"recorded answers cannot be given out in the format of {request.wire.name} yet"
-                )
+                what = _endpoint(request)
+                why = f"recorded answers cannot be given out in the format of {request.wire.name} ({what})"
+                return self._difference(why, _RECORD_IT.format(what))
             entry, again = self._entry_for(asked)
             if entry is not None:
                 return self._served(entry, asked, request, again)
@@ -213,18 +218,16 @@ class LlmPlayer:
     def _beside_the_conversation(self, request: ModelRequest) -> Decision:
         if self._mode == "prefix":
             return Decision("live")
-        what = request.http.url.partition("?")[0]
-        with self._lock:
-            return self._difference(
-                f"{request.http.method} {what} is no conversation, and is not answered by `llm_responses`"
-            )
+        what = _endpoint(request)
+        why = f"{what} is no conversation, and is not answered by `llm_responses`"
+        return Decision("inconclusive", text=f"{_NEEDED}{why}.\n{_RECORD_IT.format(what)}")
 
-    def _difference(self, why: str) -> Decision:
+    def _difference(self, why: str, how_on: str | None = None) -> Decision:
         if self._mode == "prefix":
             self._live_since = f"the model was asked from {self._where} on: {why}"
             return Decision("live", notes=(self._live_since,))
-        how_on = _ASK if self._mode == "recorded" else _HOW_ON
-        return Decision("inconclusive", text=f"the model would have to be asked: {self._where}, {why}.\n{how_on}")
+        how_on = how_on or (_ASK if self._mode == "recorded" else _HOW_ON)
+        return Decision("inconclusive", text=f"{_NEEDED}{self._where}, {why}.\n{how_on}")
 
     # -- explaining
 
@@ -252,6 +255,10 @@ class LlmPlayer:
         ended = self._replay.turn_list[self._turn - 1].ended
         cut = "; the recording was cut there" if ended == "cut" else ""
         return f"the recording of this turn ends after {len(entries)} answer{'s'[: len(entries) > 1]}{cut}"
+
+
+def _endpoint(request: ModelRequest) -> str:
+    return f"{request.http.method} {request.http.url.partition('?')[0]}"
 
 
 def _equal_parts(entry: _Entry, asked: LlmRequestDigests) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from pytest_agent_replay.llm.anthropic_messages import AnthropicMessages
-from pytest_agent_replay.llm.bedrock import BedrockAnthropic, BedrockConverse, BedrockInvoke
+from pytest_agent_replay.llm.bedrock import BedrockAnthropic, BedrockConverse, BedrockEmbeddings, BedrockInvoke
 from pytest_agent_replay.llm.gemini import Gemini
 from pytest_agent_replay.llm.neutral import ModelRequest, WireFormat
 from pytest_agent_replay.llm.openai_chat import OpenAIChat
@@ -28,12 +28,13 @@ WIRE_FORMATS: tuple[WireFormat, ...] = (
     Gemini(),
     BedrockConverse(),
     BedrockAnthropic(),
+    BedrockEmbeddings(),
     BedrockInvoke(),
     OtherModelApi(),
 )
 
 
-_USUAL = ("openai.responses", "bedrock.invoke", "model.other")
+_USUAL = ("openai.responses", "bedrock.embeddings", "bedrock.invoke", "model.other")
 """Formats whose last path segment other APIs have too: it counts below `/v1/` and the like, or for a provider."""
 _VERSIONED = re.compile(r"/(v\d+(beta\d*)?|openai)/")
 
