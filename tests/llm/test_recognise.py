@@ -10,6 +10,7 @@ from pytest_agent_replay.llm.digest import differing_parts, digests
 from pytest_agent_replay.llm.recognise import recognise
 from tests.llm.sdk import http_request, model_request
 
+OLLAMA = ("User-Agent", "ollama-python/0.6.3 (x86_64 linux) Python/3.11.7")
 CHAT = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}]}
 
 
@@ -55,6 +56,9 @@ def test_azure_deployment_stands_for_the_model() -> None:
         ("POST", "https://chat.example.com/v1/conversations", {"title": "x"}),
         ("POST", "https://search.example.com/embeddings", {"text": "x"}),
         ("POST", "https://fleet.example.com/model/7/invoke", b"\xff"),
+        ("POST", "https://chat.example.com/api/chat", CHAT),
+        ("POST", "https://api.cohere.com/v2/chat", {"title": "x"}),
+        ("POST", "https://search.example.com/api/embed", {"model": "m", "input": "x"}),
         ("GET", "no url at all", b""),
     ],
 )
@@ -79,6 +83,9 @@ def test_requests_of_tools_are_no_model_requests(method: str, url: str, body: An
         ("GET", "https://api.openai.com/v1/responses/resp_1", b"", []),
         ("POST", "https://api.openai.com/v1/responses/resp_1/cancel", {}, []),
         ("POST", "https://api.openai.com/v1/responses/input_tokens", {"model": "m", "input": "x"}, []),
+        ("POST", "https://api.cohere.com/v2/embed", {"model": "m", "texts": ["x"]}, []),
+        ("POST", "https://api.cohere.com/v2/rerank", {"model": "m", "query": "x"}, []),
+        ("POST", "http://127.0.0.1:11434/api/embed", {"model": "m", "input": "x"}, [OLLAMA]),
     ],
 )
 def test_other_requests_to_a_model_api_are_known_but_no_conversation(
@@ -88,6 +95,33 @@ def test_other_requests_to_a_model_api_are_known_but_no_conversation(
     found = recognise(http_request(body, url, method, headers))
     assert found is not None
     assert (found.wire.converses, found.wire.can_render, found.messages, found.tools) == (False, False, [], [])
+
+
+@pytest.mark.parametrize(
+    ("url", "body", "headers"),
+    [
+        ("https://api.cohere.com/v2/chat", CHAT, []),
+        ("https://api.cohere.com/v1/chat", {"message": "Hi"}, []),
+        ("http://127.0.0.1:11434/api/chat", CHAT, [OLLAMA]),
+        ("http://127.0.0.1:11434/api/generate", {"model": "m", "prompt": "Hi"}, [OLLAMA]),
+        ("https://generativelanguage.googleapis.com/v1beta/interactions", {"model": "m", "input": "Hi"}, []),
+    ],
+)
+def test_conversations_in_formats_that_are_not_given_out(url: str, body: dict[str, Any], headers: Any) -> None:
+    """They are known to ask a model, so that a live run lets them pass; the tools that they offer are read."""
+    offered = [{"type": "function", "function": {"name": "f"}}]
+    found = recognise(http_request({**body, "tools": offered}, url, headers=headers))
+    assert found is not None
+    assert (found.wire.converses, found.wire.can_render, found.tools) == (True, False, [{"name": "f"}])
+
+
+def test_a_tool_beside_a_model_on_one_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server that a variable names for an SDK is a model's, another port of its host is not."""
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://localhost:8000/v1")
+    assert recognise(http_request(b"", "http://localhost:8000/models", "GET")) is not None
+    assert recognise(http_request(b"", "http://localhost:9000/models", "GET")) is None
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://gateway.example.com")
+    assert recognise(http_request(b"", "https://gateway.example.com:443/models", "GET")) is not None
 
 
 def test_chat_messages_and_tools_in_neutral_form() -> None:

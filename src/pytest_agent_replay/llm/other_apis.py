@@ -1,4 +1,8 @@
-"""Requests to a model API that ask no model to go on: embeddings, moderation, model lists, audio, what it keeps."""
+"""Requests to a model API in which nothing recorded is given out.
+
+Those that ask no model to go on (embeddings, moderation, model lists, audio, what it keeps), and conversations in
+formats of which no more is known than that a model is asked.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,21 @@ import re
 from typing import Any
 
 from pytest_agent_replay.llm.neutral import ModelRequest, RecognisedOnly
+from pytest_agent_replay.llm.openai_messages import neutral_tools
 from pytest_agent_replay.llm.providers import is_for_provider
 from pytest_agent_replay.llm.reading import json_object, path_of
 from pytest_agent_replay.player.http import HttpRequest
 
-__all__ = ["OtherModelApi"]
+__all__ = ["OtherChatApi", "OtherModelApi"]
 
 _POSTED = re.compile(
     r"(?<!/chat)/(embeddings|moderations|completions|images/(?:generations|edits|variations)|audio/(?:speech|transcriptions|translations)"
     r"|responses/(?:compact|input_tokens|[^/]+/cancel)|conversations(?:/[^/]+(?:/items)?)?|messages/count_tokens|[^/]+:(?:embedContent|batchEmbedContents|countTokens))$"
 )
+_PROVIDERS_OWN = re.compile(r"/api/embed$|/v[12]/(embed|rerank)$")
+"""Paths of Ollama and Cohere that only count for a provider: other servers have them too."""
+_CHATS = re.compile(r"/api/(chat|generate)$|/v[12]/(chat|generate)$|/v\d+(beta\d*)?/interactions$")
+"""Ollama's own API, Cohere's, and Google's interactions."""
 _LISTED = re.compile(r"/models(/[^/]+){0,2}$|/(?:responses|conversations)/[^/]+(?:/(?:input_)?items)?$")
 
 
@@ -33,13 +42,33 @@ class OtherModelApi(RecognisedOnly):
         """A POST to one of these APIs, or a GET of a model list."""
         path = path_of(request)
         pattern = _LISTED if request.method == "GET" else _POSTED if request.method == "POST" else None
-        if pattern is None or pattern.search(path) is None:
+        is_own = request.method == "POST" and _PROVIDERS_OWN.search(path) is not None
+        if not is_own and (pattern is None or pattern.search(path) is None):
             return None
         body = json_object(request.body) if request.method == "POST" else {}
-        if not (_names_a_model(body) or is_for_provider(request)):
+        if not ((_names_a_model(body) and not is_own) or is_for_provider(request)):
             return None
         return ModelRequest(
             wire=self, model=_model(body), messages=[], tools=[], stream=False, raw=body or {}, http=request
+        )
+
+
+class OtherChatApi(RecognisedOnly):
+    """Asks a model, in a format in which recorded answers are not given out. Only the tools offered are read."""
+
+    name = "model.chat"
+    converses = True
+
+    def recognise(self, request: HttpRequest) -> ModelRequest | None:
+        """A POST of a conversation or a prompt to one of these APIs, at a provider or by its SDK."""
+        if request.method != "POST" or _CHATS.search(path_of(request)) is None or not is_for_provider(request):
+            return None
+        body = json_object(request.body)
+        if body is None or not any(body.get(key) for key in ("messages", "message", "prompt", "input")):
+            return None
+        tools = neutral_tools(body.get("tools"))
+        return ModelRequest(
+            wire=self, model=_model(body), messages=[], tools=tools, stream=False, raw=body, http=request
         )
 
 

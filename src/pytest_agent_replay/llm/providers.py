@@ -22,7 +22,8 @@ _HOSTS = re.compile(
 )
 _REGIONAL = re.compile(r"-aiplatform\.googleapis\.com$", re.IGNORECASE)
 _SDKS = re.compile(
-    r"^((Async)?(Azure)?(OpenAI|Anthropic)|litellm|google-genai-sdk|mistral-client|Groq|cohere)\b", re.IGNORECASE
+    r"^((Async)?(Azure)?(OpenAI|Anthropic)|litellm|google-genai-sdk|mistral-client|Groq|cohere|ollama-python)\b",
+    re.IGNORECASE,
 )
 _BASE_URLS = (
     "OPENAI_BASE_URL",
@@ -44,7 +45,7 @@ def is_for_provider(request: HttpRequest) -> bool:
         or _REGIONAL.search(host) is not None
         or _SDKS.match(request.header("user-agent") or "") is not None
         or "/bedrock/aws4_request" in (request.header("authorization") or "")
-        or any(host == _host_of(os.environ[name]) for name in _BASE_URLS if os.environ.get(name))
+        or any(_server_of(request.url) == _server_of(os.environ[name]) for name in _BASE_URLS if os.environ.get(name))
     )
 
 
@@ -53,3 +54,12 @@ def _host_of(url: str) -> str:
         return urlsplit(url).hostname or ""
     except ValueError:
         return ""
+
+
+def _server_of(url: str) -> tuple[str, int | None] | None:
+    """Host and port: a tool may be served beside a model, on another port of the same host."""
+    try:
+        parts = urlsplit(url)
+        return parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return None

@@ -14,7 +14,7 @@ from pytest_agent_replay.llm.gemini import Gemini
 from pytest_agent_replay.llm.neutral import ModelRequest, WireFormat
 from pytest_agent_replay.llm.openai_chat import OpenAIChat
 from pytest_agent_replay.llm.openai_responses import OpenAIResponses
-from pytest_agent_replay.llm.other_apis import OtherModelApi
+from pytest_agent_replay.llm.other_apis import OtherChatApi, OtherModelApi
 from pytest_agent_replay.llm.providers import is_for_provider
 from pytest_agent_replay.llm.reading import path_of
 from pytest_agent_replay.player.http import HttpRequest
@@ -31,6 +31,7 @@ WIRE_FORMATS: tuple[WireFormat, ...] = (
     BedrockEmbeddings(),
     BedrockInvoke(),
     OtherModelApi(),
+    OtherChatApi(),
 )
 
 
