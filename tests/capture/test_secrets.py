@@ -70,6 +70,13 @@ def test_a_secret_is_the_same_everywhere() -> None:
     assert scrubber.clean("it is hunter2-x, and not hunter") == "it is [secret 1], and not hunter"
 
 
+def test_a_secret_that_names_an_argument() -> None:
+    """The field is left out, wherever it is in the arguments, and what is said of it does not show the secret."""
+    kept, left_out = Scrubber({}).arguments({"by": {GITHUB: 1, "b": 2}, GITHUB: 3, "n": 4})
+    assert kept == {"by": {"b": 2}, "n": 4}
+    assert left_out == ["/by/[secret 1]", "/[secret 1]"]
+
+
 def test_keys_in_use_are_known_by_their_value() -> None:
     """Values of variables that are named like keys, also in a URL; not those of others."""
     scrubber = Scrubber({"OPENAI_API_KEY": "my/own+key", "HOME": "/home/someone", "SORT_KEY": "created_at"})

@@ -56,9 +56,12 @@ class Scrubber(Redactor):
     def _arguments(self, args: Mapping[str, Any], path: str, left_out: list[str]) -> dict[str, Any]:
         kept = {}
         for key, item in args.items():
-            where = f"{path}/{key}"
+            name = self.clean_field(key, "")
+            where = f"{path}/{name}"
             cleaned = self.clean_field(item, key)
-            if isinstance(item, Mapping):
+            if name != key:
+                left_out.append(where)
+            elif isinstance(item, Mapping):
                 kept[key] = self._arguments(item, where, left_out)
             elif cleaned == item:
                 kept[key] = item
