@@ -447,6 +447,57 @@ def test_a_type_that_a_replay_cannot_make_again_is_said(tmp_path: Path) -> None:
     assert lost("untyped", "not a number") == [unsayable.format("dict with nan")]
 
 
+def growing(count: int) -> Any:
+    """A tool that yields the same list again and again."""
+    found: list[int] = []
+    for number in range(count):
+        found.append(number)
+        yield found
+
+
+def snapshots(question: str) -> str:
+    """An agent that looks at each piece as it comes."""
+    return " then ".join(str(len(piece)) for piece in growing(3))
+
+
+def test_the_pieces_of_a_stream_are_kept_as_they_came(tmp_path: Path) -> None:
+    """Not as they are at its end, where some are the same object."""
+    path = tmp_path / "a.replay.yaml"
+    assert capture(path, tools=["growing"])(snapshots)("?") == "1 then 2 then 3"
+    assert loaded(path).tool_responses[0].response == [[0], [0, 1], [0, 1, 2]]
+    assert assert_green(path, snapshots).turns[0].output == "1 then 2 then 3"
+
+
+def fill(basket: dict[str, Any], item: str) -> str:
+    """A tool that changes what it is given."""
+    basket[item] = 1
+    return item
+
+
+def test_what_a_tool_does_to_its_arguments_is_said(tmp_path: Path) -> None:
+    """A replay cannot do it; the recording has the arguments as they were when it was called."""
+    path = tmp_path / "a.replay.yaml"
+    with capture(path, tools=["fill"]) as session:
+        session.input = "?"
+        fill({"apple": 1}, "pear")
+        fill({"pear": 1}, "pear")
+    assert [(r.args or {})["basket"] for r in loaded(path).tool_responses] == [{"apple": 1}, {"pear": 1}]
+    said = "what a call of fill did to its arguments (basket): a replay does not do it"
+    assert loaded(path).import_ == {"lost": [said]}
+
+
+def silent(question: str) -> None:
+    """An agent that answers nothing."""
+    bots.check("A-1")
+
+
+def test_an_agent_that_answers_nothing_replays(tmp_path: Path) -> None:
+    """The contract that nobody wrote asks for what it did, and no more."""
+    path = tmp_path / "a.replay.yaml"
+    assert capture(path, tools=["check"])(silent)("?") is None
+    assert_green(path, silent)
+
+
 def test_embeddings_are_http_tools(tmp_path: Path) -> None:
     """A model API that is no conversation is recorded by its route, and replays."""
     path = tmp_path / "a.replay.yaml"

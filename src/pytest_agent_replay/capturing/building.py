@@ -258,6 +258,10 @@ class _Builder:
                 self.notes.lose(f"a result of {tool} that has no JSON form ({end['lossy']})")
             elif "retyped" in end:
                 self.notes.lose(f"the type of a result of {tool} ({end['retyped']}): annotate what it returns")
+            if "changed" in end:
+                self.notes.lose(
+                    f"what a call of {tool} did to its arguments ({end['changed']}): a replay does not do it"
+                )
         return kept
 
     def _tool(self, call: _Call) -> dict[str, Any]:
@@ -319,7 +323,8 @@ class _Builder:
 
     def contract(self) -> dict[str, Any]:
         """Nobody has said what is right: that the agent does what it did, until somebody does."""
-        raised = any(turn.raised is not None for turn in self.turns)
+        # no answer is no completion either
+        raised = any(turn.raised or (turn.output and turn.output["output"] is None) for turn in self.turns)
         completes: dict[str, Any] = {"id": "completes", "type": "completes"}
         if raised:
             completes["negate"] = True

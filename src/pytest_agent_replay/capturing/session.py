@@ -14,7 +14,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from weakref import WeakSet
 
 from pytest_agent_replay.capturing.journal import Journal, journal_line
 from pytest_agent_replay.capturing.secrets import Scrubber
-from pytest_agent_replay.capturing.values import arguments, error_of, http_outcome, recorded
+from pytest_agent_replay.capturing.values import Recorded, arguments, error_of, http_outcome, recorded
 from pytest_agent_replay.formats.replay import LlmResponse, ReplayFile
 from pytest_agent_replay.intercept.returns import Keyed, promises
 from pytest_agent_replay.llm.neutral import ModelRequest
@@ -40,6 +40,8 @@ __all__ = ["CaptureSession", "Guesses"]
 logger = logging.getLogger("pytest_agent_replay.capture")
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+_Given = Sequence[tuple[str, Any, Any]]
+"""Arguments that the called may change: name, value, and its JSON form before the call."""
 
 
 def _harmless(default: Callable[[], Any]) -> Callable[[Function], Function]:
@@ -125,7 +127,7 @@ class CaptureSession:
         self._journal: Journal | None = None
         self._http = HttpTools(self.targets, ())
         self._numbers = itertools.count(1)
-        self._begun: dict[int, float] = {}
+        self._begun: dict[int, tuple[float, _Given]] = {}
         self._lock = threading.RLock()
         self._turn = 0
         self._is_told = False
@@ -313,22 +315,26 @@ class CaptureSession:
     def _lose(self, what: str) -> None:
         self._add({"event": "lost", "what": what})
 
-    def _begin(self, kind: str, **fields: Any) -> int:
+    def _begin(self, kind: str, given: _Given = (), **fields: Any) -> int:
         number = next(self._numbers)
         outer = _innermost(self)
         event = {"event": "begin", "n": number, "kind": kind, "turn": self._turn, **fields}
         if outer is not None:
             event["parent"] = outer.number
         self._add(event)
-        self._begun[number] = time.perf_counter()
+        self._begun[number] = (time.perf_counter(), given)
         return number
 
     def _end(self, number: int, **fields: Any) -> None:
         ended = time.perf_counter()
         with self._lock:
-            begun = self._begun.pop(number, None)
-        if begun is not None:
-            self._add({"event": "end", "n": number, "latency_ms": round((ended - begun) * 1000, 1), **fields})
+            begun, given = self._begun.pop(number, (None, ()))
+        if begun is None:
+            return
+        changed = [name for name, value, before in given if recorded(value).value != before]
+        if changed:
+            fields["changed"] = ", ".join(changed)
+        self._add({"event": "end", "n": number, "latency_ms": round((ended - begun) * 1000, 1), **fields})
 
     # -- tools, as interceptors report them
 
@@ -346,7 +352,17 @@ class CaptureSession:
         fields: dict[str, Any] = {"tool": tool, "args": arguments(args), "channel": channel}
         if call_id is not None:
             fields["call_id"] = call_id
-        return Served(live=True, span_id=str(self._begin("tool", **fields)))
+        given = [
+            (name, args.get(name), before)
+            for name, before in fields["args"].items()
+            if isinstance(before, (dict, list))
+        ]
+        return Served(live=True, span_id=str(self._begin("tool", given, **fields)))
+
+    @_harmless(Recorded)
+    def piece(self, value: Any) -> Recorded:
+        """What a tool has yielded, as it is now: some yield the same list again and again."""
+        return recorded(value)
 
     @_harmless(lambda: None)
     def tool_finished(self, served: Served, tool: str, result: Any = None, error: BaseException | None = None) -> None:

@@ -37,7 +37,7 @@ class Recorded:
 
 
 def recorded(value: Any) -> Recorded:
-    """The JSON form of a value."""
+    """The JSON form of a value; parts of it may have been recorded before."""
     reading = _Reading()
     try:
         found = reading.json(value, 0)
@@ -68,6 +68,10 @@ class _Reading:
             return value
         if kind is int:
             return value if value.bit_length() < _LONGEST else self._lose("more than 600 digits")
+        if kind is Recorded:
+            self.lost += value.lost
+            self.kinds |= value.kinds
+            return value.value
         if depth > _DEEPEST:
             return self._lose(f"more than {_DEEPEST} levels")
         if kind is float:

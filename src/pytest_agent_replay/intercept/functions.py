@@ -170,6 +170,8 @@ class _Swap:
 
 _swaps: dict[int, _Swap] = {}
 _signatures: weakref.WeakKeyDictionary[FunctionType, tuple[CodeType, _Signature]] = weakref.WeakKeyDictionary()
+_makers: weakref.WeakKeyDictionary[FunctionType, CodeType] = weakref.WeakKeyDictionary()
+"""Functions that make others, with their code from before one of these was exchanged."""
 _nested: dict[int, CodeType] = {}
 """`id` of the code that stands among a function's constants instead of this one."""
 _lock = threading.RLock()
@@ -253,7 +255,8 @@ def _swap_in(function: FunctionType, is_method: bool) -> _Swap:
         function.__signature__ = swap.signature.whole  # type: ignore[attr-defined]
 
     def undo() -> None:
-        function.__code__ = code
+        # not `code`: what it makes may have been exchanged before, and put back meanwhile
+        function.__code__ = original.__code__
         if not had_signature:
             function.__dict__.pop("__signature__", None)
 
@@ -305,13 +308,16 @@ def _swap_nested(parent: FunctionType, code: CodeType) -> _Swap:
     signature.defaults.clear()
     swap = _Swap(stand_in, unknown, signature, _takes_self(code), source=id(code))
     trampoline = _trampoline(code, swap)
-    before = parent.__code__
-    parent.__code__ = _with_constant(before, code, trampoline)
+    # of a parent that is exchanged itself, whichever was the first, the code that it will get back
+    maker = original_of(parent)
+    before = _makers.setdefault(parent, maker.__code__)
+    maker.__code__ = _with_constant(maker.__code__, code, trampoline)
     _nested[id(trampoline)] = code
 
     def undo() -> None:
-        restored = _with_constant(parent.__code__, trampoline, code)
-        parent.__code__ = before if restored == before else restored  # others may know the object
+        maker = original_of(parent)
+        restored = _with_constant(maker.__code__, trampoline, code)
+        maker.__code__ = before if restored == before else restored  # others may know the object
         del _nested[id(trampoline)]
         for made in gc.get_objects():
             if type(made) is FunctionType and made.__code__ is trampoline:
@@ -471,7 +477,7 @@ def _live_pieces(
         except BaseException as error:
             binding.session.tool_finished(served, binding.tool, error=error)
             raise
-        pieces.append(piece)
+        pieces.append(binding.session.piece(piece))
         try:
             step, value = generator.send, (yield piece)
         except GeneratorExit:
@@ -499,7 +505,7 @@ async def _live_pieces_async(
         except BaseException as error:
             binding.session.tool_finished(served, binding.tool, error=error)
             raise
-        pieces.append(piece)
+        pieces.append(binding.session.piece(piece))
         try:
             step, value = generator.asend, (yield piece)
         except GeneratorExit:

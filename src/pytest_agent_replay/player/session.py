@@ -372,6 +372,10 @@ class Session(AbstractContextManager["Session"]):
     def _is_function(self, name: str) -> bool:
         return name in self.targets or self.bindings.get(name, "").startswith("function")
 
+    def piece(self, value: Any) -> Any:
+        """What a real tool has yielded, as it is now: some yield the same list again and again."""
+        return to_json(value)
+
     def tool_finished(self, served: Served, tool: str, result: Any = None, error: BaseException | None = None) -> None:
         """Records the outcome of a real tool that the settings let run."""
         payload: dict[str, Any] = {"tool": tool, "call_id": None, "live": True}
