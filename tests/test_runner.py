@@ -118,6 +118,13 @@ def test_an_agent_that_raises_fails() -> None:
     result = run(agent, contract=contract)
     assert result.outcome == "failed"
     assert re.fullmatch(r"the agent raised ValueError in turn 1 at tests/test_runner.py:\d+: broken", result.reasons[0])
+
+    def silent(input: str) -> str:
+        raise ValueError
+
+    assert re.fullmatch(
+        r"the agent raised ValueError in turn 1 at [^:]+:\d+", run(silent, contract=contract).reasons[0]
+    )
     allowed = {"name": "c", "invariants": [{"type": "completes", "negate": True}]}
     assert run(agent, contract=allowed).outcome == "passed"
     assert run(agent, contract={"name": "c", "invariants": [{"type": "completes"}]}).outcome == "failed"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_agent_replay.pytest_plugin.options import NOT_GIVEN, add_options, ini_values
+from pytest_agent_replay.pytest_plugin.options import NOT_GIVEN, add_options, check_usage
 
 _SUFFIXES = (".replay.yaml", ".replay.yml", ".replay.json")
 
@@ -25,13 +25,13 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declares the marker, and refuses ini values that cannot be used."""
+    """Declares the marker, and refuses options and ini values that cannot be used."""
     config.addinivalue_line(
         "markers",
         "replay(*files, agent=None, contract=None, **settings): run the test once for each recorded session in these "
         "files or globs; drive it with the `replay` fixture. Every item of a replay file has this marker too.",
     )
-    ini_values(config)
+    check_usage(config)
     if config.getoption("replay_json") is not None:
         _use(config)
 

@@ -192,6 +192,11 @@ class _Run:
 
         from pytest_agent_replay.player.virtual_loop import follow
 
+        if asyncio._get_running_loop() is None:
+            raise AgentError(
+                "`arun()` runs on asyncio, and no event loop of asyncio is running here: where the test runs on trio, "
+                "choose the other backend (a fixture `anyio_backend` that returns 'asyncio')"
+            )
         follow(self.session)
         before = asyncio.all_tasks()
         conversation: Any = None
@@ -391,7 +396,8 @@ class _Run:
             told = any(call.turn == turn.turn for call in result.unrecorded)
             if turn.error is not None and not (told and turn.error["type"].endswith(".UnrecordedCallError")):
                 where = f" at {turn.raised_at[-1]}" if turn.raised_at else ""
-                yield f"the agent raised {turn.error['type']} in turn {turn.turn}{where}: {turn.error['message']}"
+                what = f": {turn.error['message']}" if turn.error["message"] else ""
+                yield f"the agent raised {turn.error['type']} in turn {turn.turn}{where}{what}"
 
     def _doubts(self, result: ReplayResult) -> Iterator[str]:
         if self.session.findings.inconclusive is not None:

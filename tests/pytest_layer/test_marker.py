@@ -264,3 +264,17 @@ def test_a_file_that_cannot_be_read_counts_among_the_replays(project: Project) -
     assert [(row["id"], row["outcome"]) for row in document["replays"]] == [("broken", "error"), ("one", "passed")]
     assert "replays/broken.replay.yaml:2:1: not valid YAML" in document["replays"][0]["reasons"][0]
     assert document["summary"]["replay_regression"] == 50.0
+
+
+def test_a_test_on_trio_is_told_to_run_on_asyncio(project: Project) -> None:
+    """Instead of an error from inside of asyncio."""
+    pytest.importorskip("trio")
+    project.replay("one", folder="replays")
+    write_test(
+        project,
+        "@pytest.mark.anyio\n@pytest.mark.parametrize('anyio_backend', ['trio'])\n"
+        "async def test_shop(replay, anyio_backend):\n    await replay.arun()",
+    )
+    result = project.run_apart("test_shop.py")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["E *no event loop of asyncio is running*anyio_backend*"])

@@ -74,6 +74,10 @@ def test_the_agent_is_taken_from_the_highest_place_that_names_one(project: Proje
         ("--replay-fail-on=hihg", "did you mean 'high'?"),
         ("--replay-tool=search", "is not NAME=TARGET"),
         ("--replay-agent=", "it is empty"),
+        ("--replay-json=", "it is empty"),
+        ("--replay-traces=", "it is empty"),
+        ("--replay-json=.", "is a folder; name a file"),
+        ("--replay-collect=nobody.yaml", "there is no file"),
     ],
 )
 def test_a_wrong_value_on_the_command_line_is_wrong_usage(project: Project, option: str, said: str) -> None:
@@ -92,6 +96,8 @@ def test_a_wrong_value_on_the_command_line_is_wrong_usage(project: Project, opti
         ("replay_allow_inconclusive = perhaps", "neither true nor false"),
         ("replay_unused = repot", "did you mean 'report'?"),
         ("replay_tools = search", "replay_tools: 'search' is not NAME=TARGET"),
+        ("replay_scan = maybe", "replay_scan: "),
+        ("replay_allow_hosts = 'a", "replay_allow_hosts: "),
     ],
 )
 def test_a_wrong_value_in_the_ini_file_is_wrong_usage(project: Project, line: str, said: str) -> None:

@@ -83,7 +83,8 @@ def _matches(project: Project, pattern: Any, directory: Path) -> list[Path]:
             return found
     kind = "matches no file" if has_magic(str(pattern)) else "is not a file"
     hint = "" if has_magic(str(pattern)) else _near(directory / pattern)
-    raise SettingsError(f"@pytest.mark.replay: {str(pattern)!r} {kind}, seen from {directory} and {project.root}{hint}")
+    seen_from = " and ".join(dict.fromkeys((str(directory), str(project.root))))
+    raise SettingsError(f"@pytest.mark.replay: {str(pattern)!r} {kind}, seen from {seen_from}{hint}")
 
 
 def _below(base: Path, pattern: Path) -> list[Path]:

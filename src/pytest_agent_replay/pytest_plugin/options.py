@@ -17,6 +17,7 @@ __all__ = [
     "OPTIONS",
     "Option",
     "add_options",
+    "check_usage",
     "command_line_values",
     "ini_values",
     "nearest",
@@ -260,9 +261,10 @@ def add_options(parser: pytest.Parser) -> None:
             group.addoption(option.cli, dest=_dest(option.cli), default=None, help=option.help, **_argument(option))
         if option.ini is not None:
             parser.addini(option.ini, option.help, type=option.ini_type, default=None)  # type: ignore[arg-type]
-    group.addoption("--replay-json", metavar="FILE", help="write the results of all replays to this file")
+    named = _argparse_type(text)
+    group.addoption("--replay-json", metavar="FILE", type=named, help="write the results of all replays to this file")
     group.addoption(
-        "--replay-traces", metavar="DIR", help="write what happened in each replay to a file in this folder"
+        "--replay-traces", metavar="DIR", type=named, help="write what happened in each replay to a file in this folder"
     )
     group.addoption(
         "--replay-record",
@@ -336,7 +338,9 @@ def ini_values(config: pytest.Config) -> dict[str, Any]:
     """The settings given in the ini file, by their names. Raises `pytest.UsageError` for one that cannot be used."""
     found: dict[str, Any] = {}
     for option in OPTIONS:
-        value = None if option.ini is None else config.getini(option.ini)
+        if option.ini is None:
+            continue
+        value = _ini(config, option.ini)
         if value is None or value in ("", []):
             continue
         try:
@@ -344,6 +348,26 @@ def ini_values(config: pytest.Config) -> dict[str, Any]:
         except ValueError as error:
             raise pytest.UsageError(f"{config.inipath or 'ini'}: {option.ini}: {error}") from None
     return found
+
+
+def check_usage(config: pytest.Config) -> None:
+    """Refuses what pytest would use as it is, or only when it is needed. Raises `pytest.UsageError`."""
+    ini_values(config)
+    _ini(config, "replay_scan")
+    folder = config.invocation_params.dir
+    results = config.getoption("replay_json")
+    if results is not None and (folder / results).is_dir():
+        raise pytest.UsageError(f"--replay-json: {folder / results} is a folder; name a file")
+    for path in config.getoption("replay_collect"):
+        if not (folder / path).exists():
+            raise pytest.UsageError(f"--replay-collect: there is no file {folder / path}")
+
+
+def _ini(config: pytest.Config, name: str) -> Any:
+    try:
+        return config.getini(name)
+    except (ValueError, pytest.UsageError) as error:  # newer versions raise the second, and neither names the option
+        raise pytest.UsageError(f"{config.inipath or 'ini'}: {name}: {error}") from None
 
 
 def read_value(name: str, value: Any) -> Any:
