@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import importlib
 import inspect
 import sys
@@ -520,6 +521,32 @@ def test_functions_made_in_every_call_are_caught_for_each_of_two_sessions(make_m
     assert m.REAL == []
     assert m.agent.__code__ is code
     assert before("k") == m.agent("q")[0]("k") == "real"
+
+
+@pytest.mark.parametrize("tools", [("lookup", "make"), ("make", "lookup")])
+def test_a_tool_that_makes_tools_gets_its_own_code_back(
+    make_module: MakeModule, play: Play, tools: tuple[str, str]
+) -> None:
+    """Also where one session binds it, another what it makes, and the first of them ends first."""
+    m: Any = make_module("""
+        def make(key):
+            def lookup(key):
+                return "real"
+            return lookup(key)
+    """)
+    code = m.make.__code__
+    first, second = (play([{"tool": tool, "response": tool}]) for tool in tools)
+    in_first, in_second = contextvars.copy_context(), contextvars.copy_context()
+    in_first.run(first.__enter__)
+    in_second.run(second.__enter__)
+    try:
+        assert in_second.run(m.make, "k") == tools[1]
+        in_first.run(first.__exit__, None, None, None)
+        assert in_second.run(m.make, "k") == tools[1]
+    finally:
+        in_second.run(second.__exit__, None, None, None)
+    assert m.make.__code__ is code
+    assert m.make("k") == "real"
 
 
 WRAPPED = """

@@ -27,7 +27,7 @@ from types import (
 from typing import Any
 
 from pytest_agent_replay.errors import BindingError
-from pytest_agent_replay.intercept.functions import is_made_exchanged, own_code
+from pytest_agent_replay.intercept.functions import is_made_exchanged, original_of, own_code
 
 __all__ = ["Found", "OwnModules", "Surroundings", "as_function", "resolve_target"]
 
@@ -232,7 +232,7 @@ class Surroundings:
             (parent, own_code(code))
             for each in (self._near or map(self._own.contents_of, self._modules))
             for parent in each.nested.get(tool, ())
-            for code in _nested_codes(parent.__code__)
+            for code in _nested_codes(original_of(parent).__code__)
             if code.co_name == tool
         ]
 
@@ -300,7 +300,7 @@ class _Contents:
         self.nested: dict[str, list[FunctionType]] = {}
         """The names of functions that its functions define inside themselves, with the latter."""
         for function in _functions_of(module):
-            for name in {code.co_name for code in _nested_codes(function.__code__)}:
+            for name in {code.co_name for code in _nested_codes(original_of(function).__code__)}:
                 self.nested.setdefault(name, []).append(function)
         inside = (getattr(each, "__func__", each) for cls in self.classes for each in list(vars(cls).values()))
         self.caches = [each for each in (*self._values, *inside) if isinstance(each, functools._lru_cache_wrapper)]
