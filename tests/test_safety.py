@@ -611,6 +611,54 @@ def test_threads_of_parallel_sessions_do_not_mix(project: Folder) -> None:
     assert not project.real
 
 
+@pytest.mark.parametrize("by_pool", [False, True])
+def test_a_replay_does_not_wait_for_one_that_was_started_after_it(project: Folder, by_pool: bool) -> None:
+    """Who starts replays belongs to none of them, also while only one runs."""
+    import threading
+    from concurrent.futures import ThreadPoolExecutor
+
+    module = project.write(
+        f"starters_{by_pool}",
+        """
+        import threading
+        RUNNING, SECOND, OVER = (threading.Event() for _ in range(3))
+
+        def first(question):
+            RUNNING.set()
+            assert SECOND.wait(10)
+            return "first"
+
+        def second(question):
+            SECOND.set()
+            assert OVER.wait(10)
+            return "second"
+        """,
+    )
+    events: Any = importlib.import_module(module)
+    results: list[ReplayResult] = []
+
+    def run(agent: str) -> None:
+        results.append(project.run(f"{module}:{agent}"))
+        events.OVER.set()
+
+    with ThreadPoolExecutor(2) as pool:
+        started = []
+        for agent in ("first", "second"):
+            if by_pool:
+                started.append(pool.submit(run, agent).result)
+            else:
+                thread = threading.Thread(target=run, args=[agent])
+                thread.start()
+                started.append(thread.join)
+            assert events.RUNNING.wait(10)
+        for wait in started:
+            wait()
+    assert [(result.turns[0].output, result.outcome) for result in results] == [
+        ("first", "passed"),
+        ("second", "passed"),
+    ]
+
+
 def test_references_of_files_lead_into_the_project_only(project: Folder) -> None:
     """A file from elsewhere cannot have any function called."""
     with pytest.raises(ReplayError):

@@ -21,7 +21,13 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_agent_replay.errors import SessionError
 from pytest_agent_replay.intercept.registry import Interceptor, Patcher
-from pytest_agent_replay.player.current import SessionLike, current_session, hand_work, known_session
+from pytest_agent_replay.player.current import (
+    SessionLike,
+    current_session,
+    hand_work,
+    known_session,
+    own_session,
+)
 from pytest_agent_replay.player.layers import place, placed
 
 if TYPE_CHECKING:
@@ -78,7 +84,7 @@ def _patch_threads(module: ModuleType, patcher: Patcher) -> None:
 
     @functools.wraps(original)
     def start(self: threading.Thread) -> None:
-        session = known_session()
+        session = own_session()
         if session is not None:
             hand_work(self, session)
             session.thread_started(self)
@@ -126,7 +132,7 @@ def _patch_pools(module: ModuleType, patcher: Patcher) -> None:
 
     @functools.wraps(original)
     def submit(self: Any, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        session = known_session()
+        session = own_session()
         if session is None:
             return original(self, fn, *args, **kwargs)  # type: ignore[no-any-return]
 

@@ -26,6 +26,7 @@ __all__ = [
     "hand_work",
     "handle_http",
     "known_session",
+    "own_session",
     "session_of",
     "started_by",
 ]
@@ -140,10 +141,16 @@ def current_session(what: str = "a call") -> SessionLike | None:
 
 
 def known_session() -> SessionLike | None:
-    """The running session that the running code is known to belong to. Never raises: for what only takes notes."""
-    session = _current.get() or _origin(threading.current_thread())
+    """The running session that the running code is taken to belong to. Never raises: for what only takes notes."""
+    session = own_session()
     if session is None and len(_running) == 1:
         session = _running[0]
+    return session if session is not None and not session.is_over else None
+
+
+def own_session() -> SessionLike | None:
+    """The running session whose code runs, also where only one is running: who starts replays belongs to none."""
+    session = _current.get() or _origin(threading.current_thread())
     return session if session is not None and not session.is_over else None
 
 
