@@ -1,6 +1,6 @@
 """How the agents of frameworks are asked: one file each, loaded when an object of the framework is given as an agent.
 
-The file of a framework has `ADAPTER`, an `adapters.AgentAdapter`. A `FrameworkAgent` is all that most have to make.
+The file of a framework has `ADAPTER`, a `FrameworkAdapter`.
 """
 
 from __future__ import annotations
@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pytest_agent_replay.agents.model import TurnInput
+from pytest_agent_replay.agents.model import Agent, TurnInput
 from pytest_agent_replay.errors import AgentError
 
 if TYPE_CHECKING:
     from pytest_agent_replay.agents.adapters import AgentAdapter
 
-__all__ = ["FrameworkAgent", "adapter_of", "opening"]
+__all__ = ["FrameworkAdapter", "adapter_of", "opening"]
 
 _FILES: Mapping[str, str] = {
     "agno": "agno",
@@ -68,43 +68,62 @@ def opening(first: TurnInput) -> list[dict[str, str]]:
     return [{"role": m["role"], "content": text} for m, text in zip(messages, texts, strict=True)]
 
 
-class FrameworkAgent:
-    """An agent of a framework; see `agents.model.Agent`.
+class FrameworkAdapter:
+    """What is known of a framework; see `adapters.AgentAdapter`.
 
-    `converse(first)` begins a session and returns what puts a turn: a function, sync or (with `is_async`) async, of the
-    `TurnInput`, whose value `answers.read_answer` can read. It runs inside of the session. Overrides are an error
-    unless `overrides` names them.
+    `converse(obj, first, name)` begins a session and returns what puts a turn: a function, sync or (with `is_async`)
+    async, of the `TurnInput`, whose value `answers.read_answer` can read. It runs inside of the session. Most are
+    async, for tools may be sync or async there, while the sync way in has no async ones. Overrides are an error unless
+    `overrides` names them. `modules(obj)` are those of the agent's own code, beside the known ones.
     """
-
-    is_remote = False
 
     def __init__(
         self,
-        obj: Any,
-        converse: Callable[[TurnInput], Callable[[TurnInput], Any]],
-        *,
         name: str,
-        kind: str,
-        is_async: bool,
-        module_names: Sequence[str] = (),
+        *,
+        matches: Callable[[Any], bool],
+        kind: str | Callable[[Any], str],
+        converse: Callable[[Any, TurnInput, str], Callable[[TurnInput], Any]],
+        is_async: Callable[[Any], bool] = lambda obj: True,
+        modules: Callable[[Any], Sequence[str]] = lambda obj: (),
         overrides: Sequence[str] = (),
     ) -> None:
+        self.name = name
+        self.matches = matches
+        self.kind = kind
+        self.converse = converse
+        self.is_async = is_async
+        self.modules = modules
+        self.overrides = frozenset(overrides)
+
+    def make(self, obj: Any, *, name: str, module_names: Sequence[str]) -> Agent:
+        """The agent."""
+        return _FrameworkAgent(self, obj, name, module_names)
+
+
+class _FrameworkAgent:
+    """An agent of a framework; see `agents.model.Agent`."""
+
+    is_remote = False
+
+    def __init__(self, adapter: FrameworkAdapter, obj: Any, name: str, module_names: Sequence[str]) -> None:
         self.entry = obj
         self.name = name
-        self.kind = kind
-        self.is_async = is_async
-        self.module_names = tuple(module_names)
-        self._converse = converse
-        self._overrides = frozenset(overrides)
+        self.kind = adapter.kind if isinstance(adapter.kind, str) else adapter.kind(obj)
+        self.is_async = adapter.is_async(obj)
+        self.module_names = tuple(dict.fromkeys([*module_names, *adapter.modules(obj)]))
+        self._adapter = adapter
 
     def start(self, first: TurnInput) -> Any:
         """Begins a session. Raises `AgentError` for overrides that nothing takes."""
         from pytest_agent_replay.agents.call import CallConversation
 
-        unknown = sorted(set(first.overrides) - self._overrides)
+        unknown = sorted(set(first.overrides) - self._adapter.overrides)
         if unknown:
             raise AgentError(
                 f"agent {self.name!r}: nothing takes the override {unknown[0]!r}. A {self.kind} that lives in a module "
                 "is the same in every replay: name a function that makes it and has this parameter"
             )
-        return CallConversation(self._converse(first), self.is_async, f"agent {self.name!r}")
+        return CallConversation(
+            self._adapter.converse(self.entry, first, self.name), self.is_async, f"agent {self.name!r}"
+        )

@@ -3,30 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from pytest_agent_replay.agents.frameworks import FrameworkAgent, opening
-from pytest_agent_replay.agents.model import Agent, TurnInput
+from pytest_agent_replay.agents.frameworks import FrameworkAdapter, opening
+from pytest_agent_replay.agents.model import TurnInput
 
 __all__ = ["ADAPTER"]
-
-
-class _Adapter:
-    name = "agent_framework"
-
-    def matches(self, obj: Any) -> bool:
-        return hasattr(obj, "run") and (hasattr(obj, "create_session") or hasattr(obj, "as_agent"))
-
-    def make(self, obj: Any, *, name: str, module_names: Sequence[str]) -> Agent:
-        return FrameworkAgent(
-            obj,
-            lambda first: _conversation(obj, first),
-            name=name,
-            kind="Agent Framework agent" if hasattr(obj, "create_session") else "Agent Framework workflow",
-            is_async=True,
-            module_names=module_names,
-        )
 
 
 def _conversation(obj: Any, first: TurnInput) -> Callable[[TurnInput], Awaitable[Any]]:
@@ -61,4 +44,9 @@ def _message(message: dict[str, Any]) -> Any:
     return sys.modules["agent_framework"].Message(message["role"], [message["content"]])
 
 
-ADAPTER = _Adapter()
+ADAPTER = FrameworkAdapter(
+    "agent_framework",
+    matches=lambda obj: hasattr(obj, "run") and (hasattr(obj, "create_session") or hasattr(obj, "as_agent")),
+    kind=lambda obj: "Agent Framework agent" if hasattr(obj, "create_session") else "Agent Framework workflow",
+    converse=lambda obj, first, name: _conversation(obj, first),
+)

@@ -3,30 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from pytest_agent_replay.agents.frameworks import FrameworkAgent, opening
-from pytest_agent_replay.agents.model import Agent, TurnInput
+from pytest_agent_replay.agents.frameworks import FrameworkAdapter, opening
+from pytest_agent_replay.agents.model import TurnInput
 
 __all__ = ["ADAPTER"]
-
-
-class _Adapter:
-    name = "agno"
-
-    def matches(self, obj: Any) -> bool:
-        return hasattr(obj, "arun") and hasattr(obj, "session_id")
-
-    def make(self, obj: Any, *, name: str, module_names: Sequence[str]) -> Agent:
-        return FrameworkAgent(
-            obj,
-            lambda first: _conversation(obj),
-            name=name,
-            kind=f"Agno {type(obj).__name__.lower()}",
-            is_async=True,  # tools may be sync or async there, while `run` has no async ones
-            module_names=(*module_names, *_modules(obj)),
-        )
 
 
 def _modules(agent: Any) -> list[str]:
@@ -58,4 +41,10 @@ def _remembers(agent: Any) -> bool:
     return any(getattr(agent, name, None) is not None for name in names)
 
 
-ADAPTER = _Adapter()
+ADAPTER = FrameworkAdapter(
+    "agno",
+    matches=lambda obj: hasattr(obj, "arun") and hasattr(obj, "session_id"),
+    kind=lambda obj: f"Agno {type(obj).__name__.lower()}",
+    converse=lambda obj, first, name: _conversation(obj),
+    modules=_modules,
+)

@@ -10,30 +10,13 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from pytest_agent_replay.agents.frameworks import FrameworkAgent, opening
-from pytest_agent_replay.agents.model import Agent, TurnInput
+from pytest_agent_replay.agents.frameworks import FrameworkAdapter, opening
+from pytest_agent_replay.agents.model import TurnInput
 
 __all__ = ["ADAPTER"]
-
-
-class _Adapter:
-    name = "autogen"
-
-    def matches(self, obj: Any) -> bool:
-        return hasattr(obj, "run_stream") and (hasattr(obj, "on_messages") or hasattr(obj, "reset"))
-
-    def make(self, obj: Any, *, name: str, module_names: Sequence[str]) -> Agent:
-        return FrameworkAgent(
-            obj,
-            lambda first: _conversation(obj, first),
-            name=name,
-            kind="AutoGen agent" if hasattr(obj, "on_messages") else "AutoGen team",
-            is_async=True,
-            module_names=tuple(dict.fromkeys([*module_names, *_modules_of_tools(obj)])),
-        )
 
 
 def _modules_of_tools(agent: Any) -> list[str]:
@@ -122,4 +105,10 @@ def _message(message: Any) -> Any:
     return sys.modules["autogen_agentchat.messages"].TextMessage(content=message["content"], source=message["role"])
 
 
-ADAPTER = _Adapter()
+ADAPTER = FrameworkAdapter(
+    "autogen",
+    matches=lambda obj: hasattr(obj, "run_stream") and (hasattr(obj, "on_messages") or hasattr(obj, "reset")),
+    kind=lambda obj: "AutoGen agent" if hasattr(obj, "on_messages") else "AutoGen team",
+    converse=lambda obj, first, name: _conversation(obj, first),
+    modules=_modules_of_tools,
+)

@@ -3,32 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from pytest_agent_replay.agents.frameworks import FrameworkAgent, opening
-from pytest_agent_replay.agents.model import Agent, TurnInput
+from pytest_agent_replay.agents.frameworks import FrameworkAdapter, opening
+from pytest_agent_replay.agents.model import TurnInput
 from pytest_agent_replay.errors import AgentError
 
 __all__ = ["ADAPTER"]
-
-
-class _Adapter:
-    name = "crewai"
-
-    def matches(self, obj: Any) -> bool:
-        return hasattr(obj, "kickoff") and hasattr(obj, "kickoff_async")
-
-    def make(self, obj: Any, *, name: str, module_names: Sequence[str]) -> Agent:
-        kind, converse = _KINDS["Crew" if hasattr(obj, "tasks") else "Agent" if hasattr(obj, "role") else "Flow"]
-        return FrameworkAgent(
-            obj,
-            lambda first: converse(obj, name),
-            name=name,
-            kind=kind,
-            is_async=False,
-            module_names=module_names,
-        )
 
 
 def _kickoff(obj: Any, *args: Any, **kwargs: Any) -> Any:
@@ -103,4 +85,15 @@ _KINDS: Mapping[str, tuple[str, Callable[[Any, str], Callable[[TurnInput], Any]]
     "Flow": ("CrewAI flow", _flow_conversation),
 }
 
-ADAPTER = _Adapter()
+
+def _kind(obj: Any) -> tuple[str, Callable[[Any, str], Callable[[TurnInput], Any]]]:
+    return _KINDS["Crew" if hasattr(obj, "tasks") else "Agent" if hasattr(obj, "role") else "Flow"]
+
+
+ADAPTER = FrameworkAdapter(
+    "crewai",
+    matches=lambda obj: hasattr(obj, "kickoff") and hasattr(obj, "kickoff_async"),
+    kind=lambda obj: _kind(obj)[0],
+    converse=lambda obj, first, name: _kind(obj)[1](obj, name),
+    is_async=lambda obj: False,
+)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
-from pytest_agent_replay.agents.frameworks import FrameworkAgent
-from pytest_agent_replay.agents.model import Agent, TurnInput
+from pytest_agent_replay.agents.frameworks import FrameworkAdapter
+from pytest_agent_replay.agents.model import TurnInput
 from pytest_agent_replay.errors import AgentError
 
 __all__ = ["ADAPTER"]
@@ -23,22 +23,8 @@ _ADDED = ("trajectory", "reasoning", "history", "termination_reason")
 _NAMES = ("question", "input")
 
 
-class _Adapter:
-    name = "dspy"
-
-    def matches(self, obj: Any) -> bool:
-        return hasattr(obj, "named_predictors") and hasattr(obj, "acall")
-
-    def make(self, obj: Any, *, name: str, module_names: Sequence[str]) -> Agent:
-        is_async = hasattr(obj, "aforward")
-        return FrameworkAgent(
-            obj,
-            lambda first: _Conversation(obj, is_async, f"agent {name!r}").ask,
-            name=name,
-            kind="DSPy module",
-            is_async=is_async,
-            module_names=(*module_names, *_modules_of_tools(obj)),
-        )
+def _is_async(obj: Any) -> bool:
+    return hasattr(obj, "aforward")
 
 
 def _modules_of_tools(module: Any) -> list[str]:
@@ -118,4 +104,11 @@ def _usage(prediction: Any) -> dict[str, int] | None:
     return {ours: sum(each.get(theirs) or 0 for each in used.values()) for ours, theirs in names.items()}
 
 
-ADAPTER = _Adapter()
+ADAPTER = FrameworkAdapter(
+    "dspy",
+    matches=lambda obj: hasattr(obj, "named_predictors") and hasattr(obj, "acall"),
+    kind="DSPy module",
+    converse=lambda obj, first, name: _Conversation(obj, _is_async(obj), f"agent {name!r}").ask,
+    is_async=_is_async,
+    modules=_modules_of_tools,
+)

@@ -4,35 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
-from pytest_agent_replay.agents.frameworks import FrameworkAgent, opening
-from pytest_agent_replay.agents.model import Agent, TurnInput
+from pytest_agent_replay.agents.frameworks import FrameworkAdapter, opening
+from pytest_agent_replay.agents.model import TurnInput
 from pytest_agent_replay.player.current import known_session
 
 __all__ = ["ADAPTER"]
 
 _KINDS = {"Runner": "ADK runner", "App": "ADK app", "BaseAgent": "ADK agent", "BaseNode": "ADK workflow"}
 _USER = "user"
-
-
-class _Adapter:
-    name = "google_adk"
-
-    def matches(self, obj: Any) -> bool:
-        return _kind(obj) is not None
-
-    def make(self, obj: Any, *, name: str, module_names: Sequence[str]) -> Agent:
-        return FrameworkAgent(
-            obj,
-            lambda first: _conversation(obj, first),
-            name=name,
-            kind=_KINDS[_kind(obj) or "BaseAgent"],
-            is_async=True,
-            module_names=module_names,
-        )
 
 
 def _kind(obj: Any) -> str | None:
@@ -122,4 +105,9 @@ def _said(event: Any) -> str:
     return "".join(part.text for part in parts if part.text and not part.thought)
 
 
-ADAPTER = _Adapter()
+ADAPTER = FrameworkAdapter(
+    "google_adk",
+    matches=lambda obj: _kind(obj) is not None,
+    kind=lambda obj: _KINDS[_kind(obj) or "BaseAgent"],
+    converse=lambda obj, first, name: _conversation(obj, first),
+)

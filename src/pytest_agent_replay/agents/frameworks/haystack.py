@@ -12,31 +12,19 @@ from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from pytest_agent_replay.agents.frameworks import FrameworkAgent, opening
-from pytest_agent_replay.agents.model import Agent, TurnInput
+from pytest_agent_replay.agents.frameworks import FrameworkAdapter, opening
+from pytest_agent_replay.agents.model import TurnInput
 from pytest_agent_replay.errors import AgentError
 
 __all__ = ["ADAPTER"]
 
 
-class _Adapter:
-    name = "haystack"
+def _is_agent(obj: Any) -> bool:
+    return hasattr(obj, "chat_generator")
 
-    def matches(self, obj: Any) -> bool:
-        return hasattr(obj, "chat_generator") or (hasattr(obj, "inputs") and hasattr(obj, "add_component"))
 
-    def make(self, obj: Any, *, name: str, module_names: Sequence[str]) -> Agent:
-        is_agent = hasattr(obj, "chat_generator")
-        is_async = hasattr(obj, "run_async") and (not is_agent or hasattr(obj.chat_generator, "run_async"))
-        conversation = _Talk if is_agent else _Pipeline
-        return FrameworkAgent(
-            obj,
-            lambda first: conversation(obj, is_async, f"agent {name!r}").ask,
-            name=name,
-            kind="Haystack agent" if is_agent else "Haystack pipeline",
-            is_async=is_async,
-            module_names=module_names,
-        )
+def _is_async(obj: Any) -> bool:
+    return hasattr(obj, "run_async") and (not _is_agent(obj) or hasattr(obj.chat_generator, "run_async"))
 
 
 class _Conversation:
@@ -127,4 +115,12 @@ def _usage(messages: Sequence[Any]) -> dict[str, int] | None:
     return {ours: sum(usage.get(theirs) or 0 for usage in used) for ours, theirs in names.items()}
 
 
-ADAPTER = _Adapter()
+ADAPTER = FrameworkAdapter(
+    "haystack",
+    matches=lambda obj: hasattr(obj, "chat_generator") or (hasattr(obj, "inputs") and hasattr(obj, "add_component")),
+    kind=lambda obj: "Haystack agent" if _is_agent(obj) else "Haystack pipeline",
+    converse=lambda obj, first, name: (
+        (_Talk if _is_agent(obj) else _Pipeline)(obj, _is_async(obj), f"agent {name!r}").ask
+    ),
+    is_async=_is_async,
+)

@@ -6,35 +6,18 @@ An input that is text is the value of the one key that the chain takes (or of `i
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from pytest_agent_replay.agents.frameworks import FrameworkAgent
+from pytest_agent_replay.agents.frameworks import FrameworkAdapter
 from pytest_agent_replay.agents.frameworks.langgraph import before, text_key
-from pytest_agent_replay.agents.model import Agent, TurnInput
+from pytest_agent_replay.agents.model import TurnInput
 
 __all__ = ["ADAPTER"]
 
 _HISTORY = ("chat_history", "history")
 _OWN = ("agent_scratchpad", "intermediate_steps")
 """Keys that an agent fills in itself."""
-
-
-class _Adapter:
-    name = "langchain"
-
-    def matches(self, obj: Any) -> bool:
-        return hasattr(obj, "ainvoke") and hasattr(obj, "get_input_schema")
-
-    def make(self, obj: Any, *, name: str, module_names: Sequence[str]) -> Agent:
-        return FrameworkAgent(
-            obj,
-            lambda first: _conversation(obj, f"agent {name!r}"),
-            name=name,
-            kind="LangChain Runnable",
-            is_async=True,
-            module_names=module_names,
-        )
 
 
 def _conversation(chain: Any, title: str) -> Callable[[TurnInput], Awaitable[Any]]:
@@ -78,4 +61,9 @@ def _answer(chain: Any, value: Any) -> Any:
     return value[keys[0]] if keys and keys[0] in value else value
 
 
-ADAPTER = _Adapter()
+ADAPTER = FrameworkAdapter(
+    "langchain",
+    matches=lambda obj: hasattr(obj, "ainvoke") and hasattr(obj, "get_input_schema"),
+    kind="LangChain Runnable",
+    converse=lambda obj, first, name: _conversation(obj, f"agent {name!r}"),
+)

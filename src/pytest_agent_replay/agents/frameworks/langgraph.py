@@ -13,30 +13,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from pytest_agent_replay.agents.frameworks import FrameworkAgent
-from pytest_agent_replay.agents.model import Agent, TurnInput
+from pytest_agent_replay.agents.frameworks import FrameworkAdapter
+from pytest_agent_replay.agents.model import TurnInput
 from pytest_agent_replay.errors import AgentError
 
 __all__ = ["ADAPTER", "before", "text_key"]
 
 _INTERRUPTS = "__interrupt__"
-
-
-class _Adapter:
-    name = "langgraph"
-
-    def matches(self, obj: Any) -> bool:
-        return hasattr(obj, "ainvoke") and hasattr(obj, "checkpointer")
-
-    def make(self, obj: Any, *, name: str, module_names: Sequence[str]) -> Agent:
-        return FrameworkAgent(
-            obj,
-            lambda first: _conversation(obj, f"agent {name!r}"),
-            name=name,
-            kind="LangGraph graph",
-            is_async=True,  # tools may be sync or async there, while `invoke` has no async ones
-            module_names=module_names,
-        )
 
 
 def _conversation(graph: Any, title: str) -> Callable[[TurnInput], Awaitable[Any]]:
@@ -110,4 +93,9 @@ def _usage(state: Any, counted: set[str]) -> dict[str, int] | None:
     return total or None
 
 
-ADAPTER = _Adapter()
+ADAPTER = FrameworkAdapter(
+    "langgraph",
+    matches=lambda obj: hasattr(obj, "ainvoke") and hasattr(obj, "checkpointer"),
+    kind="LangGraph graph",
+    converse=lambda obj, first, name: _conversation(obj, f"agent {name!r}"),
+)

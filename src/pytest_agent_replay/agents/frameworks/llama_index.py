@@ -3,30 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from pytest_agent_replay.agents.frameworks import FrameworkAgent, opening
-from pytest_agent_replay.agents.model import Agent, TurnInput
+from pytest_agent_replay.agents.frameworks import FrameworkAdapter, opening
+from pytest_agent_replay.agents.model import TurnInput
 
 __all__ = ["ADAPTER"]
-
-
-class _Adapter:
-    name = "llama_index"
-
-    def matches(self, obj: Any) -> bool:
-        return hasattr(obj, "run") and hasattr(type(obj), "add_step")
-
-    def make(self, obj: Any, *, name: str, module_names: Sequence[str]) -> Agent:
-        return FrameworkAgent(
-            obj,
-            lambda first: _conversation(obj),
-            name=name,
-            kind="LlamaIndex workflow",
-            is_async=True,
-            module_names=module_names,
-        )
 
 
 def _conversation(workflow: Any) -> Callable[[TurnInput], Awaitable[Any]]:
@@ -67,4 +50,9 @@ def _start(workflow: Any, turn: TurnInput) -> dict[str, Any]:
     return {fields[0] if len(fields) == 1 else "input": turn.input}
 
 
-ADAPTER = _Adapter()
+ADAPTER = FrameworkAdapter(
+    "llama_index",
+    matches=lambda obj: hasattr(obj, "run") and hasattr(type(obj), "add_step"),
+    kind="LlamaIndex workflow",
+    converse=lambda obj, first, name: _conversation(obj),
+)

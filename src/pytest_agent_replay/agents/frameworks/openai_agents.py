@@ -3,32 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from pytest_agent_replay.agents.frameworks import FrameworkAgent, opening
-from pytest_agent_replay.agents.model import Agent, TurnInput
+from pytest_agent_replay.agents.frameworks import FrameworkAdapter, opening
+from pytest_agent_replay.agents.model import TurnInput
 from pytest_agent_replay.errors import AgentError
 
 __all__ = ["ADAPTER"]
-
-
-class _Adapter:
-    name = "openai_agents"
-
-    def matches(self, obj: Any) -> bool:
-        return hasattr(obj, "get_all_tools") and hasattr(obj, "handoffs") and hasattr(obj, "as_tool")
-
-    def make(self, obj: Any, *, name: str, module_names: Sequence[str]) -> Agent:
-        return FrameworkAgent(
-            obj,
-            lambda first: _conversation(obj, first, name),
-            name=name,
-            kind="OpenAI Agents SDK agent",
-            is_async=True,
-            module_names=module_names,
-            overrides=("model", "instructions"),
-        )
 
 
 def _conversation(agent: Any, first: TurnInput, name: str) -> Callable[[TurnInput], Awaitable[Any]]:
@@ -59,4 +41,10 @@ def _said(given: Any, name: str) -> list[Any]:
     )
 
 
-ADAPTER = _Adapter()
+ADAPTER = FrameworkAdapter(
+    "openai_agents",
+    matches=lambda obj: hasattr(obj, "get_all_tools") and hasattr(obj, "handoffs") and hasattr(obj, "as_tool"),
+    kind="OpenAI Agents SDK agent",
+    converse=_conversation,
+    overrides=("model", "instructions"),
+)

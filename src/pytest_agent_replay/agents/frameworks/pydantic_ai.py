@@ -3,32 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from pytest_agent_replay.agents.frameworks import FrameworkAgent, opening
-from pytest_agent_replay.agents.model import Agent, TurnInput
+from pytest_agent_replay.agents.frameworks import FrameworkAdapter, opening
+from pytest_agent_replay.agents.model import TurnInput
 from pytest_agent_replay.errors import AgentError
 
 __all__ = ["ADAPTER"]
-
-
-class _Adapter:
-    name = "pydantic_ai"
-
-    def matches(self, obj: Any) -> bool:
-        return hasattr(obj, "run_stream") and hasattr(obj, "toolsets") and hasattr(obj, "deps_type")
-
-    def make(self, obj: Any, *, name: str, module_names: Sequence[str]) -> Agent:
-        return FrameworkAgent(
-            obj,
-            lambda first: _conversation(obj, first, name),
-            name=name,
-            kind="Pydantic AI agent",
-            is_async=True,
-            module_names=tuple(dict.fromkeys([*module_names, *_modules_of_tools(obj)])),
-            overrides=("deps", "model", "model_settings"),  # `deps` as JSON becomes the agent's `deps_type`
-        )
 
 
 def _modules_of_tools(agent: Any) -> list[str]:
@@ -95,4 +77,11 @@ def _message(module: Any, message: Mapping[str, Any]) -> Any:
     return module.ModelRequest(parts=[part(content)])
 
 
-ADAPTER = _Adapter()
+ADAPTER = FrameworkAdapter(
+    "pydantic_ai",
+    matches=lambda obj: hasattr(obj, "run_stream") and hasattr(obj, "toolsets") and hasattr(obj, "deps_type"),
+    kind="Pydantic AI agent",
+    converse=_conversation,
+    modules=_modules_of_tools,
+    overrides=("deps", "model", "model_settings"),  # `deps` as JSON becomes the agent's `deps_type`
+)

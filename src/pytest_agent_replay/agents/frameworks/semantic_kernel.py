@@ -3,32 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
-from pytest_agent_replay.agents.frameworks import FrameworkAgent, opening
-from pytest_agent_replay.agents.model import Agent, TurnInput
+from pytest_agent_replay.agents.frameworks import FrameworkAdapter, opening
+from pytest_agent_replay.agents.model import TurnInput
 
 __all__ = ["ADAPTER"]
-
-
-class _Adapter:
-    name = "semantic_kernel"
-
-    def matches(self, obj: Any) -> bool:
-        return _is_agent(obj) or any(cls.__name__ == "OrchestrationBase" for cls in type(obj).__mro__)
-
-    def make(self, obj: Any, *, name: str, module_names: Sequence[str]) -> Agent:
-        return FrameworkAgent(
-            obj,
-            lambda first: _conversation(obj, first) if _is_agent(obj) else _orchestrated(obj),
-            name=name,
-            kind="Semantic Kernel agent" if _is_agent(obj) else "Semantic Kernel orchestration",
-            is_async=True,
-            module_names=module_names,
-        )
 
 
 def _is_agent(obj: Any) -> bool:
@@ -72,4 +55,9 @@ def _messages(before: list[dict[str, str]], turn: TurnInput) -> list[Any]:
     return [content(role=m["role"], content=m["content"]) if isinstance(m, dict) else m for m in (*before, *said)]
 
 
-ADAPTER = _Adapter()
+ADAPTER = FrameworkAdapter(
+    "semantic_kernel",
+    matches=lambda obj: _is_agent(obj) or any(cls.__name__ == "OrchestrationBase" for cls in type(obj).__mro__),
+    kind=lambda obj: "Semantic Kernel agent" if _is_agent(obj) else "Semantic Kernel orchestration",
+    converse=lambda obj, first, name: _conversation(obj, first) if _is_agent(obj) else _orchestrated(obj),
+)

@@ -3,31 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from pytest_agent_replay.agents.frameworks import FrameworkAgent, opening
-from pytest_agent_replay.agents.model import Agent, TurnInput
+from pytest_agent_replay.agents.frameworks import FrameworkAdapter, opening
+from pytest_agent_replay.agents.model import TurnInput
 from pytest_agent_replay.player.current import known_session
 
 __all__ = ["ADAPTER"]
-
-
-class _Adapter:
-    name = "smolagents"
-
-    def matches(self, obj: Any) -> bool:
-        return all(hasattr(obj, name) for name in ("run", "memory", "managed_agents"))
-
-    def make(self, obj: Any, *, name: str, module_names: Sequence[str]) -> Agent:
-        return FrameworkAgent(
-            obj,
-            lambda first: _conversation(obj, first),
-            name=name,
-            kind="smolagents agent",
-            is_async=False,
-            module_names=module_names,
-        )
 
 
 def _conversation(agent: Any, first: TurnInput) -> Callable[[TurnInput], Any]:
@@ -71,4 +54,10 @@ def _note_what_has_no_place(first: TurnInput) -> None:
         )
 
 
-ADAPTER = _Adapter()
+ADAPTER = FrameworkAdapter(
+    "smolagents",
+    matches=lambda obj: all(hasattr(obj, name) for name in ("run", "memory", "managed_agents")),
+    kind="smolagents agent",
+    converse=lambda obj, first, name: _conversation(obj, first),
+    is_async=lambda obj: False,
+)

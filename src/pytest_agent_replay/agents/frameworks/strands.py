@@ -4,30 +4,13 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from pytest_agent_replay.agents.frameworks import FrameworkAgent, opening
-from pytest_agent_replay.agents.model import Agent, TurnInput
+from pytest_agent_replay.agents.frameworks import FrameworkAdapter, opening
+from pytest_agent_replay.agents.model import TurnInput
 
 __all__ = ["ADAPTER"]
-
-
-class _Adapter:
-    name = "strands"
-
-    def matches(self, obj: Any) -> bool:
-        return hasattr(obj, "invoke_async") and hasattr(obj, "messages") and hasattr(obj, "tool_registry")
-
-    def make(self, obj: Any, *, name: str, module_names: Sequence[str]) -> Agent:
-        return FrameworkAgent(
-            obj,
-            lambda first: _conversation(obj, first),
-            name=name,
-            kind="Strands agent",
-            is_async=True,
-            module_names=module_names,
-        )
 
 
 def _conversation(agent: Any, first: TurnInput) -> Callable[[TurnInput], Awaitable[Any]]:
@@ -62,4 +45,9 @@ def _copied(agent: Any) -> Any:
     return own
 
 
-ADAPTER = _Adapter()
+ADAPTER = FrameworkAdapter(
+    "strands",
+    matches=lambda obj: hasattr(obj, "invoke_async") and hasattr(obj, "messages") and hasattr(obj, "tool_registry"),
+    kind="Strands agent",
+    converse=lambda obj, first, name: _conversation(obj, first),
+)
