@@ -126,7 +126,7 @@ _UNIT = rf"{_UNIT_NAME}(?![a-z\d])"
 _PART = rf"\d+(?!\d)(?:\.\d+)?[\s-]?{_UNIT_NAME}(?![a-z])"
 _MONEY = rf"(?:(?=[depb])(?:dollars?\b|euros?\b|pounds?\b|bucks\b)|{_CURRENCY})"
 _PERCENT = r"(?:%|(?=p)(?:percent\b|per\scent\b|pct\b|percentage\spoints?))"
-_TAIL = rf"(?!\d)(?:\s?{_PERCENT}|{_SCALE}|[\s-]?{_MONEY}|[\s-]?{_UNIT})"
+_TAIL = rf"(?!\d)(?:\s?{_PERCENT}|{_SCALE}|[\s-]?{_MONEY}|[\s-]?{_UNIT}|\s?{_HALF})"
 """After the second of two numbers, it is said of both: `10-15 %`."""
 _BARE = rf"""(?<![^ ])\d{{1,15}}(?!\d)(?=[.,;:!?]?\Z|[.,;:!?]\s
           |[ ](?!(?:to|and|through)[ ]{_DAY_MONTH}|{_UNIT}|{_SCALE}|{_MONTH}|{_MONEY}|{_PERCENT}|{_HALF}|of\b)
@@ -246,9 +246,15 @@ def _share_units(text: str, figures: list[Figure], matches: list[re.Match[str]])
         if after is None or (first.lastgroup == "number" and any(first.group("percent", "scale", "money", "unit"))):
             continue
         shared = _TOKEN.fullmatch(first[0].strip() + after[0])
-        if shared is not None and shared.lastgroup in ("number", "code"):
-            options = (*figures[index].options, *_READERS[shared.lastgroup](shared))
-            figures[index] = figures[index]._replace(options=tuple(dict.fromkeys(options)))
+        if shared is not None and shared.lastgroup in ("number", "code", "time"):
+            read = [tuple(map(_in_either_half, option)) for option in _READERS[shared.lastgroup](shared)]
+            options = dict.fromkeys((*figures[index].options, *read))
+            figures[index] = figures[index]._replace(options=tuple(options))
+
+
+def _in_either_half(reading: Reading) -> Reading:
+    """`10 to 2 pm` begins in the morning."""
+    return reading._replace(either_half=True) if isinstance(reading, Clock) else reading
 
 
 _read_again = lru_cache(maxsize=128)(_read)

@@ -459,6 +459,8 @@ class _Index:
             return True
         if text.isdigit():
             return float(text) in self.numbers or self._holds_phone(text)
+        if not any(map(str.isalpha, text)):  # of a version each part counts, where it stands
+            return False
         telling = [part for part in re.split(r"[-_.]", text) if sum(map(str.isdigit, part)) >= 3 or part.isdigit()]
         return (
             len(telling) > 0
