@@ -127,6 +127,17 @@ def test_it_can_be_asked_first(here: Path) -> None:
     assert main(["scan", "clean"]) == 0
 
 
+def test_files_of_one_name_stay_apart_elsewhere(here: Path) -> None:
+    """`-o` keeps the folders below the one that all files have in common."""
+    for name in ("a/x", "b/x", "b/c/x"):
+        write(here / f"replays/{name}.replay.yaml", REPLAY.format(id=name.replace("/", "-")))
+    assert main(["redact", "-o", "clean", "replays/a", "replays/b"]) == 0
+    written = sorted(path.relative_to(here / "clean").as_posix() for path in (here / "clean").rglob("*.yaml"))
+    assert written == ["a/x.replay.yaml", "b/c/x.replay.yaml", "b/x.replay.yaml"]
+    assert main(["redact", "-o", "flat", "replays/b/c"]) == 0
+    assert (here / "flat/x.replay.yaml").is_file()
+
+
 def test_comments_are_not_lost_unasked(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A file is written anew, and comments are no data."""
     path = write(here / "a.replay.yaml", "# from Tuesday\n" + REPLAY.format(id="a#1").lstrip("\n"))

@@ -26,7 +26,9 @@ def add_parser(commands: Any) -> None:
         "which would be lost, only with --force.",
     )
     parser.add_argument("paths", nargs="+", metavar="PATH", help="a replay file, or a folder to be searched")
-    parser.add_argument("-o", "--out", metavar="DIR", help="write the redacted files there and leave these as they are")
+    parser.add_argument(
+        "-o", "--out", metavar="DIR", help="write the redacted files there, in the same folders, and leave these"
+    )
     parser.add_argument(
         "--check", action="store_true", help="write nothing; the exit code is 1 when something would be"
     )
@@ -45,23 +47,26 @@ def main(given: argparse.Namespace) -> int:
 
     make = redactors(Path(given.root))
     code = 0
-    for path in named_files(given.paths, replays_only=True):
+    files = named_files(given.paths, replays_only=True)
+    # files of one name in several folders keep these
+    folder = "" if given.out is None else os.path.commonpath([path.parent for path in files])
+    for path in files:
+        target = path if given.out is None else Path(given.out, os.path.relpath(path, folder))
         try:
-            code |= _redact(path, given, make)
+            code |= _redact(path, target, given, make)
         except ReplayError as error:
             print(f"not redacted: {error}", file=sys.stderr)
             code = 1
     return code
 
 
-def _redact(path: Path, given: argparse.Namespace, make: Callable[[], Redactor]) -> int:
+def _redact(path: Path, target: Path, given: argparse.Namespace, make: Callable[[], Redactor]) -> int:
     from pytest_agent_replay.errors import ReplayError
     from pytest_agent_replay.formats.writing import write_text_atomic
     from pytest_agent_replay.redaction.files import has_comments, redact_file
 
     shown = os.path.relpath(path)
     text, lines = redact_file(path, make(), display=shown)
-    target = path if given.out is None else Path(given.out) / path.name
     if not lines:
         print(f"{shown}: nothing to take out")
     else:
