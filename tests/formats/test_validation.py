@@ -55,7 +55,7 @@ captured_at: 2026-02-30
         ("input: x\ntags: [a, true]", "f.yaml:2:11: tags[1]: must be text, not true; quote it"),
         ("input: x\nmetadata: [a]", "f.yaml:2:1: metadata: must be a mapping, not a list"),
         ("input: x\nversion: 2", "f.yaml:2:1: version: must be 1, not the number 2"),
-        ("input: x\nversion: '1'", "f.yaml:2:1: version: must be 1, not `1`"),
+        ("input: x\nversion: '1'", "f.yaml:2:1: version: must be 1, not `1`; write it without quotes"),
         ("- a", "f.yaml:1:1: must be a mapping, not a list"),
         ("just text", "f.yaml:1:1: must be a mapping, not `just text`"),
         (

@@ -297,7 +297,8 @@ def _wrong_kind(expected: str, value: Any) -> str:
 def _wrong_choice(value: Any, choices: tuple[Any, ...], expected: str) -> str:
     known = [str(choice) for choice in choices]
     if len(known) == 1:
-        return f"must be {known[0]}, not {_shown(value)}"
+        hint = "; write it without quotes" if value == known[0] else ""
+        return f"must be {known[0]}, not {_shown(value)}{hint}"
     hint = did_you_mean(value, known) if isinstance(value, str) else ""
     return f"must be one of {_listed(known) if known else expected}, not {_shown(value)}{hint}"
 
