@@ -73,6 +73,11 @@ async def pieces_later(count: int) -> AsyncIterator[int]:
 NAMES = ("check", "refund", "price", "later", "pieces", "pieces_later")
 
 
+async def waiting() -> None:
+    """A tool that gives way to others."""
+    await asyncio.sleep(0)
+
+
 closed: list[str] = []
 
 

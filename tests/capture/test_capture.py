@@ -196,6 +196,51 @@ def test_an_async_generator_keeps_asend_athrow_and_aclose(tmp_path: Path) -> Non
     assert loaded(path).tool_responses[0].response == ["a", "b", "caught"]
 
 
+def test_an_agent_that_goes_on_after_it_returned(tmp_path: Path) -> None:
+    """A plain function that hands out a coroutine or a generator of its own: the turn lasts until that is done."""
+
+    async def later(question: str) -> str:
+        return str(bots.check(question)["total"])
+
+    def pieces(question: str) -> Any:
+        yield bots.check(question)["order"]
+
+    async def pieces_later(question: str) -> Any:
+        yield bots.check(question)["order"]
+
+    async def read(stream: Any) -> list[Any]:
+        return [piece async for piece in stream]
+
+    def captured(kind: Any) -> Any:
+        return capture(tmp_path / f"{kind.__name__}.replay.yaml", tools=["check"])(lambda question: kind(question))
+
+    assert asyncio.run(captured(later)("A-1")) == "12"
+    assert list(captured(pieces)("A-1")) == ["A-1"]
+    assert asyncio.run(read(captured(pieces_later)("A-1"))) == ["A-1"]
+    files = [loaded(path) for path in sorted(tmp_path.iterdir())]
+    assert [[response.tool for response in file.tool_responses] for file in files] == [["check"]] * 3
+    assert [(file.output, file.import_) for file in files] == [("12", None), ("A-1", None), ("A-1", None)]
+
+
+def test_what_is_given_up_is_closed_as_without_the_capture(tmp_path: Path) -> None:
+    """A coroutine may be closed in another context than it ran in: by the garbage collector, when its loop is gone."""
+
+    async def agent(question: str) -> None:
+        await bots.waiting()
+
+    path = tmp_path / "agent.replay.yaml"
+    coroutine = capture(path)(agent)("?")
+    contextvars.copy_context().run(coroutine.send, None)
+    coroutine.close()
+    assert loaded(path).error is None
+    with capture(tmp_path / "tool.replay.yaml", tools=["waiting"]) as session:
+        session.input = "?"
+        tool = bots.waiting()
+        contextvars.copy_context().run(tool.send, None)
+        tool.close()
+    assert tools_of(tmp_path / "tool.replay.yaml") == ["waiting"]
+
+
 def test_an_async_generator_that_raises(tmp_path: Path) -> None:
     """Its session ends with the exception, as that of any other agent; the file replays."""
     path = tmp_path / "a.replay.yaml"
@@ -730,6 +775,21 @@ def test_a_wrong_binding_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixt
         assert bots.check("A-1")["total"] == 12
     assert "did you mean 'check'?" in caplog.text
     assert loaded(path).input == "?"
+
+
+def test_one_wrong_tool_costs_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A name that leads nowhere is said, in the file too; those beside it are captured."""
+    path = tmp_path / "a.replay.yaml"
+    with capture(path, tools={"nowhere": "tests.capture.bots:nowhere", "chek": None, "check": None}) as session:
+        session.input = bots.check("A-1")["order"]
+    assert tools_of(path) == ["check"]
+    first, second = (loaded(path).import_ or {})["lost"]
+    assert first.startswith("nothing is known of a tool `chek`")
+    assert "nowhere" in second
+    assert caplog.text.count("`chek`") == 1
+    with capture(tmp_path / "b.replay.yaml", tools=["price", "check"]) as session:
+        session.input = "They are there, and were not called."
+    assert loaded(tmp_path / "b.replay.yaml").import_ is None
 
 
 def test_a_captured_tool_may_be_bound(tmp_path: Path) -> None:

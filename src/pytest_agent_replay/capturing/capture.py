@@ -18,7 +18,7 @@ from pytest_agent_replay.capturing.building import Built, build, usable
 from pytest_agent_replay.capturing.journal import Journal, is_in_use, journals_of, read_journal
 from pytest_agent_replay.capturing.session import CaptureSession
 from pytest_agent_replay.capturing.wrapping import Turn, wrapped
-from pytest_agent_replay.errors import ReplayError
+from pytest_agent_replay.errors import BindingError, ReplayError
 from pytest_agent_replay.formats.writing import dump_yaml, replay_to_data, write_text_atomic
 from pytest_agent_replay.intercept import built_in_interceptors, sockets
 from pytest_agent_replay.intercept.binding import Binder
@@ -86,6 +86,8 @@ class capture:
         given = {"agent": agent, "contract": contract, "tags": _several(tags), "golden": golden}
         self._settings: dict[str, Any] = {**(about or {}), **{key: value for key, value in given.items() if value}}
         self._force = force
+        self.expected = self.names
+        """Of these, the ones that must be there: somebody has asked for them."""
         self._tools_written = {name: target for name, target in self._tools.items() if isinstance(target, str)}
         self._root = os.fspath(root) if root is not None else None
         self.modules: tuple[str, ...] = ()
@@ -144,6 +146,19 @@ class capture:
         return Turn(running.session, running.step, done)
 
 
+class _Step(activate):
+    """That may be left in another context than it was entered in: coroutines that are given up are, and generators."""
+
+    __slots__ = ("is_elsewhere",)
+
+    def __exit__(self, *exc: object) -> None:
+        self.is_elsewhere = False
+        try:
+            super().__exit__(*exc)
+        except ValueError:
+            self.is_elsewhere = True
+
+
 _entered_here: ContextVar[tuple[_Running, ...]] = ContextVar("agent_replay_captures", default=())
 """One variable for all captures: a context keeps each that was ever set in it."""
 
@@ -161,6 +176,7 @@ class _Running:
         self._settings = dict(settings)
         self._tools = dict(owner._tools)
         self._names = owner.names
+        self._expected = owner.expected
         written = {name: target for name, target in self._tools.items() if isinstance(target, str)}
         if written and "tools" not in self._settings:
             self._settings["tools"] = written
@@ -183,19 +199,18 @@ class _Running:
 
     def step(self) -> AbstractContextManager[None]:
         """Code of the agent runs in here."""
-        return nullcontext() if self._is_replayed else activate(self.session, strictly=True)
+        return nullcontext() if self._is_replayed else _Step(self.session, strictly=True)
 
     def enter(self, frame: int) -> None:
         """Code of the agent runs from here on. `frame` is the `id` of the frame that says so."""
         self.frame = frame
-        self._step = self.step()
-        self._step.__enter__()
+        self._whole = self.step()
+        self._whole.__enter__()
 
     def leave(self) -> None:
         """The end of `enter`."""
-        try:
-            self._step.__exit__(None, None, None)
-        except ValueError:  # another context: what the agent called there was not in this capture
+        self._whole.__exit__(None, None, None)
+        if isinstance(self._whole, _Step) and self._whole.is_elsewhere:
             self.session.left_elsewhere()
 
     def _journal(self, target: Path) -> Journal | None:
@@ -208,16 +223,24 @@ class _Running:
 
     def _bind(self, binder: Binder) -> None:
         session = self.session
+        told: set[str] = set()
 
         def bind(names: Iterable[str]) -> None:
             binder.bind_offered(cast(Session, session), names)
 
-        def imported(module: Any) -> None:
+        def trying(step: Callable[[], None]) -> None:
             try:
-                binder.bind_recorded(cast(Session, session))
-                bind(self._names)
+                step()
+            except BindingError as error:
+                if str(error) not in told:
+                    told.add(str(error))
+                    session.fail(str(error))
             except Exception as error:
                 session.broke(error)
+
+        def imported(module: Any) -> None:
+            trying(lambda: binder.bind_recorded(cast(Session, session)))
+            trying(lambda: bind(self._names))
 
         session.bind = bind
         if self._tools or self._names:
@@ -234,6 +257,7 @@ class _Running:
             session.raised(error)
         try:
             self._exit.close()
+            session.miss(self._expected)
             session.end()
             if session.has_seen and self._target is not None:
                 captured.path, captured.built = write(self._target, session, self._settings, force=self._force)

@@ -245,6 +245,16 @@ class CaptureSession:
         )
         self._lose("all calls that were made in another context than the capture was entered in")
 
+    @_harmless(lambda: None)
+    def miss(self, names: Iterable[str]) -> None:
+        """These should have been tools."""
+        called = {event.get("tool") for event in self.events}
+        for name in names:
+            if name not in self.bindings and name not in called:
+                self.fail(
+                    f"nothing is known of a tool `{name}`: no function of that name was found, and none was called"
+                )
+
     @property
     def has_seen(self) -> bool:
         """There is something to write."""

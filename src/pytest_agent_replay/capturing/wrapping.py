@@ -7,6 +7,7 @@ import inspect
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,26 +27,34 @@ class Turn:
     """To be called at the end, with what the agent raised."""
 
 
+_Start = Callable[[tuple[Any, ...], Mapping[str, Any]], Turn]
+"""Begins the turn of a call with these arguments."""
+
+
 def wrapped(agent: Callable[..., Any], begin: Callable[[], Turn]) -> Callable[..., Any]:
     """`agent`, each call of which is a turn of what `begin` gives."""
+
+    def start(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Turn:
+        turn = begin()
+        turn.session.turn(_input(agent, args, kwargs))
+        return turn
+
     if inspect.isasyncgenfunction(agent):
-        wrapper = _async_generator(agent, begin)
+        wrapper = _async_generator(agent, start)
     elif inspect.isgeneratorfunction(agent):
-        wrapper = _generator(agent, begin)
+        wrapper = _generator(agent, start)
     elif inspect.iscoroutinefunction(agent) or inspect.iscoroutinefunction(type(agent).__call__):
-        wrapper = _async(agent, begin)
+        wrapper = _async(agent, start)
     else:
-        wrapper = _sync(agent, begin)
+        wrapper = _sync(agent, start)
     assigned = [name for name in functools.WRAPPER_ASSIGNMENTS if hasattr(agent, name)]
     return functools.wraps(agent, assigned=assigned)(wrapper)
 
 
 @contextmanager
-def _turn(begin: Callable[[], Turn], agent: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[Turn]:
-    turn = begin()
-    turn.session.turn(_input(agent, args, kwargs))
+def _ending(turn: Turn) -> Iterator[None]:
     try:
-        yield turn
+        yield
     except GeneratorExit:
         turn.done(None)
         raise
@@ -55,20 +64,29 @@ def _turn(begin: Callable[[], Turn], agent: Any, args: tuple[Any, ...], kwargs: 
     turn.done(None)
 
 
-def _sync(agent: Callable[..., Any], begin: Callable[[], Turn]) -> Callable[..., Any]:
+def _sync(agent: Callable[..., Any], start: _Start) -> Callable[..., Any]:
     def answer(*args: Any, **kwargs: Any) -> Any:
-        with _turn(begin, agent, args, kwargs) as turn:
+        turn = start(args, kwargs)
+        try:
             with turn.step():
                 result = agent(*args, **kwargs)
-            turn.session.output = result
+        except BaseException as error:
+            turn.done(error)
+            raise
+        going_on = _GOING_ON.get(type(result))
+        if going_on is not None:
+            return going_on(lambda: result, lambda args, kwargs: turn)()
+        turn.session.output = result
+        turn.done(None)
         return result
 
     return answer
 
 
-def _async(agent: Callable[..., Any], begin: Callable[[], Turn]) -> Callable[..., Any]:
+def _async(agent: Callable[..., Any], start: _Start) -> Callable[..., Any]:
     async def answer(*args: Any, **kwargs: Any) -> Any:
-        with _turn(begin, agent, args, kwargs) as turn:
+        turn = start(args, kwargs)
+        with _ending(turn):
             with turn.step():
                 result = await agent(*args, **kwargs)
             turn.session.output = result
@@ -77,9 +95,10 @@ def _async(agent: Callable[..., Any], begin: Callable[[], Turn]) -> Callable[...
     return answer
 
 
-def _generator(agent: Callable[..., Any], begin: Callable[[], Turn]) -> Callable[..., Any]:
+def _generator(agent: Callable[..., Any], start: _Start) -> Callable[..., Any]:
     def answer(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        with _turn(begin, agent, args, kwargs) as turn:
+        turn = start(args, kwargs)
+        with _ending(turn):
             pieces: list[Any] = []
             generator = agent(*args, **kwargs)
             step, value = generator.send, None
@@ -103,9 +122,10 @@ def _generator(agent: Callable[..., Any], begin: Callable[[], Turn]) -> Callable
     return answer
 
 
-def _async_generator(agent: Callable[..., Any], begin: Callable[[], Turn]) -> Callable[..., Any]:
+def _async_generator(agent: Callable[..., Any], start: _Start) -> Callable[..., Any]:
     async def answer(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        with _turn(begin, agent, args, kwargs) as turn:
+        turn = start(args, kwargs)
+        with _ending(turn):
             pieces: list[Any] = []
             generator = agent(*args, **kwargs)
             step, value = generator.asend, None
@@ -129,6 +149,14 @@ def _async_generator(agent: Callable[..., Any], begin: Callable[[], Turn]) -> Ca
     return answer
 
 
+_GOING_ON: Mapping[type, Callable[[Callable[..., Any], _Start], Callable[..., Any]]] = {
+    CoroutineType: _async,
+    GeneratorType: _generator,
+    AsyncGeneratorType: _async_generator,
+}
+"""What plain functions may return whose agent has only begun then."""
+
+
 def _joined(pieces: list[Any], returned: Any) -> Any:
     """The one answer that a stream is, by the rule that replays have for it."""
     from pytest_agent_replay.agents.streams import settle
@@ -150,5 +178,5 @@ def _input(agent: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         return args[0] if args else dict(kwargs)
     if "input" in given:
         return given["input"]
-    own = [value for name, value in given.items() if name not in (*KNOWN_NAMES, "self")]
+    own = [value for name, value in given.items() if name not in (*KNOWN_NAMES, "self", "cls")]
     return own[0] if own else None

@@ -8,7 +8,7 @@ everything else fails closed. What was let through and had nothing answered insi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 
 __all__ = ["Layers", "place", "placed"]
@@ -28,7 +28,10 @@ def placed(inside: tuple[object, ...]) -> Iterator[None]:
     try:
         yield
     finally:
-        _inside.reset(token)
+        with suppress(
+            ValueError
+        ):  # a coroutine that is given up may be closed in another context, where nothing was set
+            _inside.reset(token)
 
 
 class Layers:
