@@ -13,6 +13,8 @@ from openai import AsyncOpenAI, OpenAI
 
 from pytest_agent_replay.errors import StopReplay
 from pytest_agent_replay.llm.digest import request_digests
+from pytest_agent_replay.llm.env import PLACEHOLDER
+from pytest_agent_replay.player.http import HttpReply, HttpRequest, PassThrough
 from tests.llm.parity import Sent, live, playing
 
 NOWHERE = "http://127.0.0.1:9/v1"
@@ -143,3 +145,39 @@ def test_prefix_asks_the_real_model_from_the_first_difference_on() -> None:
     assert b"Something else" in request.body
     assert [call.recorded for call in session.trace.llm_calls] == [True, False]
     assert any(note.startswith("the model was asked from step 2 on: ") for note in session.findings.notes)
+
+
+def token(url: str = "https://oauth2.googleapis.com/token") -> HttpRequest:
+    """What Google's credentials library sends before the first request to Vertex AI."""
+    return HttpRequest("requests", "POST", url, [], b"grant_type=refresh_token&refresh_token=x")
+
+
+@pytest.mark.parametrize("url", ["https://oauth2.googleapis.com/token", "https://sts.googleapis.com/v1/token"])
+@pytest.mark.parametrize("llm", ["auto", "recorded"])
+def test_an_access_token_is_a_placeholder_where_no_model_is_asked(llm: str, url: str) -> None:
+    """Clients for Vertex AI ask for one by themselves: that is no call of a tool or a model."""
+    with playing({"content": "one"}, llm=llm) as session:
+        reply = session.handle_http(token(url))
+    assert isinstance(reply, HttpReply)
+    assert json.loads(reply.body)["access_token"] == PLACEHOLDER
+    assert (session.findings.unrecorded, session.trace.tool_calls, session.trace.llm_calls) == ([], [], [])
+
+
+@pytest.mark.parametrize(
+    ("llm", "answers"), [("auto", []), ("live", [{"content": "one"}]), ("prefix", [{"content": "x"}])]
+)
+def test_an_access_token_is_real_where_the_model_may_be(llm: str, answers: list[dict[str, Any]]) -> None:
+    """Otherwise the real model would refuse the client; the result says so."""
+    with playing(*answers, llm=llm) as session:
+        assert isinstance(session.handle_http(token()), PassThrough)
+    assert session.findings.unrecorded == []
+    assert any("access token" in note for note in session.findings.notes)
+
+
+def test_a_recorded_access_token_is_given_out() -> None:
+    """What the file records by its route comes first."""
+    recorded = {"tool": "POST https://oauth2.googleapis.com/token", "response": {"access_token": "mine"}}
+    with playing({"content": "one"}, tool_responses=[recorded]) as session:
+        reply = session.handle_http(token())
+    assert isinstance(reply, HttpReply)
+    assert json.loads(reply.body) == {"access_token": "mine"}

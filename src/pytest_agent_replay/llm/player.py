@@ -110,6 +110,11 @@ class LlmPlayer:
         return bool(self._top) or any(self._turns)
 
     @property
+    def may_go_live(self) -> bool:
+        """A request of the session may be one to the real model."""
+        return self._mode in ("live", "prefix") or (self._mode == "auto" and not self.is_recorded)
+
+    @property
     def went_live(self) -> str | None:
         """Where and why a `prefix` run left the recording; None while it has not."""
         return self._live_since

@@ -534,6 +534,8 @@ class Session(AbstractContextManager["Session"]):
         model_request = _recognise(request, is_known_host=allowed)
         if model_request is not None:
             return self._model_call(model_request)
+        if _is_token_request(request):
+            return self._access_token(request)
         if is_telemetry(request):
             return HttpReply(status=200, headers=[("content-type", "application/json")], body=b"{}")
         if allowed:
@@ -639,6 +641,15 @@ class Session(AbstractContextManager["Session"]):
                 self.note(f"the model was asked for real, at {urlsplit(request.http.url).hostname}")
                 return self._live_model(request, span)
             return self._recorded_answer(request, decision.answer, decision.ref, span)
+
+    def _access_token(self, request: HttpRequest) -> HttpReply | PassThrough:
+        """What a client needs to ask a model; a real one only where the model may be a real one."""
+        if self._llm_player().may_go_live:
+            self.note(f"an access token was asked for, at {urlsplit(request.url).hostname}")
+            return PassThrough()
+        from pytest_agent_replay.llm.tokens import token_reply
+
+        return token_reply()
 
     def _check_schemas(self, request: ModelRequest) -> None:
         if self.staleness is not None:
@@ -782,6 +793,12 @@ def _recognise(request: HttpRequest, *, is_known_host: bool) -> ModelRequest | N
     from pytest_agent_replay.llm.recognise import recognise
 
     return recognise(request, is_known_host=is_known_host)
+
+
+def _is_token_request(request: HttpRequest) -> bool:
+    from pytest_agent_replay.llm.tokens import is_token_request
+
+    return is_token_request(request)
 
 
 def _arguments(args: Mapping[str, Any]) -> str:
