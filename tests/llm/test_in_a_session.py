@@ -152,7 +152,17 @@ def token(url: str = "https://oauth2.googleapis.com/token") -> HttpRequest:
     return HttpRequest("requests", "POST", url, [], b"grant_type=refresh_token&refresh_token=x")
 
 
-@pytest.mark.parametrize("url", ["https://oauth2.googleapis.com/token", "https://sts.googleapis.com/v1/token"])
+AZURE = "https://login.microsoftonline.com/my-tenant"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://oauth2.googleapis.com/token",
+        "https://sts.googleapis.com/v1/token",
+        f"{AZURE}/oauth2/v2.0/token",
+    ],
+)
 @pytest.mark.parametrize("llm", ["auto", "recorded"])
 def test_an_access_token_is_a_placeholder_where_no_model_is_asked(llm: str, url: str) -> None:
     """Clients for Vertex AI ask for one by themselves: that is no call of a tool or a model."""
@@ -172,6 +182,17 @@ def test_an_access_token_is_real_where_the_model_may_be(llm: str, answers: list[
         assert isinstance(session.handle_http(token()), PassThrough)
     assert session.findings.unrecorded == []
     assert any("access token" in note for note in session.findings.notes)
+
+
+def test_where_azures_tokens_are() -> None:
+    """Its library asks for that first."""
+    asked = HttpRequest("requests", "GET", f"{AZURE}/v2.0/.well-known/openid-configuration", [], b"")
+    with playing({"content": "one"}) as session:
+        reply = session.handle_http(asked)
+    assert isinstance(reply, HttpReply)
+    told = json.loads(reply.body)
+    assert (told["issuer"], told["token_endpoint"]) == (f"{AZURE}/v2.0", f"{AZURE}/oauth2/v2.0/token")
+    assert session.findings.unrecorded == []
 
 
 def test_a_recorded_access_token_is_given_out() -> None:

@@ -649,7 +649,7 @@ class Session(AbstractContextManager["Session"]):
             return PassThrough()
         from pytest_agent_replay.llm.tokens import token_reply
 
-        return token_reply()
+        return token_reply(request)
 
     def _check_schemas(self, request: ModelRequest) -> None:
         if self.staleness is not None:
