@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -216,3 +217,15 @@ def test_settings_hold_no_secret(tmp_path: Path) -> None:
         [journal] = tmp_path.iterdir()
         assert "Zitronenfalter77" not in journal.read_text("utf-8")
     assert loaded(path).metadata == {"session_token": "[secret 1]", "user": "u-1"}
+
+
+def test_a_secret_with_what_looks_like_an_escape_costs_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backslash before an n is two letters of a password like any others."""
+    secret = 'p@ss/w"rd\\näß!7'
+    monkeypatch.setenv("DB_PASSWORD", secret)
+    path = tmp_path / "a.replay.yaml"
+    with capture(path) as session:
+        session.input = {"text": f"it is {secret}", secret: [secret]}
+        session.output = f"{secret}{secret} {quote(secret)} {quote_plus(secret)}"
+    assert loaded(path).input == {"text": "it is [secret 1]", "[secret 1]": ["[secret 1]"]}
+    assert loaded(path).output == "[secret 1][secret 1] [secret 1] [secret 1]"

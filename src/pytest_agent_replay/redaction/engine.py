@@ -241,7 +241,7 @@ class Redactor:
         """What stands in a text, what is surest first."""
         plain = masked(text)
         for spans in (
-            self._known.secrets(plain),
+            self._known.secrets(text),  # as it is: what looks like an escape may be a part of one
             self._percent_encoded(plain),
             self._finder.secrets(plain),
             self._in_base64(plain),

@@ -56,7 +56,7 @@ class Known:
         """A secret with its pseudonym, also as it stands in JSON and in URLs."""
         if len(secret) < LEAST_SECRET or secret in self._secrets:
             return
-        for form in (secret, json.dumps(secret)[1:-1], quote(secret, safe=""), quote_plus(secret)):
+        for form in (secret, json.dumps(secret)[1:-1], quote(secret, safe=""), quote(secret), quote_plus(secret)):
             self._secrets.setdefault(form, (kind, made))
         self.version += 1
 
