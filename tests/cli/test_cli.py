@@ -187,6 +187,23 @@ def test_nothing_to_validate_is_wrong_usage(here: Path, words: list[str], capsys
     assert capsys.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[{}]", ":1:2: [0]: each contract of a list is a mapping with a `name`"),
+        ("contracts: [{}]", ":1:13: contracts[0]: each contract of a list is a mapping with a `name`"),
+        ("{contracts: [{name: x}], foo: 1}", ":1:26: foo: `foo` may not stand beside `contracts`"),
+    ],
+)
+def test_a_contract_file_is_refused_as_by_a_replay_that_names_it(
+    here: Path, capsys: pytest.CaptureFixture[str], text: str, said: str
+) -> None:
+    """The whole file counts, not only the contracts in it."""
+    (here / "c.contract.yaml").write_text(text)
+    assert main(["validate", "c.contract.yaml"]) == 1
+    assert capsys.readouterr().out == f"c.contract.yaml{said}\n"
+
+
 # -- schema
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from jsonschema import Draft202012Validator
 from pytest_agent_replay.contracts import Case, Finding, Invariant, Registry, check
 from pytest_agent_replay.contracts.schema import contract_json_schema
 
-VALIDATOR = Draft202012Validator(contract_json_schema(Registry(entry_points=False)))
+SCHEMA = contract_json_schema(Registry(entry_points=False))
+VALIDATOR = Draft202012Validator(SCHEMA)
 SESSION: dict[str, Any] = {
     "name": "Finance",
     "extends": ["./base.yaml"],
@@ -43,6 +45,18 @@ def test_every_form_of_file_is_valid(data: Any) -> None:
 def test_mistakes_are_seen(invariant: dict[str, Any]) -> None:
     """The parameters of the type that is written are the ones that count."""
     assert list(VALIDATOR.iter_errors({"invariants": [invariant]}))
+
+
+@pytest.mark.parametrize("data", [[{}], {"contracts": [{}]}, {"contracts": [{"name": "x"}], "foo": 1}, {"foo": 1}])
+def test_what_loading_refuses_of_a_file_is_no_contract(data: Any) -> None:
+    """Contracts of a list have names, and nothing stands beside `contracts`."""
+    assert list(VALIDATOR.iter_errors(data))
+
+
+def test_all_that_it_defines_is_used() -> None:
+    """Nothing is in it that is not of the format."""
+    text = json.dumps(SCHEMA)
+    assert [name for name in SCHEMA["$defs"] if f'"#/$defs/{name}"' not in text] == []
 
 
 def test_the_types_of_plugins_are_in_it() -> None:

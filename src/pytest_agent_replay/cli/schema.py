@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import argparse
 
-    from pydantic import BaseModel
-
 __all__ = ["add_parser"]
 
 
@@ -37,39 +35,6 @@ def _replay() -> dict[str, Any]:
 
 
 def _contract() -> dict[str, Any]:
-    """The schema of a contract file: one contract, or several, whose invariants are of the types that are installed."""
-    from pytest_agent_replay.contracts.registry import Registry
-    from pytest_agent_replay.formats.contract import Contract
+    from pytest_agent_replay.contracts.schema import contract_json_schema
 
-    definitions: dict[str, Any] = {}
-    contract = _definition(Contract, definitions)
-    types = []
-    for check in Registry():
-        invariant = _definition(check.params, definitions)
-        invariant["properties"]["type"] = {"const": check.name}
-        invariant["required"] = sorted({"type", *invariant.get("required", ())})
-        definitions[f"type-{check.name}"] = invariant
-        types.append({"$ref": f"#/$defs/type-{check.name}"})
-    contract["properties"]["invariants"]["items"] = {"anyOf": types}
-    definitions["Contract"] = contract
-    one = {"$ref": "#/$defs/Contract"}
-    named = {"allOf": [one, {"required": ["name"]}]}
-    several = {"type": "array", "items": named}
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Contract of pytest-agent-replay",
-        "anyOf": [one, several, {"type": "object", "properties": {"contracts": several}, "required": ["contracts"]}],
-        "$defs": definitions,
-    }
-
-
-def _definition(model: type[BaseModel], definitions: dict[str, Any]) -> dict[str, Any]:
-    schema = model.model_json_schema()
-    definitions.update(schema.pop("$defs", {}))
-    schema.pop("title", None)
-    schema["patternProperties"] = {"^x-": {}}
-    for field in schema["properties"].values():
-        field.pop("title", None)
-        if field.get("default", ...) is None:
-            del field["default"]
-    return schema
+    return contract_json_schema()

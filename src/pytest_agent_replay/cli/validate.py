@@ -83,11 +83,11 @@ class _Validator:
 
         try:
             if stem(path.name) == "flakestorm":
-                yield from self._contracts_of(path)
+                yield from self.contracts.problems_of(path)
                 if self._has_replays(path):
                     yield from self._replays_of(path)
             elif is_contract(path.name) or (not is_replay(path.name) and self._looks_like_contract(path)):
-                yield from self._contracts_of(path)
+                yield from self.contracts.problems_of(path)
             else:
                 yield from self._replays_of(path)
         except FormatError as error:
@@ -128,25 +128,3 @@ class _Validator:
         from pytest_agent_replay.contracts.place import resolve_contract
 
         resolve_contract(self.contracts, loaded)
-
-    def _contracts_of(self, path: Path) -> Iterator[Problem]:
-        from pytest_agent_replay.errors import FormatError
-
-        document = self._document(path)
-        for loc in _contract_places(document.data, is_flakestorm=stem(path.name) == "flakestorm"):
-            try:
-                self.contracts.resolve(document.at(loc), path, document, loc)
-            except FormatError as error:
-                yield from error.problems
-
-
-def _contract_places(data: Any, *, is_flakestorm: bool) -> Iterator[tuple[str | int, ...]]:
-    if is_flakestorm:
-        if isinstance(data, dict) and isinstance(data.get("contract"), dict):
-            yield ("contract",)
-    elif isinstance(data, dict) and isinstance(data.get("contracts"), list):
-        yield from (("contracts", index) for index in range(len(data["contracts"])))
-    elif isinstance(data, list):
-        yield from ((index,) for index in range(len(data)))
-    else:
-        yield ()

@@ -274,6 +274,19 @@ class ContractFinder:
             raise FormatError(found.problems)
         return found
 
+    def problems_of(self, path: Path) -> Iterator[Problem]:
+        """What is wrong with the contracts that a file holds, whoever names them."""
+        try:
+            sources = self._file(path)
+        except FormatError as error:
+            yield from error.problems
+            return
+        for source in sources:
+            try:
+                self._flattened(source, set(), ())
+            except FormatError as error:
+                yield from error.problems
+
     # -- binding
 
     def _flattened(self, source: _Source, seen: set[_Key], path: tuple[_Key, ...]) -> list[BoundInvariant]:

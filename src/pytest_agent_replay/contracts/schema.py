@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 from pydantic.json_schema import models_json_schema
@@ -19,8 +21,7 @@ def contract_json_schema(registry: Registry | None = None) -> dict[str, Any]:
     """The schema (draft 2020-12) of a contract file: one contract, a list of them, or `contracts: [...]`.
 
     Each invariant is checked by the parameters of its type; the types of plugins are in it. Whether a regular
-    expression
-    compiles and a path exists is left to loading.
+    expression compiles and a path exists is left to loading.
     """
     checks = list(registry or Registry())
     models: list[type[FileModel]] = list(dict.fromkeys([Contract, *(check.params for check in checks)]))
@@ -31,7 +32,8 @@ def contract_json_schema(registry: Registry | None = None) -> dict[str, Any]:
     definitions["AnyInvariant"] = _any_invariant({c.name: references[c.params, "validation"] for c in checks})
     contract = references[Contract, "validation"]["$ref"].rpartition("/")[2]
     definitions[contract]["properties"]["invariants"]["items"] = {"$ref": "#/$defs/AnyInvariant"}
-    many = {"type": "array", "items": {"$ref": f"#/$defs/{contract}"}}
+    one = {"$ref": f"#/$defs/{contract}"}
+    many = {"type": "array", "items": {"allOf": [one, {"required": ["name"]}]}}
     listed = {
         "type": "object",
         "properties": {"contracts": many},
@@ -39,14 +41,14 @@ def contract_json_schema(registry: Registry | None = None) -> dict[str, Any]:
         "patternProperties": {"^x-": {}},
         "additionalProperties": False,
     }
-    return {
+    schema = {
         "$schema": _DIALECT,
         "title": "Contract file of pytest-agent-replay",
         "if": {"type": "object", "required": ["contracts"]},
         "then": listed,
-        "else": {"if": {"type": "array"}, "then": many, "else": {"$ref": f"#/$defs/{contract}"}},
-        "$defs": definitions,
+        "else": {"if": {"type": "array"}, "then": many, "else": one},
     }
+    return {**schema, "$defs": _used(definitions, schema)}
 
 
 def _any_invariant(by_type: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -60,6 +62,18 @@ def _any_invariant(by_type: dict[str, dict[str, Any]]) -> dict[str, Any]:
             for name, reference in sorted(by_type.items())
         ],
     }
+
+
+def _used(definitions: dict[str, Any], schema: Any) -> dict[str, Any]:
+    """What a schema refers to, also through others: pydantic's own steps between them are of no use to a reader."""
+    used: dict[str, Any] = {}
+    found = [schema]
+    while found:
+        for name in re.findall(r'"#/\$defs/([^"]+)"', json.dumps(found.pop())):
+            if name not in used:
+                used[name] = definitions[name]
+                found.append(definitions[name])
+    return dict(sorted(used.items()))
 
 
 def _polish(definition: dict[str, Any]) -> None:
