@@ -16,8 +16,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from pytest_agent_replay import ReplayError, capture
+from pytest_agent_replay.capturing.session import CaptureSession
 from pytest_agent_replay.capturing.values import error_of
 from pytest_agent_replay.formats.replay import ErrorSpec
+from pytest_agent_replay.player.http import HttpRequest, PassThrough
 from tests.capture import bots
 from tests.capture.harness import Model, assert_green, loaded, replayed, served
 
@@ -552,6 +554,14 @@ def test_embeddings_are_http_tools(tmp_path: Path) -> None:
     assert_green(path, embedding)
 
 
+def test_access_tokens_are_no_tools() -> None:
+    """A client for Vertex AI or Azure asks for one by itself, in other words each time, and a replay gives it one."""
+    session = CaptureSession("test")
+    request = HttpRequest("requests", "POST", "https://oauth2.googleapis.com/token", [], b"assertion=signed-now")
+    assert session.handle_http(request) == PassThrough()
+    assert session.bindings == {}
+
+
 def embedding(text: str) -> str:
     """An agent that asks for embeddings alone."""
     from openai import OpenAI
@@ -760,7 +770,11 @@ def test_why_there_is_no_file_is_told(
     [journal] = tmp_path.iterdir()
     assert captured.captured.error
     assert f"--recover {journal}" in caplog.text
-    monkeypatch.setattr("os.getcwd", lambda: (_ for _ in ()).throw(FileNotFoundError("gone")))
+
+    def gone(path: Path) -> Path:
+        raise FileNotFoundError("gone")
+
+    monkeypatch.setattr("pytest_agent_replay.capturing.capture.target_of", gone)
     lost = capture("b.replay.yaml")
     with lost as session:
         session.input = "?"
