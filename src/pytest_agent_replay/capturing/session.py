@@ -498,7 +498,7 @@ class CaptureSession:
         asked = _recognise(request)
         if asked is not None and asked.wire.converses and asked.wire.can_render:
             return self._model_call(asked)
-        if asked is None and is_telemetry(request):
+        if asked is None and (is_telemetry(request) or _is_token_request(request)):
             return PassThrough()
         parts = urlsplit(request.url)
         name = f"{request.method} {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
@@ -617,6 +617,12 @@ def _limit_ms(request: HttpRequest) -> float | None:
     """The client's timeout: a request that was answered did not run into it, however long its stream lasted."""
     limits = [limit * 1000 for limit in (request.read_timeout, request.total_timeout) if limit is not None]
     return min(limits, default=None)
+
+
+def _is_token_request(request: HttpRequest) -> bool:
+    from pytest_agent_replay.llm.tokens import is_token_request
+
+    return is_token_request(request)
 
 
 def _recognise(request: HttpRequest) -> ModelRequest | None:
