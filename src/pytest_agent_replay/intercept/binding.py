@@ -84,7 +84,11 @@ class Binder:
             with after_imports(imported):
                 yield
         finally:
-            release(session)
+            try:
+                release(session)
+            except BaseException:  # interrupted, as by Ctrl-C: what is left
+                release(session)
+                raise
             for clear in self._caches:
                 clear()
             self._around().clear_caches()

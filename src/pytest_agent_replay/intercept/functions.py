@@ -155,8 +155,10 @@ class _Swap:
     original: Callable[..., Any]
     signature: _Signature
     is_method: bool
+    do: Callable[[], None] = field(init=False)
     undo: Callable[[], None] = field(init=False)
-    users: int = 0
+    """Puts back whatever of `do` was done; may be called again."""
+    users: set[Session] = field(default_factory=set)
     key: int = field(init=False)
     source: int = 0
     """`id` of what was exchanged: the function, or the code of functions yet to be made."""
@@ -205,12 +207,14 @@ def bind_function(
                     f"{function.__qualname__}: a call cannot be told to be of the one or the other. Give each tool a "
                     "function of its own, or bind one of them elsewhere in `tools:`"
                 )
-        if bindings:
-            swap = bindings[0].swap
-        else:
-            swap = _swaps.get(key) or _swap_in(function, is_method)
-            swap.users += 1
+        swap = bindings[0].swap if bindings else _swaps.get(key) or _swap_of(function, is_method)
         bindings.append(_Binding(session, tool, swap, instance))
+        try:
+            _hold(session, swap)
+        except BindingError:
+            _let_go(session, swap)
+            bindings.pop()
+            raise
 
 
 def trap_function(session: Session, function: FunctionType, tool: str, problem: str) -> None:
@@ -222,21 +226,32 @@ def trap_function(session: Session, function: FunctionType, tool: str, problem: 
 
 
 def release(session: Session) -> None:
-    """Ends the session's hold on its functions; the last one puts the code back."""
+    """Ends the session's hold on its functions; the last one puts the code back. May be called again."""
     with _lock:
-        # last first: what was exchanged in something that was exchanged itself goes back before that
-        for key, bindings in reversed(list(session.functions.items())):
+        while session.functions:
+            # last first: what was exchanged in something that was exchanged itself goes back before that
+            key = next(reversed(session.functions))
+            for binding in session.functions[key][:1]:
+                _let_go(session, binding.swap)
             del session.functions[key]
-            if not bindings:
-                continue
-            swap = bindings[0].swap
-            swap.users -= 1
-            if not swap.users:
-                del _swaps[swap.source]
-                swap.undo()
 
 
-def _swap_in(function: FunctionType, is_method: bool) -> _Swap:
+def _hold(session: Session, swap: _Swap) -> None:
+    # known before it is done: whatever interrupts, `release` puts it back
+    swap.users.add(session)
+    if swap.source not in _swaps:
+        _swaps[swap.source] = swap
+        swap.do()
+
+
+def _let_go(session: Session, swap: _Swap) -> None:
+    swap.users.discard(session)
+    if not swap.users and _swaps.get(swap.source) is swap:
+        swap.undo()
+        del _swaps[swap.source]
+
+
+def _swap_of(function: FunctionType, is_method: bool) -> _Swap:
     code = function.__code__
     original = FunctionType(code, function.__globals__, function.__name__, function.__defaults__, function.__closure__)
     original.__kwdefaults__ = function.__kwdefaults__
@@ -247,12 +262,15 @@ def _swap_in(function: FunctionType, is_method: bool) -> _Swap:
     if cached is None or cached[0] is not code:
         cached = _signatures[function] = (code, _Signature.of(function))
     swap = _Swap(function, original, cached[1], is_method, source=id(function))
-    try:
-        function.__code__ = _trampoline(code, swap)
-    except ValueError as error:
-        raise BindingError(f"{function.__module__}.{function.__qualname__} cannot be intercepted: {error}") from None
-    if not had_signature:
-        function.__signature__ = swap.signature.whole  # type: ignore[attr-defined]
+
+    def do() -> None:
+        try:
+            function.__code__ = _trampoline(code, swap)
+        except ValueError as error:
+            name = f"{function.__module__}.{function.__qualname__}"
+            raise BindingError(f"{name} cannot be intercepted: {error}") from None
+        if not had_signature:
+            function.__signature__ = swap.signature.whole  # type: ignore[attr-defined]
 
     def undo() -> None:
         # not `code`: what it makes may have been exchanged before, and put back meanwhile
@@ -260,8 +278,7 @@ def _swap_in(function: FunctionType, is_method: bool) -> _Swap:
         if not had_signature:
             function.__dict__.pop("__signature__", None)
 
-    swap.undo = undo
-    _swaps[swap.source] = swap
+    swap.do, swap.undo = do, undo
     return swap
 
 
@@ -286,8 +303,8 @@ def bind_nested(session: Session, parent: FunctionType, code: CodeType, tool: st
     with _lock:
         swap = _swaps.get(id(code)) or _swap_nested(parent, code)
         if swap.key not in session.functions:
-            swap.users += 1
             session.functions[swap.key] = [_Binding(session, tool, swap)]
+            _hold(session, swap)
 
 
 def _swap_nested(parent: FunctionType, code: CodeType) -> _Swap:
@@ -309,22 +326,23 @@ def _swap_nested(parent: FunctionType, code: CodeType) -> _Swap:
     swap = _Swap(stand_in, unknown, signature, _takes_self(code), source=id(code))
     trampoline = _trampoline(code, swap)
     # of a parent that is exchanged itself, whichever was the first, the code that it will get back
-    maker = original_of(parent)
-    before = _makers.setdefault(parent, maker.__code__)
-    maker.__code__ = _with_constant(maker.__code__, code, trampoline)
-    _nested[id(trampoline)] = code
+    before = _makers.setdefault(parent, original_of(parent).__code__)
+
+    def do() -> None:
+        maker = original_of(parent)
+        _nested[id(trampoline)] = code
+        maker.__code__ = _with_constant(maker.__code__, code, trampoline)
 
     def undo() -> None:
         maker = original_of(parent)
         restored = _with_constant(maker.__code__, trampoline, code)
         maker.__code__ = before if restored == before else restored  # others may know the object
-        del _nested[id(trampoline)]
         for made in gc.get_objects():
             if type(made) is FunctionType and made.__code__ is trampoline:
                 made.__code__ = code
+        _nested.pop(id(trampoline), None)
 
-    swap.undo = undo
-    _swaps[swap.source] = swap
+    swap.do, swap.undo = do, undo
     return swap
 
 

@@ -82,17 +82,23 @@ class Patcher:
         return [(owner, name, old, _entry(owner, name)) for owner, name, old in self._undo[mark:]]
 
     def undo(self) -> None:
-        """Puts everything back, last first, also when a step fails; the first failure is raised at the end."""
+        """Puts everything back, last first, also when a step fails; the first failure is raised at the end.
+
+        Where it was interrupted, a second call does the rest.
+        """
         first: BaseException | None = None
         while self._undo:
-            owner, name, old = self._undo.pop()
+            owner, name, old = self._undo[-1]
             try:
-                if old is _ABSENT:
+                if _entry(owner, name) is old:
+                    pass  # interrupted before it was set, or after it was put back
+                elif old is _ABSENT:
                     delattr(owner, name)
                 else:
                     setattr(owner, name, old)
             except Exception as error:
                 first = first or error
+            self._undo.pop()
         if first is not None:
             raise first
 
@@ -168,7 +174,7 @@ class _Installed:
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        self.users = 0
+        self.users: set[install] = set()
         self.patcher = Patcher()
         self.finder = _PostImport(self.apply)
         self.done: set[str] = set()
@@ -190,29 +196,27 @@ class _Installed:
             if self.patcher.trees == trees and len(self.done) == done:
                 self.plans[interceptor] = self.patcher.since(mark)
 
-    def start(self, interceptors: Sequence[Interceptor]) -> None:
+    def start(self, user: install, interceptors: Sequence[Interceptor]) -> None:
         by_module = _by_module(tuple(interceptors))
         with self.lock:
-            self.users += 1
-            try:
-                if self.users == 1:
-                    sys.meta_path.insert(0, self.finder)
-                    self.finder.waiting = by_module
-                elif self.finder.waiting is not by_module:
+            if not self.users:
+                self.users.add(user)
+                sys.meta_path.insert(0, self.finder)
+                self.finder.waiting = by_module
+            else:
+                self.users.add(user)
+                if self.finder.waiting is not by_module:
                     known = (each for waiting in self.finder.waiting.values() for each in waiting)
                     self.finder.waiting = _by_module(tuple(dict.fromkeys((*known, *interceptors))))
-                for name in [name for name in by_module if name in sys.modules]:
-                    module = sys.modules.get(name)
-                    if module is not None and not _is_importing(module):
-                        for interceptor in by_module[name]:
-                            self.apply(interceptor, module)
-            except BaseException:
-                self.stop()
-                raise
+            for name in [name for name in by_module if name in sys.modules]:
+                module = sys.modules.get(name)
+                if module is not None and not _is_importing(module):
+                    for interceptor in by_module[name]:
+                        self.apply(interceptor, module)
 
-    def stop(self) -> None:
+    def stop(self, user: install) -> None:
         with self.lock:
-            self.users -= 1
+            self.users.discard(user)
             if self.users:
                 return
             if self.finder in sys.meta_path:
@@ -249,15 +253,23 @@ class install:
         self._interceptors = interceptors
 
     def __enter__(self) -> None:
-        _installed.start(self._interceptors)
+        try:
+            _installed.start(self, self._interceptors)
+        except BaseException:
+            _installed.stop(self)
+            raise
 
     def __exit__(self, *exc: object) -> None:
-        _installed.stop()
+        try:
+            _installed.stop(self)
+        except BaseException:  # interrupted, as by Ctrl-C: what is left
+            _installed.stop(self)
+            raise
 
 
 def installed() -> bool:
     """Whether any patch of this package is in place in this process."""
-    return _installed.users > 0
+    return bool(_installed.users)
 
 
 @contextmanager

@@ -35,17 +35,20 @@ class SharedVariables:
                         os.environ[name] = value
             yield
         finally:
-            with self._lock:
-                self._users.discard(user)
-                if not self._users:
-                    self._put_back()
+            try:
+                self._leave(user)
+            except BaseException:  # interrupted, as by Ctrl-C: what is left
+                self._leave(user)
+                raise
 
-    def _put_back(self) -> None:
-        while self._set:
-            name, (before, value) = self._set.popitem()
-            if os.environ.get(name) != value:
-                continue
-            if before is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = before
+    def _leave(self, user: object) -> None:
+        with self._lock:
+            self._users.discard(user)
+            while self._set and not self._users:
+                name, (before, value) = next(reversed(self._set.items()))
+                if os.environ.get(name) == value:
+                    if before is None:
+                        del os.environ[name]
+                    else:
+                        os.environ[name] = before
+                del self._set[name]
