@@ -249,6 +249,11 @@ def _let_go(session: Session, swap: _Swap) -> None:
     if not swap.users and _swaps.get(swap.source) is swap:
         swap.undo()
         del _swaps[swap.source]
+        swap.do = swap.undo = _done  # which held the swap: it would wait for the garbage collector
+
+
+def _done() -> None:
+    """What is left to do of a swap that is over."""
 
 
 def _swap_of(function: FunctionType, is_method: bool) -> _Swap:
