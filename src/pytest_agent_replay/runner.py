@@ -505,7 +505,8 @@ def _model_exchange(session: Session, turn: int, said: Any) -> list[dict[str, An
 def _reminders(replay: ReplayFile) -> Iterator[str]:
     """What the file asks for and this release does not do, and that it is too old."""
     if replay.forks:
-        yield f"the file's {len(replay.forks)} forks were not run: this release only checks them"
+        forks = "1 fork was" if len(replay.forks) == 1 else f"{len(replay.forks)} forks were"
+        yield f"the file's {forks} not run: this release only checks them"
     if replay.expires is not None and _is_past(replay.expires):
         yield f"the file is out of date since {replay.expires} (`expires`): record it anew, or remove it"
 

@@ -404,6 +404,23 @@ def test_the_sdks_database(reading: Reading, tmp_path: Path, tables: str) -> Non
     assert "is no JSON" in problem
 
 
+def test_other_branches_of_a_conversation_are_told(reading: Reading, tmp_path: Path) -> None:
+    """What AdvancedSQLiteSession keeps of them is no part of the session, and is counted as lost."""
+    path = tmp_path / "conversations.db"
+    items = [user("Hi"), says("Hello"), says("Good day"), says("Good evening")]
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE agent_messages (id INTEGER PRIMARY KEY, session_id TEXT, message_data TEXT)")
+        db.execute("CREATE TABLE message_structure (message_id INTEGER, branch_id TEXT)")
+        for number, item in enumerate(items, 1):
+            db.execute("INSERT INTO agent_messages VALUES (?, 'jane', ?)", (number, json.dumps(item)))
+            db.execute("INSERT INTO message_structure VALUES (?, ?)", (number, "main" if number < 3 else "other"))
+        db.execute("INSERT INTO message_structure VALUES (1, 'other')")
+        db.commit()
+    [jane] = reading.read(path)
+    assert [turn.output for turn in jane.replay.turn_list] == ["Hello"]
+    assert jane.notes.lost["items of other branches of the conversation than `main`"] == 2
+
+
 def test_another_database_is_refused(reading: Reading, tmp_path: Path) -> None:
     """And not recognised."""
     from pytest_agent_replay.sources.json_files import Sample

@@ -30,6 +30,7 @@ __all__ = ["ItemSession", "is_sqlite", "message_tables", "read_items", "sqlite_s
 HOSTED = "calls of the provider's own tools: part of the model's answers, and no recordings"
 BUILT_IN = "results of the SDK's built-in tools (computer, shell, patches), which are no recordings"
 REFERENCES = "items that stand for earlier ones, which only the provider has"
+BRANCHES = "items of other branches of the conversation than `main`"
 HANDOFFS = "handoffs between agents: part of the model's answers, and no tools"
 
 _TOLD = ("function_call_output", "custom_tool_call_output")
@@ -53,6 +54,8 @@ class ItemSession:
     """What a file says beside the items."""
     times: list[float | None] = field(default_factory=list)
     """When each item was stored, where the source knows: seconds since the epoch."""
+    on_other_branches: int = 0
+    """Items that belong to no part of this conversation's main branch."""
 
 
 # -- items
@@ -60,6 +63,7 @@ class ItemSession:
 
 def read_items(session: ItemSession, notes: Notes) -> list[Said]:
     """The messages that the items are. Raises `SessionProblem` for what is no item."""
+    notes.lose(BRANCHES, session.on_other_branches)
     reader = _Reader(notes)
     times = session.times or [None] * len(session.items)
     for number, (item, time) in enumerate(zip(session.items, times, strict=True), 1):
@@ -204,15 +208,18 @@ def _quoted(name: str) -> str:
 
 def _table_sessions(database: sqlite3.Connection, table: str, path: Path, problems: list[str]) -> Iterator[ItemSession]:
     time = "created_at" if "created_at" in _columns(database, table) else "NULL"
-    branch = ""
+    main = "1"
     if _columns(database, "message_structure") >= {"message_id", "branch_id"}:  # AdvancedSQLiteSession
-        branch = " AND id IN (SELECT message_id FROM message_structure WHERE branch_id = 'main')"
+        main = "id IN (SELECT message_id FROM message_structure WHERE branch_id = 'main')"
     ids = [row[0] for row in database.execute(f"SELECT session_id FROM {_quoted(table)} GROUP BY 1 ORDER BY min(id)")]
     for session_id in ids:
         rows = database.execute(
-            f"SELECT id, message_data, {time} FROM {_quoted(table)} WHERE session_id = ?{branch} ORDER BY id",
+            f"SELECT id, message_data, {time} FROM {_quoted(table)} WHERE session_id = ? AND {main} ORDER BY id",
             (session_id,),
         ).fetchall()
+        [others] = database.execute(
+            f"SELECT count(*) FROM {_quoted(table)} WHERE session_id = ? AND NOT {main}", (session_id,)
+        ).fetchone()
         where = f"{path}: session {session_id}"
         items, times = [], []
         for number, text, stored in rows:
@@ -223,4 +230,4 @@ def _table_sessions(database: sqlite3.Connection, table: str, path: Path, proble
                 continue
             times.append(seconds_of(stored))
         source = {"file": path.name, "session_id": str(session_id)}
-        yield ItemSession(items, where, source, str(session_id), times=times)
+        yield ItemSession(items, where, source, str(session_id), times=times, on_other_branches=others)
