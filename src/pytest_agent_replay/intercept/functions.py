@@ -101,9 +101,6 @@ class _Binding:
     problem: str | None = None
     """Why a call cannot be answered."""
 
-    def answers(self, args: tuple[Any, ...]) -> bool:
-        return self.instance is None or (bool(args) and args[0] is self.instance)
-
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Served:
         if self.problem is not None:
             self.session.fail(self.problem)
@@ -446,7 +443,7 @@ def _binding_for(swap: _Swap, args: tuple[Any, ...]) -> _Binding | None:
         return None
     bindings: list[_Binding] = session.functions.get(swap.key, ())
     for binding in bindings:
-        if binding.answers(args):
+        if binding.instance is None or (args and args[0] is binding.instance):
             # a framework or a client that called this function as a tool has asked already
             has_asked = binding.session.at_servers.get(binding.tool) or binding.session.is_inside(binding.tool)
             return None if has_asked else binding

@@ -8,7 +8,7 @@ import json
 import typing
 import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -19,8 +19,9 @@ from uuid import UUID
 
 from pytest_agent_replay.errors import RecordedToolError
 from pytest_agent_replay.player.session import Session
+from pytest_agent_replay.player.values import copied
 
-__all__ = ["Keyed", "copied", "misfit", "promises", "rebuild"]
+__all__ = ["Keyed", "misfit", "promises", "rebuild"]
 
 
 class Keyed:
@@ -33,7 +34,7 @@ _ITERATORS = (abc.Iterator, abc.Generator, abc.AsyncIterator, abc.AsyncGenerator
 _ITERABLES = (abc.Iterable, abc.AsyncIterable, *_ITERATORS)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Returns:
     """What one function returns."""
 
@@ -51,11 +52,11 @@ class _Returns:
     """Nothing but objects and lists is promised, or None: never a text."""
     unknown: str = ""
     """Why the annotation says nothing."""
+    has_more: bool = field(init=False)
+    """Whether a recorded value has to be looked at, and is not what the tool returns anyway."""
 
-    @property
-    def has_more(self) -> bool:
-        """Whether a recorded value has to be looked at, and is not what the tool returns anyway."""
-        return self.adapter is not None or self.wrap is not None or bool(self.unknown)
+    def __post_init__(self) -> None:
+        self.has_more = self.adapter is not None or self.wrap is not None or bool(self.unknown)
 
 
 _known: weakref.WeakKeyDictionary[FunctionType, _Returns] = weakref.WeakKeyDictionary()
@@ -137,20 +138,11 @@ def _read(text: str, session: Session, tool: str) -> Any:
     return value
 
 
-def copied(value: Any) -> Any:
-    """A JSON value in a copy that the agent may change."""
-    if isinstance(value, dict):
-        return {k: copied(item) if isinstance(item, (dict, list)) else item for k, item in value.items()}
-    if isinstance(value, list):
-        return [copied(item) if isinstance(item, (dict, list)) else item for item in value]
-    return value
-
-
 # -- values
 
 
 def _rebuilt(returns: _Returns, function: FunctionType, value: Any, session: Session, tool: str) -> Any:
-    plain = copied(value) if isinstance(value, (dict, list)) else value
+    plain = copied(value)
     adapter = returns.items if returns.items is not None and isinstance(value, list) else returns.adapter
     what = f"{function.__module__}.{function.__qualname__}"
     if returns.unknown:

@@ -63,7 +63,6 @@ class VirtualClock:
         self._root: _Lane | None = None
         self._spent: list[_Spent] = []
         self._last: _Spent | None = None
-        self._root_thread: int | None = None
         self._moments = itertools.count()
         self._started_at: weakref.WeakKeyDictionary[threading.Thread, int] = weakref.WeakKeyDictionary()
         self._joined_at: weakref.WeakKeyDictionary[threading.Thread, int] = weakref.WeakKeyDictionary()
@@ -127,7 +126,6 @@ class VirtualClock:
 
     def __enter__(self) -> None:
         self._root = _Lane(self._owner, _identity(), None)
-        self._root_thread = threading.get_ident()
         self._token = _lane.set(self._root)
 
     def __exit__(self, *exc: object) -> None:
@@ -135,7 +133,7 @@ class VirtualClock:
 
     def _is_on_root(self) -> bool:
         root = self._root
-        return root is not None and threading.get_ident() == self._root_thread and _identity() is root.identity
+        return root is not None and _identity() is root.identity
 
     def _current_lane(self) -> _Lane:
         identity, lane = _identity(), _lane.get()

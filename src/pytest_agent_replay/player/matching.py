@@ -116,7 +116,7 @@ class Match:
     key: tuple[str, Any] = ("", None)
     """Equal for calls of one tool with equal arguments."""
     why_not: str = ""
-    nearest: list[Nearest] = field(default_factory=list)
+    nearest: Sequence[Nearest] = ()
     unsaid: Sequence[str] = ()
     """Arguments of the call of which the recording says nothing; see `values.unsaid`."""
     out_of_step: Entry | None = None

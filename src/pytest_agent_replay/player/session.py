@@ -468,9 +468,10 @@ class Session(AbstractContextManager["Session"]):
         if not match.again or match.entry is None:
             return
         key = (self.turn, match.entry.ref, match.key)
-        again = self.findings.served_again.setdefault(
-            key, _ServedAgain(call.tool, call.args, self.turn, match.entry.ref)
-        )
+        again = self.findings.served_again.get(key)
+        if again is None:
+            again = _ServedAgain(call.tool, call.args, self.turn, match.entry.ref)
+            self.findings.served_again[key] = again
         again.times += 1
 
     def _note_doubts(self, call: _Call, match: Match, unsaid: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ __all__ = [
     "OPAQUE",
     "Text",
     "canonical",
+    "copied",
     "covers",
     "differences",
     "same",
@@ -20,6 +21,8 @@ __all__ = [
 ]
 
 _ATOMS = frozenset((str, int, float, bool, type(None)))
+_OWN_KEYS = _ATOMS - {bool}
+"""Types of which a value is its own `canonical` key."""
 
 
 class _Opaque:
@@ -54,6 +57,8 @@ def to_json(value: Any) -> Any:
 
 def arguments_to_json(args: Mapping[str, Any]) -> dict[str, Any]:
     """The JSON form of a call's arguments, without those that have none."""
+    if _ATOMS.issuperset(map(type, args.values())):
+        return dict(args)
     given: dict[str, Any] = {}
     for name, value in args.items():
         if type(value) not in _ATOMS:
@@ -140,15 +145,28 @@ def unsaid(pattern: Mapping[str, Any], value: Mapping[str, Any], defaults: Mappi
 def canonical(value: Any) -> Any:
     """A hashable key that is equal exactly where `same` holds (wire text counts as its text)."""
     kind = type(value)
-    if kind is str or value is None:
+    if kind in _OWN_KEYS:
         return value
     if kind is dict:
-        return ("m", frozenset([(key, item if type(item) is str else canonical(item)) for key, item in value.items()]))
+        if _OWN_KEYS.issuperset(map(type, value.values())):
+            return ("m", frozenset(value.items()))
+        return ("m", frozenset([(key, canonical(item)) for key, item in value.items()]))
     if kind is list:
         return ("l", tuple(map(canonical, value)))
     if kind is bool:
         return ("b", value)
     return str(value) if kind is Text else value
+
+
+def copied(value: Any) -> Any:
+    """A JSON value in a copy that may be changed."""
+    if isinstance(value, dict):
+        if _ATOMS.issuperset(map(type, value.values())):
+            return dict(value)
+        return {key: copied(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return value[:] if _ATOMS.issuperset(map(type, value)) else [copied(item) for item in value]
+    return value
 
 
 def without_paths(args: dict[str, Any], paths: Sequence[str]) -> dict[str, Any]:

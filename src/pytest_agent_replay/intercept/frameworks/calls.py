@@ -23,12 +23,12 @@ from typing import Any, cast
 
 from pytest_agent_replay.errors import UnrecordedCallError
 from pytest_agent_replay.formats.replay import ToolResponse
-from pytest_agent_replay.intercept.returns import copied, rebuild
+from pytest_agent_replay.intercept.returns import rebuild
 from pytest_agent_replay.player.bypass import is_outside_replay
 from pytest_agent_replay.player.current import current_session
 from pytest_agent_replay.player.revive import tool_exception
 from pytest_agent_replay.player.session import Served, Session
-from pytest_agent_replay.player.values import arguments_to_json
+from pytest_agent_replay.player.values import arguments_to_json, copied
 
 __all__ = ["Call", "called_as", "catch", "control_flow", "id_of_call", "listed", "name_of_call", "offered"]
 
