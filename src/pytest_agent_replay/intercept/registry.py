@@ -208,7 +208,7 @@ class _Installed:
                 if self.finder.waiting is not by_module:
                     known = (each for waiting in self.finder.waiting.values() for each in waiting)
                     self.finder.waiting = _by_module(tuple(dict.fromkeys((*known, *interceptors))))
-            for name in [name for name in by_module if name in sys.modules]:
+            for name in list(filter(sys.modules.__contains__, by_module)):
                 module = sys.modules.get(name)
                 if module is not None and not _is_importing(module):
                     for interceptor in by_module[name]:
