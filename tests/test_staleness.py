@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from pytest_agent_replay.formats.replay import ReplayFile
 from pytest_agent_replay.report.results import ReplayResult
@@ -108,6 +109,50 @@ def test_open_signatures_and_methods() -> None:
         "tool_responses[0].args.why: there is no argument `why`",
         "tool_responses[0].args: the required argument `reason` is missing",
     ]
+
+
+class Wanted(BaseModel):
+    """The arguments of a tool."""
+
+    number: int
+
+
+def packed(args: Any, verbose: bool = False) -> str:
+    """A tool with one parameter for all."""
+    raise AssertionError
+
+
+def mapped(wanted: dict[str, Any]) -> str:
+    """Another one."""
+    raise AssertionError
+
+
+def texted(arguments: str) -> str:
+    """A third one."""
+    raise AssertionError
+
+
+def modelled(ctx: Any, wanted: Wanted) -> str:
+    """A fourth one."""
+    raise AssertionError
+
+
+def single(number: Any) -> str:
+    """A tool with one argument."""
+    raise AssertionError
+
+
+@pytest.mark.parametrize("tool", ["packed", "mapped", "texted", "modelled"])
+def test_a_parameter_that_takes_all_arguments_is_not_missed(tool: str) -> None:
+    """Such a signature does not name the arguments that a model gives."""
+    assert stale(play({"tool": tool, "args": {"number": 7}, "response": "ok"})) == []
+
+
+def test_one_argument_by_another_name_is_no_parameter_for_all() -> None:
+    """Nor is a model that cannot be made of them."""
+    for tool in ("single", "modelled"):
+        (unknown, *_) = stale(play({"tool": tool, "args": {"nummer": 7}, "response": "ok"}))
+        assert unknown.startswith("tool_responses[0].args.nummer: there is no argument `nummer`")
 
 
 def test_answers_against_the_classes_that_the_tool_returns() -> None:

@@ -7,6 +7,7 @@ import contextlib
 import contextvars
 import importlib
 import inspect
+import json
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -188,6 +189,98 @@ def test_arguments_are_named_as_the_signature_names_them(make_module: MakeModule
         {"query": "b"},
         {"key": "k"},
     ]
+
+
+PACKED = """
+    import json
+    from dataclasses import dataclass
+    from pydantic import BaseModel
+
+    @dataclass
+    class Wanted:
+        order: int
+        rush: bool
+
+    @dataclass
+    class Late:
+        order: int
+        rush: bool = False
+
+    class Order(BaseModel):
+        order: int
+        rush: bool = False
+
+    def cost(args, verbose=False):
+        return "real"
+
+    class Desk:
+        def cost(self, ctx, args):
+            return "real"
+"""
+
+
+def test_one_parameter_may_take_all_arguments(make_module: MakeModule, play: Play) -> None:
+    """A mapping, JSON text or a model: the recording has the arguments that a model gave, by their own names."""
+    m: Any = make_module(PACKED)
+    given = {"order": 7, "rush": True}
+    forms = [given, json.dumps(given), m.Wanted(**given), m.Order(**given)]
+    recording = {"tool": "cost", "args": given, "response": "recorded"}
+    with play([recording], agent=m.__name__) as session:
+        assert [m.cost(form) for form in forms] == ["recorded"] * 4
+        with pytest.raises(UnrecordedCallError, match=r"cost\(order=8, rush=true\)"):
+            m.cost({"order": 8, "rush": True})
+    assert [call.args for call in session.trace.tool_calls] == [given] * 4 + [{"order": 8, "rush": True}]
+    with play([recording, recording], agent=m.__name__) as session:
+        assert m.cost(args=given, verbose=True) == m.Desk().cost(object(), given) == "recorded"
+    assert [call.args for call in session.trace.tool_calls] == [{"verbose": True, **given}, given]
+
+
+@pytest.mark.parametrize(
+    ("recorded", "args"),
+    [
+        ({"args": {"order": 7}}, {"args": {"order": 7}}),  # the tool's own way
+        ({"order": 7}, {"args": {"other": 7}}),
+        ({"order": 7}, {"args": "{order"}),
+        ({"order": 7}, {"args": {"order": 8}, "order": 7}),
+        ({"order": 7}, {"args": {"order": 7}, "more": {"order": 8}}),
+    ],
+)
+def test_an_argument_that_need_not_be_all_of_them_stays_what_it_is(
+    make_module: MakeModule, play: Play, recorded: dict[str, Any], args: dict[str, Any]
+) -> None:
+    """Recorded by its name, without anything that is recorded in it, or one of two."""
+    m: Any = make_module("""
+        def cost(**given):
+            return "real"
+    """)
+    recordings = [{"tool": "cost", "args": recorded, "response": 1}]
+    with play(recordings, agent=m.__name__) as session, contextlib.suppress(UnrecordedCallError):
+        m.cost(**args)
+    assert [call.args for call in session.trace.tool_calls] == [args]
+
+
+def test_what_a_model_of_all_arguments_leaves_to_its_defaults_is_not_given(make_module: MakeModule, play: Play) -> None:
+    """As with the defaults of a signature: nobody is told that the recording lacks it, and exact matching goes on."""
+    m: Any = make_module(PACKED)
+    recording = {"tool": "cost", "args": {"order": 7}, "response": 1}
+    source = {"type": "langsmith", "run_id": "1"}
+    for matching in ({}, {"args": "exact"}):
+        with play([recording], agent=m.__name__, source=source, matching=matching) as session:
+            assert m.cost(m.Order(order=7)) == m.cost(m.Late(order=7)) == 1
+        assert session.findings.notes == []
+        assert [(c.args, c.defaults) for c in session.trace.tool_calls] == [
+            ({"order": 7}, {"verbose": False, "rush": False})
+        ] * 2
+    with play([recording], agent=m.__name__, source=source) as session:
+        assert m.cost(m.Order(order=7, rush=True)) == 1
+    assert "without `rush`" in session.findings.notes[0]
+
+
+def test_no_arguments_at_all_may_be_an_empty_mapping(make_module: MakeModule, play: Play) -> None:
+    """Also where recordings have to be exactly alike."""
+    m: Any = make_module(PACKED)
+    with play([{"tool": "cost", "args": {}, "response": "all"}], agent=m.__name__, matching={"args": "exact"}):
+        assert m.cost({}) == m.cost("{}") == "all"
 
 
 def test_a_call_that_does_not_fit_raises_what_python_raises(make_module: MakeModule, play: Play) -> None:

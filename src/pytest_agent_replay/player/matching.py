@@ -11,13 +11,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from pytest_agent_replay.formats.replay import Matching, MatchingRules, RecordingRef, ToolResponse
 from pytest_agent_replay.player.http_tools import is_route
-from pytest_agent_replay.player.values import canonical, covers, differences, same, unsaid, without_paths
+from pytest_agent_replay.player.values import canonical, covers, differences, same, unpacked, unsaid, without_paths
 
 __all__ = ["Entry", "Match", "Nearest", "RecordingBook", "Rules", "ToolRules", "rules_for"]
 
@@ -136,6 +136,7 @@ class RecordingBook:
         self._rules = rules
         self._candidates: list[Entry] = []
         self._known: dict[str, bool] = {}
+        self._arguments: dict[str, frozenset[str]] = {}
         self._by_tool: dict[str, list[Entry]] = {}
         self._answered: dict[tuple[str, Any], Entry] = {}
 
@@ -155,6 +156,14 @@ class RecordingBook:
         if found is None:
             found = self._known[tool] = any(_names(entry.response.tool, tool) for entry in self.entries)
         return found
+
+    def named(self, tool: str, args: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of a call by the names that the tool's recordings have; see `values.unpacked`."""
+        known = self._arguments.get(tool)
+        if known is None:
+            recorded = [entry.response.args or {} for entry in self.entries if _names(entry.response.tool, tool)]
+            known = self._arguments[tool] = frozenset().union(*recorded)
+        return args if known.issuperset(args) else unpacked(args, known)
 
     def of_tool(self, tool: str) -> Iterator[tuple[RecordingRef, ToolResponse]]:
         """The recordings of a tool that have its very name, of every turn."""

@@ -29,7 +29,7 @@ from pytest_agent_replay.player.matching import Match, RecordingBook, ToolRules
 from pytest_agent_replay.player.pause import Pause
 from pytest_agent_replay.player.staleness import Staleness
 from pytest_agent_replay.player.telemetry import is_telemetry, is_telemetry_host
-from pytest_agent_replay.player.values import OPAQUE, arguments_to_json, short, to_json
+from pytest_agent_replay.player.values import OPAQUE, arguments_to_json, short, to_json, unset_fields
 from pytest_agent_replay.report.results import UnrecordedCall
 from pytest_agent_replay.settings import Settings
 from pytest_agent_replay.trace.model import Event, ToolCallView, Trace
@@ -338,6 +338,11 @@ class Session(AbstractContextManager["Session"]):
             if not self._book.knows(tool) and self._is_let_through(tool, code, is_agent):
                 self.passes(tool, args, call_id=call_id)
                 return Served(inside=True)
+            named = self._book.named(tool, given)
+            if named is not given:
+                unset = unset_fields(args.values()).intersection(named)
+                defaults = {**(defaults or {}), **{name: named[name] for name in unset}}
+                given = {name: value for name, value in named.items() if name not in unset}
             call = self._begin(tool, given, channel, call_id, defaults)
             match = self._book.match(tool, given, defaults, call_id)
             if match.entry is None:

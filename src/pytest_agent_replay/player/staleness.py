@@ -85,6 +85,8 @@ class Staleness:
         if parameters is None:
             parameters = _parameters[function] = _known_parameters(function)
         names = list(parameters)[is_method:]
+        if not args.keys() & names and any(parameters[name].takes_all(name, args) for name in names):
+            return
         if not any(parameters[name].is_open for name in names):
             for name in args:
                 if name not in names:
@@ -131,6 +133,22 @@ class _Parameter:
             parameter.VAR_KEYWORD,
             parameter.VAR_POSITIONAL,
         )
+
+    def takes_all(self, name: str, args: Mapping[str, Any]) -> bool:
+        """Whether it may be given all arguments at once, as a mapping, a model or JSON text; see `values.unpacked`."""
+        if self.adapter is None or not any(_misfits(self.adapter, object())):
+            return name in _ALL_ARGUMENTS
+        is_text = name in _ALL_ARGUMENTS and not any(_misfits(self.adapter, ""))
+        return is_text or not any(_misfits(self.adapter, args))
+
+
+_ALL_ARGUMENTS = frozenset(
+    (
+        *("args", "arguments", "kwargs", "params", "parameters", "tool_args", "tool_arguments"),
+        *("body", "data", "input", "inputs", "payload", "request", "tool_input"),
+    )
+)
+"""What parameters are called that take all arguments of a tool."""
 
 
 def _known_parameters(function: FunctionType) -> dict[str, _Parameter]:

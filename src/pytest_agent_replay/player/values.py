@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 __all__ = [
@@ -16,7 +16,9 @@ __all__ = [
     "same",
     "short",
     "to_json",
+    "unpacked",
     "unsaid",
+    "unset_fields",
     "without_paths",
 ]
 
@@ -67,6 +69,48 @@ def arguments_to_json(args: Mapping[str, Any]) -> dict[str, Any]:
                 continue
         given[name] = value
     return given
+
+
+def unpacked(args: dict[str, Any], known: Collection[str]) -> dict[str, Any]:
+    """The arguments of a call by the names that are `known` of the tool, where one parameter takes all of them.
+
+    Tools are often written as `def tool(args)`, called with what a model gave: a mapping, its JSON text, or a model
+    made of it. The members of the one argument that nobody knows, and that holds known ones, take its place.
+    """
+    packed = {}
+    for name, value in args.items():
+        inner = None if name in known else _object_in(value)
+        if inner is not None and (any(each in known for each in inner) or (len(args) == 1 and not inner)):
+            packed[name] = inner
+    if len(packed) != 1:
+        return args
+    (name, inner), *_ = packed.items()
+    beside = {other: value for other, value in args.items() if other != name}
+    return args if beside.keys() & inner.keys() else {**beside, **inner}
+
+
+def unset_fields(values: Iterable[Any]) -> set[str]:
+    """The fields that were left to their defaults in the models and dataclasses among some values."""
+    unset: set[str] = set()
+    for value in values:
+        kind = type(value)
+        if hasattr(kind, "model_fields_set"):
+            unset.update(kind.model_fields.keys() - value.model_fields_set)
+        for field in getattr(kind, "__dataclass_fields__", {}).values():
+            if same(to_json(field.default), to_json(getattr(value, field.name, None))):
+                unset.add(field.name)
+    return unset
+
+
+def _object_in(value: Any) -> dict[str, Any] | None:
+    if isinstance(value, str) and value.lstrip()[:1] == "{":
+        import json
+
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    return value if isinstance(value, dict) else None
 
 
 def _rich_to_json(value: Any) -> Any:
