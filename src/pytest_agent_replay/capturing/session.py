@@ -459,6 +459,10 @@ class CaptureSession:
         """None: there are no recordings yet."""
         return []
 
+    def recorded_args(self, tool: str) -> list[Mapping[str, Any] | None]:
+        """None."""
+        return []
+
     def recorded_globs(self) -> list[str]:
         """None either."""
         return []

@@ -3,7 +3,8 @@
 1. Explicit targets (`replay_tools`, `tools:`): a function, or a route (which the session's HTTP side knows by itself).
 2. Frameworks announce their tools on their own when they call them.
 3. A function of that name in the agent's own modules.
-4. What stays unbound is looked for in the URLs of HTTP requests.
+4. A function that the source of these modules has beside the name.
+5. What stays unbound is looked for in the URLs of HTTP requests.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from importlib.util import find_spec
-from types import FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from pytest_agent_replay.errors import BindingError
@@ -156,7 +157,16 @@ class Binder:
                     trap_function(session, each.function, name, problem)
                 return False
             if not session.observes and all("<locals>" in each.where for each in found):
-                _bind_nested(session, name, around)
+                _bind_nested(session, name, around.find_nested(name))
+            if not found and name not in session.bindings and not around.in_url(name):
+                others = {*(self._names or ()), *self._offered} - {name}
+                found, made = around.find_written(name, session.recorded_args(name), others)
+                found = [each for each in found if each.function not in self._entry]
+                if len({each.function.__code__ for each in found}.union(code for _, code in made)) > 1:
+                    for each in found if named else ():
+                        trap_function(session, each.function, name, _undecided(name, found))
+                    return False
+                _bind_nested(session, name, () if session.observes else made)
         is_final = bool(found)
         for each in found:
             bind_function(session, each.function, name, is_method=each.is_method, instance=each.instance)
@@ -221,6 +231,10 @@ def _ambiguity(name: str, found: list[Found], around: Surroundings) -> str | Non
         return None
     if any(around.is_near(each.function) or "<locals>" in each.where for each in found):
         return None
+    return _undecided(name, found)
+
+
+def _undecided(name: str, found: list[Found]) -> str:
     places = ", ".join(each.where for each in found)
     return (
         f"the tool {name!r} could be any of {places}: say which in `tools:` of the replay file, for example "
@@ -228,11 +242,11 @@ def _ambiguity(name: str, found: list[Found], around: Surroundings) -> str | Non
     )
 
 
-def _bind_nested(session: Session, name: str, around: Surroundings) -> None:
+def _bind_nested(session: Session, name: str, made: Iterable[tuple[FunctionType, CodeType]]) -> None:
     """Functions that the agent makes in each call are caught as they are made."""
-    for parent, code in around.find_nested(name):
+    for parent, code in made:
         bind_nested(session, parent, code, name)
-        session.bound(name, f"function {parent.__module__}.{parent.__qualname__}.<locals>.{name}")
+        session.bound(name, f"function {parent.__module__}.{parent.__qualname__}.<locals>.{code.co_name}")
 
 
 def _is_target(module: ModuleType, targets: Iterable[Any]) -> bool:

@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -28,6 +28,8 @@ from typing import Any
 
 from pytest_agent_replay.errors import BindingError
 from pytest_agent_replay.intercept.functions import is_made_exchanged, original_of, own_code
+from pytest_agent_replay.intercept.written import CALLED_BY, TOOL_METHODS, Written, nested_codes
+from pytest_agent_replay.player.values import ALL_ARGUMENTS
 
 __all__ = ["Found", "OwnModules", "Surroundings", "as_function", "resolve_target"]
 
@@ -58,7 +60,7 @@ class OwnModules:
         self._state: tuple[int, str] | None = None
         self._own: dict[str, None] = {}
         self._contents: dict[str, _Contents] = {}
-        self._sources: dict[str, tuple[ModuleType, str]] = {}
+        self._written: dict[str, Written] = {}
         self._reached: tuple[Any, list[ModuleType]] = (None, [])
         self._lock = threading.RLock()
         """Parallel sessions share what was found: none may see it half done."""
@@ -149,16 +151,16 @@ class OwnModules:
         """The `id`s of the globals of all own modules."""
         return {id(vars(module)) for module in self.modules()}
 
-    def source_of(self, module: ModuleType) -> str:
-        """The source of a module; empty where there is none."""
-        known = self._sources.get(module.__name__)
-        if known is None or known[0] is not module:
+    def written_in(self, module: ModuleType) -> Written:
+        """What a module's source says; nothing where there is none."""
+        known = self._written.get(module.__name__)
+        if known is None or known.module is not module:
             try:
                 source = inspect.getsource(module)
             except (OSError, TypeError):
                 source = ""
-            known = self._sources[module.__name__] = (module, source)
-        return known[1]
+            known = self._written[module.__name__] = Written(module, source)
+        return known
 
     def contents_of(self, module: ModuleType) -> _Contents:
         """What the module's names lead to."""
@@ -224,7 +226,7 @@ class Surroundings:
         Of other modules of the project that says nothing.
         """
         pattern = re.compile(rf"/{re.escape(name)}(?![\w-])")
-        return any(pattern.search(self._own.source_of(each.module)) for each in self._near)
+        return any(pattern.search(self._own.written_in(each.module).source) for each in self._near)
 
     def find_nested(self, tool: str) -> list[tuple[FunctionType, CodeType]]:
         """The code of functions named `tool` that functions of these modules make in every call, with the latter."""
@@ -232,9 +234,39 @@ class Surroundings:
             (parent, own_code(code))
             for each in (self._near or map(self._own.contents_of, self._modules))
             for parent in each.nested.get(tool, ())
-            for code in _nested_codes(original_of(parent).__code__)
+            for code in nested_codes(original_of(parent).__code__)
             if code.co_name == tool
         ]
+
+    def find_written(
+        self, tool: str, calls: Sequence[Mapping[str, Any] | None], others: Collection[str]
+    ) -> tuple[list[Found], list[tuple[FunctionType, CodeType]]]:
+        """The functions that the source of the agent's modules means by a tool's name, which they do not bear.
+
+        Second come those that a function makes in every call, as code with that function. They can be called with the
+        arguments of these `calls` (None: unknown), and what stands beside the name goes before what is called in its
+        branches. `others` are the names of other tools. See `written`.
+        """
+        own = {id(vars(module)) for module in self._modules}
+        sources = [self._own.written_in(each.module) for each in self._near]
+        aliases = sorted({name for each in sources for name in each.names_for(tool)} - {tool})
+        found = [each for search in (_module_level, _methods) for name in aliases for each in search(self._near, name)]
+        made: list[tuple[FunctionType, CodeType]] = []
+        for in_branches in (False, True):
+            for source in sources:
+                for meaning in source.meanings(tool, others, in_branches=in_branches):
+                    function = as_function(meaning.value, meaning.where) if meaning.made is None else None
+                    if function is not None:
+                        found.append(function)
+                    elif meaning.made is not None and meaning.made not in made:
+                        made.append(meaning.made)
+            fitting = _distinct(
+                each for each in found if id(each.function.__globals__) in own and _takes_calls(each, calls)
+            )
+            nested = [(maker, code) for maker, code in made if _code_takes(code, calls)]
+            if fitting or nested:
+                return fitting, nested
+        return [], []
 
     def is_near(self, function: FunctionType) -> bool:
         """Whether a function is of the agent's own modules or of those that they use."""
@@ -300,7 +332,7 @@ class _Contents:
         self.nested: dict[str, list[FunctionType]] = {}
         """The names of functions that its functions define inside themselves, with the latter."""
         for function in _functions_of(module):
-            for name in {code.co_name for code in _nested_codes(original_of(function).__code__)}:
+            for name in {code.co_name for code in nested_codes(original_of(function).__code__)}:
                 self.nested.setdefault(name, []).append(function)
         inside = (getattr(each, "__func__", each) for cls in self.classes for each in list(vars(cls).values()))
         self.caches = [each for each in (*self._values, *inside) if isinstance(each, functools._lru_cache_wrapper)]
@@ -330,7 +362,7 @@ def _names_used(module: ModuleType) -> Iterator[str]:
             yield name
     package = module.__package__
     for function in _functions_of(module):
-        for code in (function.__code__, *_nested_codes(function.__code__)):
+        for code in (function.__code__, *nested_codes(function.__code__)):
             yield from code.co_names
             if package:
                 yield from (f"{package}.{name}" for name in code.co_names)
@@ -338,9 +370,6 @@ def _names_used(module: ModuleType) -> Iterator[str]:
 
 _ENTRY_METHODS = ("run", "arun", "invoke", "ainvoke", "__call__")
 """How agents are called: a method of such a name is not taken for a tool unless it is bound explicitly."""
-
-_TOOL_METHODS = ("__call__", "run", "arun", "invoke", "ainvoke", "execute", "call", "_run", "_arun", "forward")
-"""What a tool object is called by."""
 
 _NEVER_TOOLS = frozenset(
     (
@@ -441,6 +470,24 @@ def _registered(contents: Iterable[_Contents], tool: str) -> Iterator[Found]:
                     yield from _in_record(value, own, place) if found is None else (found,)
 
 
+def _takes_calls(found: Found, calls: Iterable[Mapping[str, Any] | None]) -> bool:
+    parameters = list(inspect.signature(found.function).parameters.values())[found.is_method :]
+    names = [each.name for each in parameters if each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)]
+    is_open = any(each.kind is each.VAR_KEYWORD for each in parameters)
+    return all(_takes(names, is_open, args) for args in calls)
+
+
+def _code_takes(code: CodeType, calls: Iterable[Mapping[str, Any] | None]) -> bool:
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    return all(_takes(names, bool(code.co_flags & inspect.CO_VARKEYWORDS), args) for args in calls)
+
+
+def _takes(names: Collection[str], is_open: bool, args: Mapping[str, Any] | None) -> bool:
+    if not args or is_open or args.keys() <= set(names):
+        return True
+    return not args.keys() & set(names) and any(name in ALL_ARGUMENTS for name in names)
+
+
 def _named(contents: Iterable[_Contents], tool: str) -> Iterator[Found]:
     """What tool objects do: of a class whose `name` is the tool's, or an object whose is, alone or in a registry.
 
@@ -450,7 +497,7 @@ def _named(contents: Iterable[_Contents], tool: str) -> Iterator[Found]:
     for each in contents:
         for cls in each.classes:
             if vars(cls).get("name") == tool:
-                for method in _TOOL_METHODS:
+                for method in TOOL_METHODS:
                     yield from _method(cls, method, f"{each.name}.{cls.__qualname__}.{method}")
         for where, registry in each.registries(own):
             for held in _objects_in(registry):
@@ -464,7 +511,7 @@ def _of_named(held: Any, own: set[str], where: str) -> Iterator[Found]:
         return
     methods = []
     if type(held).__module__ in own:
-        methods = [found for name in _TOOL_METHODS for found in _method_of(held, name, f"{where}.{name}")]
+        methods = [found for name in TOOL_METHODS for found in _method_of(held, name, f"{where}.{name}")]
         yield from methods
     if not methods:
         yield from _in_record(held, own, where)
@@ -502,7 +549,7 @@ def _in_record(value: Any, own: Collection[str], where: str) -> Iterator[Found]:
         return
     held = [(name, each) for name, each in _fields(value).items() if isinstance(each, _FUNCTIONS)]
     if not isinstance(value, tuple) or hasattr(value, "_fields"):
-        held = [(name, each) for name, each in held if name in _CALLED_BY]
+        held = [(name, each) for name, each in held if name in CALLED_BY]
     elif len(held) > 1 or any(isinstance(each, str) and "://" in each for each in value):
         return
     for name, each in held:
@@ -512,14 +559,6 @@ def _in_record(value: Any, own: Collection[str], where: str) -> Iterator[Found]:
 
 
 _FUNCTIONS = (FunctionType, MethodType, functools.partial, functools._lru_cache_wrapper)
-_CALLED_BY = frozenset(
-    (
-        *_TOOL_METHODS,
-        *("fn", "func", "function", "callable", "callback", "handler", "implementation", "impl", "coroutine"),
-        *("action", "method", "target", "tool"),
-    )
-)
-"""What records call the function that they are about."""
 
 
 def _fields(value: Any) -> dict[Any, Any]:
@@ -585,13 +624,6 @@ def _classes_of(module: ModuleType) -> Iterator[type]:
             seen.add(value)
             yield value
             waiting += list(vars(value).values())
-
-
-def _nested_codes(code: CodeType) -> Iterator[CodeType]:
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield constant
-            yield from _nested_codes(constant)
 
 
 def as_function(value: Any, where: str, name: str = "") -> Found | None:

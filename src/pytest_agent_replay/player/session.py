@@ -243,6 +243,10 @@ class Session(AbstractContextManager["Session"]):
         """The tools that the file has recordings of, without globs."""
         return self._book.names
 
+    def recorded_args(self, tool: str) -> list[Mapping[str, Any] | None]:
+        """The arguments in the recordings of a tool of this very name."""
+        return [response.args for _, response in self._book.of_tool(tool)]
+
     def recorded_globs(self) -> list[str]:
         """The globs among the tools that the file has recordings of."""
         return self._book.globs

@@ -15,6 +15,7 @@ from types import FunctionType
 from typing import Any
 
 from pytest_agent_replay.formats.replay import RecordingRef, ReplayFile, ToolResponse
+from pytest_agent_replay.player.values import ALL_ARGUMENTS
 
 __all__ = ["Staleness"]
 
@@ -137,18 +138,9 @@ class _Parameter:
     def takes_all(self, name: str, args: Mapping[str, Any]) -> bool:
         """Whether it may be given all arguments at once, as a mapping, a model or JSON text; see `values.unpacked`."""
         if self.adapter is None or not any(_misfits(self.adapter, object())):
-            return name in _ALL_ARGUMENTS
-        is_text = name in _ALL_ARGUMENTS and not any(_misfits(self.adapter, ""))
+            return name in ALL_ARGUMENTS
+        is_text = name in ALL_ARGUMENTS and not any(_misfits(self.adapter, ""))
         return is_text or not any(_misfits(self.adapter, args))
-
-
-_ALL_ARGUMENTS = frozenset(
-    (
-        *("args", "arguments", "kwargs", "params", "parameters", "tool_args", "tool_arguments"),
-        *("body", "data", "input", "inputs", "payload", "request", "tool_input"),
-    )
-)
-"""What parameters are called that take all arguments of a tool."""
 
 
 def _known_parameters(function: FunctionType) -> dict[str, _Parameter]:

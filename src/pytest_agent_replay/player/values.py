@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 __all__ = [
+    "ALL_ARGUMENTS",
     "OPAQUE",
     "Text",
     "canonical",
@@ -23,6 +24,13 @@ __all__ = [
 ]
 
 _ATOMS = frozenset((str, int, float, bool, type(None)))
+ALL_ARGUMENTS = frozenset(
+    (
+        *("args", "arguments", "kwargs", "params", "parameters", "tool_args", "tool_arguments"),
+        *("body", "data", "input", "inputs", "payload", "request", "tool_input"),
+    )
+)
+"""What a parameter is called that takes all arguments of a tool at once; see `unpacked`."""
 _OWN_KEYS = _ATOMS - {bool}
 """Types of which a value is its own `canonical` key."""
 
