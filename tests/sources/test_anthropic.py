@@ -113,6 +113,19 @@ def test_what_a_list_of_messages_cannot_know_is_not_compared(reading: Reading) -
     assert sorted(line.partition(" ")[2][:13] for line in session.notes.lost) == ["system prompt", "tools that th"]
 
 
+@pytest.mark.parametrize(("beside", "is_known"), [({"max_tokens": 99}, True), ({"id": "s-1", "model": "m"}, False)])
+def test_an_object_without_a_system_prompt(reading: Reading, beside: dict[str, Any], is_known: bool) -> None:
+    """A request's body tells that none was sent; what an app stores of a session does not."""
+    session = reading.one({**beside, "messages": REFUND})
+    assert {
+        answer.request.system is not None
+        for turn in session.replay.turn_list
+        for answer in turn.llm_responses or []
+        if answer.request
+    } == {is_known}
+    assert ("the system prompt is not in the transcript: it is not compared" in session.notes.lost) is not is_known
+
+
 def test_hosted_tools_are_no_recordings(reading: Reading) -> None:
     """A search of the provider stands in the model's answer, and is said."""
     search = [

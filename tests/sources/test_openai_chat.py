@@ -16,6 +16,7 @@ from pytest_agent_replay.llm.openai_messages import neutral_messages
 from pytest_agent_replay.sources.writer import ImportReport
 from tests.sources.chats import import_openai_chat
 
+NO_SYSTEM = "the system prompt is not in the transcript: it is not compared"
 SYSTEM = {"role": "system", "content": "Be brief."}
 
 
@@ -304,6 +305,17 @@ def test_refusals_and_several_texts(importer: Import) -> None:
     assert "several texts" in lines(replay, "guessed")
 
 
+@pytest.mark.parametrize("shape", [lambda m: m, lambda m: {"messages": m, "model": "gpt-4o", "tools": []}])
+@pytest.mark.parametrize("has_system", [True, False])
+def test_a_system_prompt_that_is_not_there_is_not_compared(importer: Import, shape: Any, has_system: bool) -> None:
+    """Apps store the messages without it: only one that is there was sent for sure, and anything else is said."""
+    [system, *rest] = SESSION
+    replay = importer.one(shape([system, *rest] if has_system else rest))
+    answers = [answer for turn in replay.turn_list for answer in turn.llm_responses or []]
+    assert {answer.request.system is not None for answer in answers if answer.request} == {has_system}
+    assert (NO_SYSTEM in lines(replay, "lost")) is not has_system
+
+
 def test_what_a_session_knows_of_itself(importer: Import) -> None:
     """Reward, scores, time, model, tools, tags and metadata have their places; the rest is said to be lost."""
     data = {
@@ -319,7 +331,7 @@ def test_what_a_session_knows_of_itself(importer: Import) -> None:
     assert answer.model == "gpt-4o"
     assert answer.request is not None
     assert (answer.request.model, answer.request.tools is None) == (None, False)
-    assert lines(replay, "lost") == "the session's `extra`"
+    assert lines(replay, "lost") == f"the session's `extra`\n{NO_SYSTEM}"
 
 
 # -- files

@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Anthropic", "read_messages"]
 
-NO_SYSTEM = "the system prompt is not in the transcript: it is not compared"
 HOSTED = "calls of the provider's own tools: part of the model's answers, and no recordings"
 
 _TIMES = ("timestamp", "started_at", "start_time", "created_at", "time")
@@ -116,12 +115,11 @@ def _session(raw: Any, path: Path, where: str, index: int) -> ImportedSession:
     said = [*_system(data), *read_messages(messages, notes)] if asked is None else asked.said(data, notes)
     tools = anthropic_tools(data) if isinstance(data.get("tools"), list) else None
     model = data.get("model") if isinstance(data.get("model"), str) else None
-    has_system = asked is not None or not isinstance(raw, list)
-    transcript = read_transcript(said, notes, tools=tools, model=model, has_system=has_system)
+    # without `max_tokens`, which each request has, it may be what an app stores, which leaves the prompt out
+    is_request = asked is not None or "system" in data or "max_tokens" in data
+    transcript = read_transcript(said, notes, tools=tools, model=model, has_system=is_request)
     given = labels(data, notes, (*_REQUEST, *_SETTINGS))
     given["agent_config"] = {key: data[key] for key in ("model", *_SETTINGS) if data.get(key) is not None}
-    if not has_system:
-        notes.lose(NO_SYSTEM)
     if tools is None:
         notes.lose(NO_TOOLS)
     source = replay.Source(type=Anthropic.name, file=path.name, session=index)

@@ -22,6 +22,7 @@ from pytest_agent_replay.sources.json_files import read_values
 from pytest_agent_replay.sources.session import ImportedSession, Notes, SessionProblem
 from pytest_agent_replay.sources.source import Importing, Source
 from pytest_agent_replay.sources.transcripts.files import (
+    NO_TOOLS,
     add_files,
     caught,
     in_files,
@@ -38,7 +39,6 @@ __all__ = ["ClaudeCode"]
 
 Line = dict[str, Any]
 
-NO_PROMPT = "the system prompt and the tools that the model was offered: Claude Code does not log them"
 SUB_AGENTS = "messages of sub-agents: they happened inside of the tool calls that started them"
 REWOUND = "messages that the user took back (rewound)"
 META = "messages that Claude Code put in by itself (reminders, output of local commands)"
@@ -121,10 +121,10 @@ def _session(log: list[Line], path: Path, where: str, prompt: str | None) -> Imp
     said += _Reader(way, notes).read()
     if not way.is_file and prompt is None and not any(message.message["role"] == "user" for message in said):
         raise SessionProblem("stream-json does not have the prompt of `claude -p`: give it with --prompt TEXT")
-    transcript = read_transcript(said, notes, model=_first(way.lines, "model"), has_system=False)
+    transcript = read_transcript(said, notes, model=_first(way.lines, "model"))
     if way.summary is not None and transcript.context is None:
         transcript.context = way.summary
-    notes.lose(NO_PROMPT)
+    notes.lose(NO_TOOLS)
     session_id = next((id_ for line in log if (id_ := line.get("sessionId") or line.get("session_id"))), path.stem)
     source = replay.Source(type=ClaudeCode.name, file=path.name, session_id=session_id)
     wish = path.stem if way.is_file else str(session_id)

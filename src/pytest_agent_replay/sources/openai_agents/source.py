@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from pytest_agent_replay.errors import FormatError, Problem, ReplayError
 from pytest_agent_replay.formats import replay
 from pytest_agent_replay.llm.reading import mapping
-from pytest_agent_replay.sources.anthropic import NO_SYSTEM
 from pytest_agent_replay.sources.json_files import Sample, read_values
 from pytest_agent_replay.sources.openai_agents.items import (
     ItemSession,
@@ -193,8 +192,7 @@ def _item_session(session: ItemSession, where: str, exports: list[Exported], imp
         found = {key: value for key, value in export.session.source.items() if key != "type"}
         given["metadata"] = {**found, **export.session.metadata, **given.get("metadata", {})}
         given["agent_config"] = export.session.agent_config
-    transcript = read_transcript(said, notes, has_system=False)
-    notes.lose(NO_SYSTEM)
+    transcript = read_transcript(said, notes)
     notes.lose(NO_TOOLS)
     wish = session.id or (export.id if export is not None else "session")
     return ImportedSession(replay_of(transcript, replay.Source(**source), given), wish, where, notes)

@@ -38,6 +38,7 @@ _LAST_TIME = 253402300800.0
 
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 
+NO_SYSTEM = "the system prompt is not in the transcript: it is not compared"
 UNANSWERED_CALLS = "tool calls without a result (not executed), left out of the model's answers"
 ORPHANS = "tool results that answer no call; recorded by their own name, for any arguments"
 NAMELESS = "tool results that answer no call and name no tool"
@@ -88,11 +89,12 @@ def read_transcript(
     *,
     tools: Sequence[dict[str, Any]] | None = None,
     model: str | None = None,
-    has_system: bool = True,
+    has_system: bool = False,
 ) -> Transcript:
     """The session that `messages` tell; `tools` are neutral, where the source has them. Raises `SessionProblem`.
 
-    `has_system` is false for a source that keeps no system prompts: without one among the messages, nobody knows.
+    `has_system` is true for whole requests, which tell that there was no system prompt; without one among other
+    messages, nobody knows.
     """
     read = _ordinary([_checked(message, number) for number, message in enumerate(messages, 1)], notes)
     return _Builder(notes, tools, model, has_system).build(read)
@@ -230,6 +232,7 @@ class _Builder:
 
     def build(self, messages: list[_Message]) -> Transcript:
         head = _leading(messages, "system")
+        self.notes.lose(NO_SYSTEM, not (self.has_system or head))
         self.has_system = (self.has_system or head > 0) and not any(map(_is_redacted, messages[:head]))
         self.has_answers = not any(message.role == "assistant" and _is_redacted(message) for message in messages)
         self.notes.lose(NO_ANSWERS, not self.has_answers)

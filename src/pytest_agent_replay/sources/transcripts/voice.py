@@ -51,14 +51,12 @@ class CallRecord:
     """When the call began: seconds since the epoch."""
     notes: Notes = field(default_factory=Notes)
     said: list[Said] = field(default_factory=list)
-    has_system: bool = False
     recordings: dict[str, Any] = field(default_factory=dict)
     _calls: dict[str, float | None] = field(default_factory=dict)
     _agent_until: float | None = None
 
     def system(self, text: str) -> None:
         """What the model is told beside what is spoken."""
-        self.has_system = self.has_system or not self.said
         self.said.append(Said({"role": "system", "content": text}))
 
     def speak(self, role: str, text: str, begin: float | None, end: float | None) -> None:
@@ -96,7 +94,7 @@ def session_of(
 ) -> ImportedSession:
     """The session of a call; `given` is what is known beside the turns. Raises `SessionProblem`."""
     said = _ordinary(call.said, call.notes)
-    transcript = read_transcript(said, call.notes, has_system=call.has_system)
+    transcript = read_transcript(said, call.notes)
     call.notes.lose(NO_TOOLS)
     for turn in transcript.turns:
         if turn.audio:
