@@ -108,6 +108,19 @@ def test_an_unrecorded_call_fails_even_when_it_is_swallowed() -> None:
     assert 'key: recorded "k", called with "other"' in result.unrecorded[0].nearest[0]["differences"]
 
 
+def test_an_agent_that_was_given_the_text_of_data_is_helped() -> None:
+    """Transcripts have texts; nothing else says that the recording is what the agent could not use."""
+
+    def agent(input: str) -> str:
+        return str(lookup("k")["total"])
+
+    result = run(agent, tool_responses=[{"tool": "lookup", "response": '{"total": 7}'}])
+    assert result.outcome == "failed"
+    assert [note for note in result.notes if note.startswith("`lookup` answered with the text of data")]
+    result = run(agent, tool_responses=[{"tool": "lookup", "response": "none"}])
+    assert not [note for note in result.notes if "text of data" in note]
+
+
 def test_an_agent_that_raises_fails() -> None:
     """Whatever the contract checks, unless it speaks of that itself."""
 

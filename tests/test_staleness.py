@@ -111,6 +111,14 @@ def test_open_signatures_and_methods() -> None:
     ]
 
 
+def test_the_text_of_data_is_held_against_the_classes_as_data() -> None:
+    """As transcripts have it: that is what the function returns then."""
+    text = json.dumps({"number": 7, "owner": "ada"})
+    assert stale(play({**ticket(number=7), "response": text})) == []
+    (said,) = stale(play({**ticket(number=7), "response": '{"number": 7}'}))
+    assert said.startswith("tool_responses[0].response: owner: ")
+
+
 class Wanted(BaseModel):
     """The arguments of a tool."""
 

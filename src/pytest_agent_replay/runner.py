@@ -333,6 +333,7 @@ class _Run:
             trace=session.trace,
         )
         result.notes += [*_never_seen(session, unused), *_reminders(self.replay), *session.model_notes()]
+        result.notes += _texts_of_data(calls, self.turns)
         result.diverged_at = _diverged_at(self.replay, calls, self.turns)
         if findings.inconclusive is None:
             self._judge(result, view)
@@ -534,6 +535,25 @@ def _never_seen(session: Session, unused: Sequence[tuple[RecordingRef, ToolRespo
         "if the agent calls such a tool by another name, or from code that is outside of pytest's root, it was the "
         f"real one that ran: say so in `tools:` (`tools: {{{example}: pkg.mod:function}}`)"
     ]
+
+
+def _texts_of_data(calls: Iterable[ToolCallView], turns: Iterable[TurnResult]) -> list[str]:
+    """Why an agent may have raised that was given the text of data: transcripts have what the model read."""
+    broken = {turn.turn for turn in turns if turn.error is not None and turn.error["type"] in _OF_ANOTHER_TYPE}
+    tools = [
+        call.tool
+        for call in calls
+        if call.turn in broken and isinstance(call.result, str) and call.result.lstrip()[:1] in ("{", "[")
+    ]
+    return [
+        f"`{tool}` answered with the text of data, as its recording has it: where it returns data, annotate the "
+        "function (`-> dict`), or write `response:` as data"
+        for tool in dict.fromkeys(tools)
+    ]
+
+
+_OF_ANOTHER_TYPE = ("TypeError", "AttributeError", "KeyError", "ValueError")
+"""What code raises that was given a text instead of data."""
 
 
 def _mistyped(contract: BoundContract, session: Session) -> Iterator[str]:

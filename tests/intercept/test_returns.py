@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 import types
 from typing import Any
@@ -376,3 +377,115 @@ def test_the_annotation_is_looked_at_once(make_module: MakeModule, play: Play, m
         for _ in range(3):
             assert (module.rich().value, module.bare(), module.plain()) == ("red", "red", "red")
     assert len(made) == 1
+
+
+SHOWN = """
+    import json
+    import httpx
+
+    def get(url):
+        return url
+
+    def data(order):
+        row = {"order": order}
+        if order < 0:
+            return {"error": "none"}
+        return row
+
+    def listed(order):
+        return get(order) or [order]
+
+    async def asked(order):
+        answer = await get(order)
+        return answer.json()
+
+    def text(order):
+        return json.dumps({"order": order})
+
+    def either(order):
+        return {"order": order} if order else "none"
+
+    def hidden(order):
+        return get(order)
+
+    def nested(order):
+        def inner():
+            return {"order": order}
+        return inner()
+
+    def told(order) -> dict:
+        return get(order)
+
+    def plain(order) -> str:
+        return get(order)
+"""
+
+
+@pytest.mark.parametrize(
+    ("tool", "is_data"),
+    [
+        ("data", True),
+        ("listed", True),
+        ("told", True),
+        ("text", False),
+        ("either", False),
+        ("hidden", False),
+        ("nested", False),
+        ("plain", False),
+    ],
+)
+def test_the_text_of_data_is_data_where_the_source_shows_it(
+    make_module: MakeModule, play: Play, tool: str, is_data: bool
+) -> None:
+    """Transcripts have what the model was told, as text; a function without an annotation may show what it returns."""
+    m: Any = make_module(SHOWN)
+    value = [{"order": 7}] if tool == "listed" else {"order": 7}
+    recording = {"tool": tool, "args": {"order": 7}, "response": json.dumps(value)}
+    with play([recording], agent=m.__name__) as session:
+        assert getattr(m, tool)(7) == (value if is_data else json.dumps(value))
+    assert any("given as data" in note for note in session.findings.notes) is is_data
+
+
+def test_the_text_of_data_is_data_where_a_coroutine_shows_it(make_module: MakeModule, play: Play) -> None:
+    """`.json()` of an answer is no text."""
+    m: Any = make_module(SHOWN)
+    with play([{"tool": "asked", "args": {"order": 7}, "response": '{"order": 7}'}], agent=m.__name__):
+        assert asyncio.run(m.asked(7)) == {"order": 7}
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "message"),
+    [
+        ("HTTPStatusError: 409 Conflict", "httpx.HTTPStatusError", "409 Conflict"),
+        ("httpx.ReadTimeout: too slow", "httpx.ReadTimeout", "too slow"),
+        ("KeyError: 'order'", "builtins.KeyError", "'order'"),
+        ("Error: no seats left", "pytest_agent_replay.errors.RecordedToolError", "no seats left"),
+        ("Tool execution error: no seats left", "pytest_agent_replay.errors.RecordedToolError", "no seats left"),
+        ("SoldOutError: no seats", "pytest_agent_replay.errors.SoldOutError", "no seats"),
+        ("No seats: sold out", "pytest_agent_replay.errors.RecordedToolError", "No seats: sold out"),
+        ("no seats", "pytest_agent_replay.errors.RecordedToolError", "no seats"),
+    ],
+)
+def test_a_failure_that_was_told_as_text_is_raised_where_no_text_is_returned(
+    make_module: MakeModule, play: Play, text: str, kind: str, message: str
+) -> None:
+    """The tool must have raised: the agent's own handling of it is what the replay is about."""
+    m: Any = make_module(SHOWN)
+    tools = ("data", "told", "text", "hidden", "plain")
+    recordings = [{"tool": tool, "args": {"order": 7}, "response": text, "failed": True} for tool in tools]
+    with play(recordings, agent=m.__name__) as session:
+        for tool in ("data", "told"):
+            with pytest.raises(Exception) as caught:
+                getattr(m, tool)(7)
+            assert f"{type(caught.value).__module__}.{type(caught.value).__qualname__}" == kind
+            assert str(caught.value) == message
+        assert [getattr(m, tool)(7) for tool in tools[2:]] == [text] * 3
+    assert sum("told as text" in note for note in session.findings.notes) == 2
+
+
+def test_a_failure_that_is_data_is_returned(make_module: MakeModule, play: Play) -> None:
+    """`{"error": …}` is what such a tool answers itself."""
+    m: Any = make_module(SHOWN)
+    recording = {"tool": "told", "args": {"order": 7}, "response": '{"error": "none"}', "failed": True}
+    with play([recording], agent=m.__name__):
+        assert m.told(7) == {"error": "none"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -334,7 +335,11 @@ def changed(index: int, **values: Any) -> list[dict[str, Any]]:
         ([*SECOND, user("?")], {}, "message 4 (user) was not in the recorded request"),
         (SECOND[:3], {}, "message 3 (tool) of the recorded request is missing"),
         (SECOND, {"model": "gpt-4o-mini"}, "the model is 'gpt-4o-mini', recorded was 'gpt-4o'"),
-        (SECOND, {"tools": []}, "the tools offered differ (now none)"),
+        (
+            changed(3, content=json.dumps(SECOND[3]["content"])), {},
+            "(the agent encoded the recorded text as JSON once more: its tool returns data. Annotate the function",
+        ),
+        (SECOND, {"tools": []}, "the tools offered, or their descriptions, differ (now none)"),
     ],
 )  # fmt: skip
 def test_the_difference_is_named(messages: list[dict[str, Any]], body: dict[str, Any], text: str) -> None:

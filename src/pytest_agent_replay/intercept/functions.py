@@ -18,9 +18,9 @@ from types import CellType, CodeType, FunctionType
 from typing import Any, cast
 
 from pytest_agent_replay.errors import BindingError, SessionError, UnrecordedCallError
-from pytest_agent_replay.intercept.returns import rebuild
+from pytest_agent_replay.intercept.returns import rebuild, returns_no_such_text
 from pytest_agent_replay.player.current import current_session
-from pytest_agent_replay.player.revive import tool_exception
+from pytest_agent_replay.player.revive import told_exception, tool_exception
 from pytest_agent_replay.player.session import Served, Session
 from pytest_agent_replay.player.values import OPAQUE, to_json
 
@@ -129,7 +129,15 @@ class _Binding:
             raise UnrecordedCallError(served.unrecorded)
         response = served.response
         assert response is not None
-        error = tool_exception(response, self.swap.function.__globals__)
+        function, text = self.swap.function, response.response
+        error = tool_exception(response, function.__globals__)
+        if error is None and response.failed and isinstance(text, str) and returns_no_such_text(function, text):
+            # transcripts have what the model was told of the failure
+            error = told_exception(text, response, function.__globals__)
+            self.session.note(
+                f"the recording of `{self.tool}` is a failure told as text, and its function returns none: "
+                f"{type(error).__name__} was raised. Say what it was with `error: {{type: …, message: …}}`"
+            )
         if error is not None:
             raise error
         return rebuild(self.swap.function, response.response, self.session, self.tool)

@@ -18,10 +18,11 @@ from typing import Any
 from uuid import UUID
 
 from pytest_agent_replay.errors import RecordedToolError
+from pytest_agent_replay.intercept.syntax import shows_data
 from pytest_agent_replay.player.session import Session
 from pytest_agent_replay.player.values import copied
 
-__all__ = ["Keyed", "misfit", "promises", "rebuild"]
+__all__ = ["Keyed", "misfit", "promises", "rebuild", "returns_no_such_text"]
 
 
 class Keyed:
@@ -71,19 +72,29 @@ def rebuild(function: FunctionType, value: Any, session: Session, tool: str) -> 
     a text that is a JSON object or list is read where nothing but data is promised, and the session notes it:
     transcripts have the text that the model was told, and no more.
 
+    Without an annotation, what the function's source shows is all that is known: that it returns data, or not.
+
     Anything else is returned as recorded, in a copy that the agent may change. A recording that does not fit classes of
     fields fails the session and raises `RecordedToolError`; one that does not fit other types is returned as recorded,
     and the session notes it.
     """
-    if "return" in function.__annotations__:
-        returns = _known.get(function)
-        if returns is None:
-            returns = _known[function] = _returns(function)
+    if "return" in function.__annotations__ or (type(value) is str and value.lstrip()[:1] in ("{", "[")):
+        returns = _returns_of(function)
         if returns.is_data and isinstance(value, str):
-            value = _read(value, session, tool)
+            data = _data_in(value)
+            if data is not None:
+                value = data
+                session.note(
+                    f"the recording of `{tool}` is the text of data, and is given as data: its function returns no text"
+                )
         if returns.has_more:
             return _rebuilt(returns, function, value, session, tool)
     return copied(value)
+
+
+def returns_no_such_text(function: FunctionType, text: str) -> bool:
+    """Whether the function returns nothing but objects and lists, as far as that can be known, and the text is none."""
+    return _returns_of(function).is_data and _data_in(text) is None
 
 
 def misfit(function: FunctionType, value: Any) -> str | None:
@@ -91,6 +102,8 @@ def misfit(function: FunctionType, value: Any) -> str | None:
     if "return" not in function.__annotations__:
         return None
     returns = _returns_of(function)
+    if returns.is_data and isinstance(value, str):
+        value = _data_in(value) or value
     adapter = returns.items if returns.items is not None and isinstance(value, list) else returns.adapter
     if not returns.is_model or adapter is None or value is None:
         return None
@@ -126,16 +139,13 @@ def _returns_of(function: FunctionType) -> _Returns:
     return returns
 
 
-def _read(text: str, session: Session, tool: str) -> Any:
-    """The object or list that a text is; the text itself where it is none."""
+def _data_in(text: str) -> Any:
+    """The object or list that a text is; None where it is none."""
     try:
         value = json.loads(text) if text.lstrip()[:1] in ("{", "[") else None
     except (ValueError, RecursionError):
-        return text
-    if not isinstance(value, (dict, list)):
-        return text
-    session.note(f"the recording of `{tool}` is the text of data, and is given as data: its function promises no text")
-    return value
+        return None
+    return value if isinstance(value, (dict, list)) else None
 
 
 # -- values
@@ -202,7 +212,9 @@ def _iterator(value: Any) -> Iterator[Any]:
 
 
 def _returns(function: FunctionType) -> _Returns:
-    """What the return annotation promises."""
+    """What the return annotation promises; without one, what the source shows."""
+    if "return" not in function.__annotations__:
+        return _Returns(is_data=shows_data(function))
     try:
         holder = SimpleNamespace(__annotations__={"return": function.__annotations__["return"]})
         # the return type alone: a parameter's type may be one that only type checkers import

@@ -16,6 +16,7 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 from pytest_agent_replay.intercept.functions import original_of, own_code
+from pytest_agent_replay.intercept.syntax import FUNCTIONS, called, constant_text
 
 __all__ = ["CALLED_BY", "TOOL_METHODS", "Meaning", "Written", "nested_codes"]
 
@@ -31,7 +32,6 @@ CALLED_BY = frozenset(
 """What records call the function that they are about."""
 
 _Scope = tuple[ast.AST, ...]
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _NAMES = (ast.Name, ast.Attribute, ast.Lambda)
 _NAMING = ("name", "tool", "tool_name", "key")
 """What the keyword is called that gives a tool its name."""
@@ -93,7 +93,7 @@ class Written:
     def _meaning(self, node: ast.AST, scope: _Scope) -> Meaning | None:
         if isinstance(node, ast.Lambda):
             return self._made("<lambda>", scope, node)
-        if isinstance(node, _FUNCTIONS):
+        if isinstance(node, FUNCTIONS):
             owner = self._defined(scope)
             value = getattr(owner, "__dict__", {}).get(node.name)
             if value is None:
@@ -120,7 +120,7 @@ class Written:
         """What stands before a dot: a module, a class, an object that a module has, or `self`."""
         if isinstance(node, ast.Name):
             for i in reversed(range(1, len(scope))):
-                if isinstance(scope[i], _FUNCTIONS) and isinstance(scope[i - 1], ast.ClassDef):
+                if isinstance(scope[i], FUNCTIONS) and isinstance(scope[i - 1], ast.ClassDef):
                     first = [*scope[i].args.posonlyargs, *scope[i].args.args][:1]  # type: ignore[attr-defined]
                     if first and first[0].arg == node.id:
                         return self._defined(scope[:i])
@@ -139,7 +139,7 @@ class Written:
 
     def _made(self, name: str, scope: _Scope, node: ast.Lambda | None = None) -> Meaning | None:
         """A function of this name that the function around makes, where it is the only one."""
-        outer = next((i for i, node in enumerate(scope) if isinstance(node, _FUNCTIONS)), None)
+        outer = next((i for i, node in enumerate(scope) if isinstance(node, FUNCTIONS)), None)
         if outer is None:
             return None
         maker = self._defined(scope[: outer + 1])
@@ -174,14 +174,14 @@ class _Reader(ast.NodeVisitor):
         return not self._names[ast.dump(leaf)].isdisjoint(others)
 
     def _mention(self, name: ast.AST | str | None, nodes: Iterable[ast.AST], *, is_branch: bool = False) -> None:
-        text = name if isinstance(name, str) else _text(name)
+        text = name if isinstance(name, str) else constant_text(name)
         for node in nodes if text else ():
             self.mentions[text].append(_Mention(node, self._scope, is_branch))
             for leaf in _leaves(node):
                 self._names[ast.dump(leaf)].add(text)
 
     def _enter(self, node: Any) -> None:
-        for decorator in node.decorator_list if isinstance(node, _FUNCTIONS) else ():
+        for decorator in node.decorator_list if isinstance(node, FUNCTIONS) else ():
             if isinstance(decorator, ast.Call):
                 for name in _names_given(decorator):
                     self._mention(name, [node])
@@ -195,7 +195,7 @@ class _Reader(ast.NodeVisitor):
     def visit_Dict(self, node: ast.Dict) -> None:
         for key, value in zip(node.keys, node.values, strict=True):
             self._mention(key, [value])
-            if _text(key) in _NAMING:
+            if constant_text(key) in _NAMING:
                 self._mention(value, _held(node))
         self.generic_visit(node)
 
@@ -208,12 +208,12 @@ class _Reader(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> None:
-        called = _called(node)
-        if called == "getattr":
+        name_called = called(node)
+        if name_called == "getattr":
             self._affix(node.args[1] if len(node.args) > 1 else None)
         for name in _names_given(node):
             self._mention(name, _held(node))
-        if called in ("dict", "update"):
+        if name_called in ("dict", "update"):
             for keyword in node.keywords:
                 self._mention(keyword.arg, [keyword.value])
         self.generic_visit(node)
@@ -252,24 +252,16 @@ class _Reader(ast.NodeVisitor):
             self.affixes.add(("".join(map(str, before)), "".join(map(str, behind))))
 
 
-def _text(node: ast.AST | None) -> str:
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
-
-
 def _parts(node: ast.AST | None) -> Iterator[str | None]:
     """The pieces of a text that is put together; None for what is not written there."""
     if isinstance(node, ast.JoinedStr):
         for value in node.values:
-            yield _text(value) or None
+            yield constant_text(value) or None
     elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         yield from _parts(node.left)
         yield from _parts(node.right)
     else:
-        yield _text(node) or None
-
-
-def _called(call: ast.Call) -> str:
-    return call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
+        yield constant_text(node) or None
 
 
 def _names_given(call: ast.Call) -> Iterator[ast.AST]:
@@ -289,13 +281,13 @@ def _calls_in(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
         elif isinstance(node, ast.Call):
             yield node.func
             waiting += ast.iter_child_nodes(node)
-        elif not isinstance(node, (*_FUNCTIONS, ast.ClassDef, ast.Lambda)):
+        elif not isinstance(node, (*FUNCTIONS, ast.ClassDef, ast.Lambda)):
             waiting += ast.iter_child_nodes(node)
 
 
 def _leaves(node: ast.AST) -> Iterator[ast.AST]:
     """The names, attributes and lambdas in a value: itself, or in a record, or in a call around it."""
-    if isinstance(node, (*_NAMES, *_FUNCTIONS)):
+    if isinstance(node, (*_NAMES, *FUNCTIONS)):
         yield node
     for each in _held(node):
         yield from _leaves(each)
@@ -305,10 +297,10 @@ def _held(node: ast.AST) -> list[ast.AST]:
     """What a record, or a call that makes one, has in the place of its function."""
     if isinstance(node, ast.Call):
         # which parameter of a class it is that comes second cannot be seen
-        positional = [] if _called(node)[:1].isupper() else node.args
+        positional = [] if called(node)[:1].isupper() else node.args
         return [*positional, *(keyword.value for keyword in node.keywords if keyword.arg in CALLED_BY)]
     if isinstance(node, ast.Dict):
-        return [value for key, value in zip(node.keys, node.values, strict=True) if _text(key) in CALLED_BY]
+        return [value for key, value in zip(node.keys, node.values, strict=True) if constant_text(key) in CALLED_BY]
     return list(node.elts) if isinstance(node, (ast.Tuple, ast.List)) else []
 
 

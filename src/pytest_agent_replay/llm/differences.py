@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -33,7 +34,9 @@ def differences(recorded: LlmRequestDigests, request: ModelRequest, expected: Me
         "model": lambda: f"the model is {request.model!r}, recorded was {recorded.model!r}",
         "system": lambda: _system(recorded.system, request, expected),
         "messages": lambda: _messages(recorded.messages, request, expected),
-        "tools": lambda: f"the tools offered differ (now {', '.join(_names(request)) or 'none'})",
+        "tools": lambda: (
+            f"the tools offered, or their descriptions, differ (now {', '.join(_names(request)) or 'none'})"
+        ),
     }
     return "; ".join(explain[part]() for part in differing_parts(recorded, digests(request)))
 
@@ -68,10 +71,25 @@ def _message(old: dict[str, Any], new: dict[str, Any]) -> str:
     if old["role"] != new["role"]:
         return f"it is of the {new['role']}, recorded was one of the {old['role']}"
     if old["content"] != new["content"]:
-        return f"the {new['role']}'s text, at {_place(content_text(old['content']), content_text(new['content']))}"
+        before, now = content_text(old["content"]), content_text(new["content"])
+        return f"the {new['role']}'s text, at {_place(before, now)}{_encoded_again(before, now)}"
     if old.get("tool_calls") != new.get("tool_calls"):
         return f"its tool calls are {_calls(new)}, recorded were {_calls(old)}"
     return f"it answers another call of the {new['role']}"
+
+
+def _encoded_again(before: str, now: str) -> str:
+    """What to do where the agent encoded as JSON what it took for data."""
+    try:
+        is_same = now[:1] == '"' and json.loads(now) == before
+    except ValueError:
+        return ""
+    return (
+        " (the agent encoded the recorded text as JSON once more: its tool returns data. Annotate the function, "
+        "`-> dict`, or write the recording's `response:` as data)"
+        if is_same
+        else ""
+    )
 
 
 def _calls(message: dict[str, Any]) -> str:

@@ -8,17 +8,20 @@ in.
 from __future__ import annotations
 
 import builtins
+import re
 import sys
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 from pytest_agent_replay.errors import RecordedToolError
 from pytest_agent_replay.formats.replay import ErrorSpec, ToolResponse
+from pytest_agent_replay.late import late_pattern
 from pytest_agent_replay.player.current import current_session
 from pytest_agent_replay.player.instances import Made, is_variant, make
 from pytest_agent_replay.player.validation_errors import validation_error
 
-__all__ = ["exception_type", "revive", "tool_exception"]
+__all__ = ["exception_type", "revive", "told_exception", "tool_exception"]
 
 
 _LAZY = {"pydantic.ValidationError": "pydantic_core.ValidationError"}
@@ -28,13 +31,14 @@ _LAZY = {"pydantic.ValidationError": "pydantic_core.ValidationError"}
 def exception_type(name: str, namespace: Mapping[str, Any] | None = None) -> type[Exception] | None:
     """The exception class of a dotted name, or None when it is not there or is no ordinary exception.
 
-    A bare name is looked up in `namespace` (the globals of the tool's own module), then among the builtins.
+    A bare name is looked up in `namespace` (the globals of the tool's own module), then among the builtins, then in the
+    modules that the namespace has, where it is the same in all of them.
     """
     name = _LAZY.get(name, name)
     module_name, _, attribute = name.rpartition(".")
     found: Any = None
     if not module_name:
-        found = (namespace or {}).get(name) or getattr(builtins, name, None)
+        found = (namespace or {}).get(name) or getattr(builtins, name, None) or _in_modules(name, namespace or {})
     else:
         while module_name and found is None:
             module = sys.modules.get(module_name)
@@ -46,6 +50,12 @@ def exception_type(name: str, namespace: Mapping[str, Any] | None = None) -> typ
     if isinstance(found, type) and issubclass(found, Exception):
         return found
     return None
+
+
+def _in_modules(name: str, namespace: Mapping[str, Any]) -> Any:
+    modules = [value for value in list(namespace.values()) if isinstance(value, ModuleType)]
+    found = {id(each): each for module in modules if (each := vars(module).get(name)) is not None}
+    return next(iter(found.values())) if len(found) == 1 else None
 
 
 def _attribute(module: Any, path: str) -> Any:
@@ -139,6 +149,25 @@ def tool_exception(response: ToolResponse, namespace: Mapping[str, Any] | None =
         status=response.status,
         response=response.response,
     )
+
+
+_TOLD = late_pattern(r"(?:tool |call |execution |an? )*error\b[^:\n]{0,60}:\s*|([A-Za-z_][\w.]*):\s+", re.IGNORECASE)
+
+
+def told_exception(text: str, response: ToolResponse, namespace: Mapping[str, Any] | None = None) -> Exception:
+    """The exception that a text tells of: `TypeName: what happened`, where there is such a class, or `Error: …`.
+
+    Any other text is the whole message of a `RecordedToolError`.
+    """
+    told = _TOLD.match(text)
+    if told is None:
+        return revive(ErrorSpec(message=text), response)
+    if told[1] is not None and exception_type(told[1], namespace) is None and not told[1].endswith(_ENDINGS):
+        return revive(ErrorSpec(message=text), response)
+    return revive(ErrorSpec(type=told[1], message=text[told.end() :]), response, namespace)
+
+
+_ENDINGS = ("Error", "Exception", "Timeout")
 
 
 def _text_of(response: ToolResponse) -> str:
