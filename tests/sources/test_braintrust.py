@@ -368,3 +368,14 @@ def test_a_capture_of_braintrust_itself() -> None:
         ("issue_refund", True),
     ]
     assert answered == "Good news, your refund of $45.99 for order ORD-1001 has been issued."
+
+
+def test_the_instructions_of_the_responses_api(tmp_path: Path) -> None:
+    """The wrapped client keeps them apart from the input; they are the system prompt."""
+    rows = [
+        row(1, "agent", "task", "Hi", "Hello", parent=None),
+        row(2, "openai.responses.create", "llm", [{"role": "user", "content": "Hi"}], says("Hello"),
+            metadata={"model": "gpt-5", "instructions": "Be brief."}),
+    ]  # fmt: skip
+    [session] = imported(written(tmp_path, rows))
+    assert spans(session)["s2"].what.messages[0] == {"role": "system", "content": "Be brief."}

@@ -261,13 +261,24 @@ def _model(given: Any, made: Any, metadata: Mapping[str, Any], metrics: Mapping[
     reason = mapping(first).get("finish_reason")
     return Model(
         name=name if isinstance(name, str) else None,
-        messages=read_conversation(given) if given is not MISSING else None,
+        messages=_request(given, metadata),
         tools=read_tools(metadata.get("tools")),
         answer=read_answer(made) if made is not MISSING and made is not None else None,
         usage=Usage(**counts) if counts else None,
         finish_reason=reason if isinstance(reason, str) else None,
         settings={key: metadata[key] for key in SETTINGS if metadata.get(key) is not None},
     )
+
+
+def _request(given: Any, metadata: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """The messages; of the Responses API, the wrapper keeps the instructions apart, among the settings."""
+    if given is MISSING:
+        return None
+    messages = read_conversation(given)
+    told = metadata.get("instructions")
+    if messages and messages[0]["role"] != "system" and isinstance(told, str) and told:
+        return [{"role": "system", "content": told}, *messages]
+    return messages
 
 
 def _label(session: RunSession, trace: RunTrace, row: Row) -> None:
