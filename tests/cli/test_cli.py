@@ -238,9 +238,26 @@ def test_transcripts_become_replay_files(here: Path, capsys: pytest.CaptureFixtu
     assert main(words) == 0
     assert "0 replay files in out" in capsys.readouterr().out
     (here / "out" / "chat.replay.yaml").write_text((here / "out" / "chat.replay.yaml").read_text() + "notes: mine\n")
-    assert main(words) == 1
-    assert "exists with other content; it was left as it is" in capsys.readouterr().err
+    (here / "out" / "chat.replay.yaml").rename(here / "out" / "mine.replay.yaml")
+    assert main([*words, "--tag", "another"]) == 0
+    assert "; 1 there already (edited since)\n" in capsys.readouterr().out
+    assert "notes: mine" in (here / "out" / "mine.replay.yaml").read_text()
     assert main([*words, "--force"]) == 0
+    assert "notes: mine" not in (here / "out" / "mine.replay.yaml").read_text()
+
+
+def test_a_file_that_is_not_of_the_session_is_left_alone(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And said: also one of a session by the same name in a file by the same name, or that has grown."""
+    messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello, how can I help?"}]
+    (here / "chat.json").write_text(json.dumps(messages))
+    words = ["import", "openai-chat", "chat.json", "-o"]
+    assert main([*words, "out"]) == 0
+    (here / "chat.json").write_text(json.dumps([*messages, *messages]))
+    assert main([*words, "out"]) == 1
+    assert "the session in the source is another than when this file was imported" in capsys.readouterr().err
+    (here / "chat.json").rename(here / "other.json")
+    assert main(["import", "openai-chat", "other.json", "-o", "out/chat.replay.yaml"]) == 1
+    assert "the file is of another session; it was left as it is" in capsys.readouterr().err
 
 
 def test_a_file_that_cannot_be_imported_is_one_line(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,11 +13,13 @@ from pytest_agent_replay.sources.folder import Outcome, ReplayFolder, safe_name
 TEXT = "id: {id}\nsource:\n  type: test\n  thread_id: '{thread}'\ninput: Hi\n"
 
 
-def put(folder: ReplayFolder, wish: str, thread: str, extra: str = "") -> tuple[str, Outcome]:
+def put(
+    folder: ReplayFolder, wish: str, thread: str, extra: str = "", digest: str | None = None
+) -> tuple[str, Outcome]:
     """Puts a session into the folder."""
     source = {"type": "test", "thread_id": thread}
     name = folder.name_for(wish, source)
-    path, outcome = folder.put(name, source, TEXT.format(id=name, thread=thread) + extra)
+    path, outcome = folder.put(name, source, TEXT.format(id=name, thread=thread) + extra, digest)
     return path.name.removesuffix(".replay.yaml"), outcome
 
 
@@ -42,7 +44,7 @@ def test_a_renamed_file_is_still_that_session(tmp_path: Path) -> None:
     (tmp_path / "a.replay.yaml").rename(tmp_path / "refund-that-never-was.replay.yaml")
     folder = ReplayFolder(tmp_path)
     assert folder.find({"type": "test", "thread_id": "1"}) is not None
-    assert put(folder, "a", "1") == ("refund-that-never-was", Outcome.KEPT)
+    assert put(folder, "a", "1") == ("refund-that-never-was", Outcome.EDITED)
 
 
 def test_what_somebody_changed_is_left_alone(tmp_path: Path) -> None:
@@ -50,10 +52,21 @@ def test_what_somebody_changed_is_left_alone(tmp_path: Path) -> None:
     put(ReplayFolder(tmp_path), "a", "1")
     path = tmp_path / "a.replay.yaml"
     path.write_text(path.read_text() + "notes: mine\n")
-    assert put(ReplayFolder(tmp_path), "a", "1")[1] is Outcome.KEPT
+    assert put(ReplayFolder(tmp_path), "a", "1")[1] is Outcome.EDITED
     assert "mine" in path.read_text()
     assert put(ReplayFolder(tmp_path, force=True), "a", "1") == ("a", Outcome.WRITTEN)
     assert "mine" not in path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("digest", "outcome"), [("sha256:1", Outcome.EDITED), ("sha256:2", Outcome.CHANGED), (None, Outcome.CHANGED)]
+)
+def test_a_session_that_is_another_by_now_is_told_from_an_edited_file(
+    tmp_path: Path, digest: str | None, outcome: Outcome
+) -> None:
+    """By the digest of what was recorded, which the file keeps."""
+    put(ReplayFolder(tmp_path), "a", "1", "import: {digest: 'sha256:1'}\n")
+    assert put(ReplayFolder(tmp_path), "a", "1", "notes: more\n", digest)[1] is outcome
 
 
 def test_files_of_others_are_not_taken_for_ours(tmp_path: Path) -> None:
@@ -79,7 +92,7 @@ def test_one_file_of_another_session_is_left_alone(tmp_path: Path) -> None:
     """It is not taken for a file of this one, nor written over."""
     put(ReplayFolder(tmp_path), "incident", "1")
     before = (tmp_path / "incident.replay.yaml").read_bytes()
-    assert put(ReplayFolder(tmp_path / "incident.replay.yaml"), "b", "2") == ("incident", Outcome.KEPT)
+    assert put(ReplayFolder(tmp_path / "incident.replay.yaml"), "b", "2") == ("incident", Outcome.TAKEN)
     assert (tmp_path / "incident.replay.yaml").read_bytes() == before
 
 
@@ -122,7 +135,7 @@ def test_a_session_of_many_traces_is_known_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("other", "outcome"),
-    [("1", Outcome.UNCHANGED), ("1 #", Outcome.KEPT), ("2", None)],
+    [("1", Outcome.UNCHANGED), ("1 #", Outcome.EDITED), ("2", None)],
 )
 def test_two_imports_at_once_lose_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str, outcome: Outcome | None

@@ -120,7 +120,7 @@ def _say(report: ImportReport, out: str) -> None:
     from pytest_agent_replay.report.values import plain
 
     files = _counted(len(report.written), "replay file")
-    there = f"; {report.unchanged} there already" if report.unchanged else ""
+    there = f"; {report.unchanged} there already{_edited(report)}" if report.unchanged else ""
     print(
         f"{files} in {out}: {_counted(report.turns, 'turn')}, {_counted(report.tool_calls, 'tool call')} "
         f"({report.failed_calls} failed), {_counted(report.model_answers, 'model answer')}{there}"
@@ -137,6 +137,12 @@ def _say(report: ImportReport, out: str) -> None:
         print(plain(f"note: {note}"))
     for problem in report.problems:
         print(plain(f"not imported: {problem}"), file=sys.stderr)
+
+
+def _edited(report: ImportReport) -> str:
+    """` (edited since)`, ` (2 of them edited since)`."""
+    some = f"{report.edited} of them " if report.edited < report.unchanged else ""
+    return f" ({some}edited since)" if report.edited else ""
 
 
 def _counted(number: int, word: str) -> str:

@@ -1,7 +1,9 @@
 """Where imported replay files go: a folder that knows which sessions it has, so that an import can be run again.
 
-A session is known by its `source:` block, whatever its file is called by now. Running an import again leaves what is
-there as it is and writes what is missing: after an import that was stopped, and for sessions that are new since.
+A session is known by its `source:` block, whatever its file is called by now and whatever somebody changed in it.
+Running an import again leaves what is there as it is and writes what is missing: after an import that was stopped, and
+for sessions that are new since. A digest of what was recorded, in the file's `import:` block, tells a file that was
+edited from a session that is another by now in its source.
 """
 
 from __future__ import annotations
@@ -35,8 +37,12 @@ class Outcome(Enum):
 
     WRITTEN = "written"
     UNCHANGED = "unchanged"
-    KEPT = "kept"
-    """There is a file of this session with other content; it was left alone."""
+    EDITED = "edited"
+    """There is a file of this session, which was changed or renamed since; it was left alone."""
+    CHANGED = "changed"
+    """There is a file of this session, which is another in its source by now; it was left alone."""
+    TAKEN = "taken"
+    """There is a file of this name, which is not of this session; it was left alone."""
 
 
 class ReplayFolder:
@@ -72,8 +78,11 @@ class ReplayFolder:
         """The file of a session, which need not be there yet."""
         return self.single or self.find(source) or self.path / f"{name}.replay.yaml"
 
-    def put(self, name: str, source: Mapping[str, Any], text: str) -> tuple[Path, Outcome]:
-        """Writes the file of a session, whole or not at all. Raises `ReplayError` when it cannot be written."""
+    def put(self, name: str, source: Mapping[str, Any], text: str, digest: str | None = None) -> tuple[Path, Outcome]:
+        """Writes the file of a session, whole or not at all. Raises `ReplayError` when it cannot be written.
+
+        `digest` is what the text has as `import: {digest: …}`.
+        """
         path = self.path_of(name, source)
         if self.single is not None and self._is_used:
             raise ValueError(f"{path} holds one session; name a folder for several")
@@ -81,22 +90,22 @@ class ReplayFolder:
         self._make()
         self._taken.add(name.lower())
         if path.exists() and not self.force:
-            return path, _outcome(path, text)
+            return path, _outcome(path, source, text, digest)
         try:
             write_text_atomic(path, text, force=self.force)
         except ReplayError:
             if self.force or not path.exists():
                 raise
-            return path, self._written_meanwhile(path, source, text)
+            return path, self._written_meanwhile(path, source, text, digest)
         self._files()[_key(source)] = path
         return path, Outcome.WRITTEN
 
-    def _written_meanwhile(self, path: Path, source: Mapping[str, Any], text: str) -> Outcome:
+    def _written_meanwhile(self, path: Path, source: Mapping[str, Any], text: str, digest: str | None) -> Outcome:
         """What became of a session whose file another import wrote first."""
-        if _source_of(path) != dict(source):
+        if _block_of(path, "source") != dict(source):
             raise ValueError(f"{path}: another import has just taken this name; import again to get the next one")
         self._files()[_key(source)] = path
-        return _outcome(path, text)
+        return _outcome(path, source, text, digest)
 
     def _files(self) -> dict[str, Path]:
         if self._by_source is None:
@@ -104,7 +113,7 @@ class ReplayFolder:
             for path in sorted(self.path.iterdir()) if self.path.is_dir() else ():
                 if is_replay_path(path):
                     self._taken.add(_stem(path).lower())
-                    source = _source_of(path)
+                    source = _block_of(path, "source")
                     if source is not None:
                         self._by_source.setdefault(_key(source), path)
                 elif _is_left_behind(path):
@@ -118,11 +127,17 @@ class ReplayFolder:
             raise ReplayError(f"{self.path}: the folder cannot be made: {error.strerror or error}") from None
 
 
-def _outcome(path: Path, text: str) -> Outcome:
+def _outcome(path: Path, source: Mapping[str, Any], text: str, digest: str | None) -> Outcome:
+    """What a file that is there is to a session."""
     try:
-        return Outcome.UNCHANGED if path.read_bytes() == text.encode() else Outcome.KEPT
+        if path.read_bytes() == text.encode():
+            return Outcome.UNCHANGED
     except OSError as error:
         raise ReplayError(f"{path}: cannot be read: {error.strerror or error}") from None
+    if _block_of(path, "source") != dict(source):
+        return Outcome.TAKEN
+    known = (_block_of(path, "import") or {}).get("digest", digest)
+    return Outcome.EDITED if known == digest else Outcome.CHANGED
 
 
 def safe_name(wish: str) -> str:
@@ -148,27 +163,27 @@ def _stem(path: Path) -> str:
     return path.name[: -len(suffix)]
 
 
-def _source_of(path: Path) -> dict[str, Any] | None:
-    """The `source:` block of a file; None when there is none."""
+def _block_of(path: Path, key: str) -> dict[str, Any] | None:
+    """The block `source:` or `import:` of a file; None when there is none."""
     if path.name.lower().endswith(".json"):
         try:
-            return _block(load_document(path).data)
+            return _block(load_document(path).data, key)
         except ReplayError:
             return None
     try:
         with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
-            lines = dropwhile(lambda line: not line.startswith("source:"), file)
+            lines = dropwhile(lambda line: not line.startswith(f"{key}:"), file)
             head = next(lines, None)
             block = takewhile(lambda line: line[0] in " \t" or not line.strip(), lines)
-            data = parse_document("".join([head, *block]), "source.yaml").data if head is not None else None
+            data = parse_document("".join([head, *block]), f"{key}.yaml").data if head is not None else None
     except (OSError, ReplayError):
         return None
-    return _block(data)
+    return _block(data, key)
 
 
-def _block(data: Any) -> dict[str, Any] | None:
-    source = data.get("source") if isinstance(data, dict) else None
-    return source if isinstance(source, dict) else None
+def _block(data: Any, key: str) -> dict[str, Any] | None:
+    block = data.get(key) if isinstance(data, dict) else None
+    return block if isinstance(block, dict) else None
 
 
 def _is_left_behind(path: Path) -> bool:

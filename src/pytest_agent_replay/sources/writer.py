@@ -20,6 +20,7 @@ from pytest_agent_replay.errors import ReplayError
 from pytest_agent_replay.formats.replay import ReplayFile, Source
 from pytest_agent_replay.formats.times import parse_time
 from pytest_agent_replay.formats.writing import file_text, replay_to_data
+from pytest_agent_replay.llm.digest import digest
 from pytest_agent_replay.sources.folder import Outcome, ReplayFolder
 from pytest_agent_replay.sources.session import ImportedSession, Notes, SessionProblem
 from pytest_agent_replay.sources.source import Importing
@@ -35,6 +36,13 @@ if TYPE_CHECKING:
 __all__ = ["ImportReport", "Wishes", "import_sessions", "write_sessions"]
 
 _SHOWN = 4
+_LEFT_ALONE = {
+    Outcome.TAKEN: "the file is of another session; it was left as it is (--force overwrites)",
+    Outcome.CHANGED: (
+        "the session in the source is another than when this file was imported, or is redacted in another way; it was "
+        "left as it is (--force overwrites it, another folder with -o keeps both)"
+    ),
+}
 _DAYS = re.compile(r"(\d{1,5})d")
 
 
@@ -69,7 +77,9 @@ class ImportReport:
 
     written: list[Path] = field(default_factory=list)
     there: list[Path] = field(default_factory=list)
-    """Files that were there already: as they would be written, or of sessions that were not fetched again."""
+    """Files that were there already: of sessions that would be written again, or that were not fetched again."""
+    edited: int = 0
+    """So many of them were changed or renamed since."""
     turns: int = 0
     tool_calls: int = 0
     failed_calls: int = 0
@@ -158,12 +168,13 @@ def _import(
     name = folder.name_for(built.wish, block)
     replay, proposed = _completed(built, name, wishes, folder.path, redacted)
     text = file_text(folder.path_of(name, block), replay_to_data(replay))
-    path, outcome = folder.put(name, block, text)
-    if outcome is Outcome.KEPT:
-        importing.problem(f"{path}: exists with other content; it was left as it is (--force overwrites)")
+    path, outcome = folder.put(name, block, text, (replay.import_ or {}).get("digest"))
+    if outcome in _LEFT_ALONE:
+        importing.problem(f"{path}: {_LEFT_ALONE[outcome]}")
         return
-    if outcome is Outcome.UNCHANGED:
+    if outcome is not Outcome.WRITTEN:
         report.there.append(path)
+        report.edited += outcome is Outcome.EDITED
         return
     _count(report, path, replay)
     report.redacted.update(redacted)
@@ -196,9 +207,7 @@ def _completed(
     """The file, and the contract that was proposed for it."""
     replay = built.replay
     update: dict[str, Any] = {"id": name}
-    remarks = _remarks(built.notes, redacted)
-    if remarks:
-        update["import_"] = remarks
+    update["import_"] = {**_remarks(built.notes, redacted), "digest": _digest(replay)}
     if wishes.agent is not None:
         update["agent"] = wishes.agent
     if wishes.tags:
@@ -219,6 +228,12 @@ def _completed(
     if wishes.golden is None and proposal.is_golden:
         update["golden"] = True
     return replay.model_copy(update=update), proposal
+
+
+def _digest(replay: ReplayFile) -> str:
+    """Of what was said and what tools gave: it stays the same whatever else is read, proposed or asked for."""
+    kept: Any = {"input": True, "tool_responses": {"__all__": {"tool", "response", "error"}}, "output": True}
+    return digest([turn.model_dump(mode="json", include=kept) for turn in replay.turn_list])
 
 
 def _expiry(wish: str, replay: ReplayFile) -> str:
