@@ -16,7 +16,7 @@ from pytest_agent_replay.formats.writing import dump_yaml, replay_to_data
 from pytest_agent_replay.sources.openai_chat import read_openai_chat
 from pytest_agent_replay.sources.proposing.proposal import Proposal, propose
 from pytest_agent_replay.sources.proposing.tools import kind_of
-from tests.contracts.session import Run, bind, make_replay
+from tests.contracts.session import Run, answered, bind, judge, make_replay
 
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data" / "tau-bench" / "airline-even-tasks.json"
 
@@ -320,7 +320,16 @@ def test_a_good_session_without_an_answer_has_a_contract_too() -> None:
     ("names", "kind"),
     [
         (
-            ["issue_refund", "bookRoom", "send-mail", "refund_order", "POST https://shop/refunds", "DELETE /a"],
+            [
+                "hold_booking",
+                "crm_update_contact",
+                "issue_refund",
+                "bookRoom",
+                "send-mail",
+                "refund_order",
+                "POST https://shop/refunds",
+                "DELETE /a",
+            ],
             "changes",
         ),
         (
@@ -328,12 +337,46 @@ def test_a_good_session_without_an_answer_has_a_contract_too() -> None:
             "reads",
         ),
         (["POST https://shop/orders/search", "list_updates"], "reads"),
-        (["frobnicate", "Wikipedia", "ANY https://shop/x", "https://shop/x", "weather_api", "7"], "unknown"),
+        (
+            [
+                "frobnicate",
+                "refund",
+                "seat_booking",
+                "Wikipedia",
+                "ANY https://shop/x",
+                "https://shop/x",
+                "weather_api",
+                "7",
+            ],
+            "unknown",
+        ),
     ],
 )
 def test_the_name_of_a_tool_tells_whether_it_changes_something(names: list[str], kind: str) -> None:
     """Verbs that are nouns too are told apart by what follows them."""
     assert [kind_of(name) for name in names] == [kind] * len(names)
+
+
+@pytest.mark.parametrize(
+    ("tool", "is_guarded"),
+    [
+        ("hold_booking", True), ("refund", True), ("seat_booking", True), ("tickets.issue", True),
+        ("get_order", False), ("list_refunds", False), ("search_orders", False), ("check_booking", False),
+        ("crm_send_offer", True), ("frobnicate", False), ("weather", False),
+    ],
+)  # fmt: skip
+def test_a_failed_tool_that_changes_something_may_not_be_said_to_have_done_it(tool: str, is_guarded: bool) -> None:
+    """Also where the recorded answer claims nothing in words that are known: it may claim it otherwise next time."""
+    failed = {"tool": tool, "error": {"type": "httpx.ReadTimeout", "message": "timed out"}}
+    replay = make_replay(tool_responses=[failed], output="Dear guest, all the best to you.")
+    proposal = propose(replay)
+    assert ("no-false-success" in ids(proposal)) is is_guarded
+    if is_guarded:
+        found = line(proposal, "no-false-success")
+        assert (found["tools"], found["severity"]) == ([tool], "high")
+        assert found["description"].startswith(f"{tool} failed: nothing is said to be done")
+        answers = ("I have reserved your seat on SK1678.", "I could not hold the seat right now.")
+        assert [judge(found, answered(answer), replay).outcome for answer in answers] == ["failed", "passed"]
 
 
 # -- scores

@@ -17,7 +17,7 @@ from pytest_agent_replay.contracts.claims import find_claim
 from pytest_agent_replay.contracts.plain import simple
 from pytest_agent_replay.report.results import InvariantResult
 from pytest_agent_replay.sources.proposing.facts import Facts, Line, listed, quoted
-from pytest_agent_replay.sources.proposing.tools import kind_of, stems_of
+from pytest_agent_replay.sources.proposing.tools import kind_of, may_change, stems_of
 from pytest_agent_replay.trace.model import ToolCallView
 
 __all__ = ["signs"]
@@ -143,12 +143,23 @@ def _claims(facts: Facts) -> Iterator[Line]:
             else f"{said[0].upper()}{said[1:]}, and no tool that does it was called."
         )
         yield Line(_numbered("no-false-success", number), invariant, reason, "sign")
-    tools_used = facts.changing
-    if not found and tools_used:
-        invariant = {"type": "no_promise_without_tool", "tools": tools_used}
-        if facts.judge(**invariant).outcome == "passed":
-            reason = "Nothing is said to be done before a tool that changes something has succeeded."
-            yield Line("no-false-success", invariant, reason, "guard")
+    if not found:
+        yield from _no_promises(facts)
+
+
+def _no_promises(facts: Facts) -> Iterator[Line]:
+    """Of a tool that failed, a hint at a change in its name is enough: what it was to do cannot be claimed."""
+    failed = list(dict.fromkeys(call.tool for call in facts.failures if may_change(call.tool)))
+    tools = list(dict.fromkeys([*facts.changing, *failed]))
+    if not tools:
+        return
+    undone = [tool for tool in failed if not any(call.succeeded for call in facts.calls if call.tool == tool)]
+    invariant = {"type": "no_promise_without_tool", "tools": tools, **({"severity": "high"} if undone else {})}
+    if facts.judge(**invariant).outcome == "passed":
+        reason = "Nothing is said to be done before a tool that changes something has succeeded."
+        yield Line(
+            "no-false-success", invariant, f"{listed(undone)} failed: {reason.lower()}" if undone else reason, "guard"
+        )
 
 
 def _undone(facts: Facts, turn: int, sentence: str) -> list[str]:

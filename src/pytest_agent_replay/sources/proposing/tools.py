@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-__all__ = ["Kind", "hands_over", "kind_of", "stems_of", "words_of"]
+__all__ = ["Kind", "hands_over", "kind_of", "may_change", "stems_of", "words_of"]
 
 Kind = Literal["reads", "changes", "unknown"]
 
@@ -30,13 +30,20 @@ _CHANGES = _words(
     " disable subscribe unsubscribe register apply replace rename void debit withdraw deposit buy sell purchase"
     " reserve archive ban unban unblock unlock renew extend waive initiate execute process enroll confirm reject"
     " dispatch install uninstall append merge commit push rebook upgrade downgrade forward reply"
+    " pause resume suspend terminate reinstate restore redeem invite allocate authorize authorise adjust increase"
+    " decrease clear connect disconnect unlink donate deliver swap restock replenish invalidate refuse deny accept"
 )
 _EITHER = _words(
     "book issue refund transfer charge credit exchange return order schedule record log report post ship move set"
     " change file email mail call put patch open start stop trigger block lock schedule restart request switch run"
-    " make do mark tag"
+    " make do mark tag hold capture checkout"
 )
 """Verbs that are nouns as well: `refund_order`, but `refund_status`."""
+_HINTS = _words(
+    "claim bill invoice flag link sign offer rent lease share reservation cancellation payment purchase removal"
+    " registration subscription withdrawal delivery shipment renewal"
+)
+"""Words beside verbs that tell of a change, though not whether the tool makes it."""
 _THINGS_READ = _words(
     "status details detail info information history balance policy price prices rate rates list count summary fee fees"
     " quote quotes score options availability lookup search id number report reports limits"
@@ -79,7 +86,22 @@ def _kind_of_words(words: list[str]) -> Kind:
         return "reads"
     if last in _CHANGES:
         return "changes"
-    return "changes" if first in _EITHER and len(words) > 1 else "unknown"
+    if first in _EITHER and len(words) > 1:
+        return "changes"
+    # behind the name of a server or a system: `crm_update_contact`
+    verb = next((word for word in words if word in _READS or word in _CHANGES), None)
+    return "unknown" if verb is None else "reads" if verb in _READS else "changes"
+
+
+def may_change(name: str) -> bool:
+    """Whether the name of a tool that does not read hints at a change anywhere: also `refund`, `seat_booking`."""
+    kind = kind_of(name)
+    return kind == "changes" or (kind == "unknown" and any(map(_is_change, words_of(name))))
+
+
+def _is_change(word: str) -> bool:
+    bare = word.removesuffix("ing")
+    return any(form in _CHANGES | _EITHER | _HINTS for form in (word, bare, f"{bare}e"))
 
 
 def hands_over(name: str) -> bool:
