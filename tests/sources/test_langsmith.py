@@ -808,6 +808,43 @@ def test_exported_runs(server: LangSmithServer, tmp_path: Path, shape: str) -> N
     assert LangSmith().recognises(Sample(path))
 
 
+def test_model_runs_by_langchains_word_for_them(server: LangSmithServer, tmp_path: Path) -> None:
+    """`chat_model`, as other tracers and exports write it, in flat lists and trees."""
+    refund(server)
+    for shape in ("list", "trees"):
+        path = tmp_path / f"{shape}.json"
+        path.write_text(json.dumps(exported(server, shape)).replace('"llm"', '"chat_model"'))
+        assert '"chat_model"' in path.read_text()
+        (replay,) = sessions(str(path))
+        is_refund(replay)
+
+
+def test_runs_of_an_unknown_kind_are_said(server: LangSmithServer, tmp_path: Path) -> None:
+    """They are steps of the agent, in flat lists too; nothing is dropped without a word."""
+    refund(server)
+    path = tmp_path / "runs.json"
+    path.write_text(json.dumps(exported(server, "list")).replace('"llm"', '"generation"'))
+    (run,) = runs(str(path))
+    session = build_session(run)
+    assert [len(turn.llm_responses or []) for turn in session.replay.turn_list] == [0, 0]
+    said_of = "runs of a kind that LangSmith does not have (generation), as steps of the agent"
+    assert session.notes.guessed[said_of] == 5
+
+
+def test_a_request_that_is_one_text_is_said_to_be_lost(server: LangSmithServer) -> None:
+    """LangChain's plain models are asked with `prompts`: the answer is served, and what was asked is not compared."""
+    trace = Trace(server, "x", inputs={"text": "?"}, outputs={"output": "!"})
+    generations = {"generations": [[{"text": "!"}]]}
+    trace.run("model", "llm", inputs={"prompts": ["Human: ?"]}, outputs=generations)
+    (run,) = runs(trace.id)
+    session = build_session(run)
+    (answer,) = session.replay.turn_list[0].llm_responses or []
+    assert (answer.content, answer.request) == ("!", None)
+    assert session.notes.lost == {
+        "what the model was asked, where the source does not have it as messages: it is not compared": 1
+    }
+
+
 def test_exported_runs_of_two_files(server: LangSmithServer, tmp_path: Path) -> None:
     """The turns of one thread may lie in several files."""
     refund(server)

@@ -7,6 +7,7 @@ import json
 import warnings
 from collections.abc import Iterator
 from datetime import timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,6 +65,21 @@ def test_what_langsmiths_client_wrote_and_reads(server: LangSmithServer) -> None
     ]
     assert (only.input, only.output) == ("Refund O-1.", "It is refunded.")
     assert [item.comment for item in told] == [read[0].expected_failure]
+
+
+def test_runs_that_langsmiths_client_lists_are_an_export(server: LangSmithServer, tmp_path: Path) -> None:
+    """As the documentation says how to write them: the same session as from the server."""
+    client = langsmith.Client(api_url=server.url, api_key=KEY, auto_batch_tracing=True)
+    _trace(client)
+    client.flush()
+    trace_id = next(run["trace_id"] for run in server.runs.values())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        listed = client.list_runs(project_name="shop", trace_id=trace_id)
+        (tmp_path / "runs.json").write_text(json.dumps([run.model_dump(mode="json") for run in listed]))
+    (exported,) = runs(str(tmp_path / "runs.json"))
+    (fetched,) = runs(trace_id)
+    assert build_session(exported).replay.turn_list == build_session(fetched).replay.turn_list
 
 
 class PaymentError(Exception):

@@ -43,6 +43,7 @@ FAILED_TEXT = "tool results that say that the tool failed, marked `failed`"
 REDACTED = "values that the source redacted"
 CUT = "values that the source cut off"
 NO_ANSWERS = "all model answers: the source does not have the content of some"
+NO_REQUESTS = "what the model was asked, where the source does not have it as messages: it is not compared"
 NOT_PLAYED = "turns from the first on that has no input"
 FEW_SHOT = "messages before the first user message of the session, which the agent is thought to add by itself"
 HISTORY = "the conversation before the first turn, which the model was given: it is the `context`"
@@ -201,6 +202,7 @@ class _Builder:
             data["tool_responses"] = responses
         if said is not MISSING and self.has_all_answers and unit.models:
             data["llm_responses"] = [self._answer(span) for span in unit.models]
+            self.notes.lose(NO_REQUESTS, sum(answer.request is None for answer in data["llm_responses"]))
         output = self._output(part)
         if output is not MISSING:
             data["output"] = output

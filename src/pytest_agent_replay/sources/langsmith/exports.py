@@ -20,16 +20,14 @@ from pytest_agent_replay.sources.spans import RunSession
 
 __all__ = ["is_run", "read_exports", "runs_in"]
 
-_KINDS = frozenset({"tool", "chain", "llm", "retriever", "embedding", "prompt", "parser"})
 _DEEPEST = 4
 
 
 def is_run(value: Any) -> bool:
-    """Whether this is a run of LangSmith."""
+    """Whether this is a run of LangSmith, of whatever kind."""
     return (
         isinstance(value, dict)
         and isinstance(value.get("run_type"), str)
-        and value["run_type"].lower() in _KINDS
         and "id" in value
         and bool(value.keys() & {"trace_id", "dotted_order", "session_id", "project_id"})
     )

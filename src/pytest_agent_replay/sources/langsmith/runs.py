@@ -22,9 +22,11 @@ HIDDEN = "inputs or outputs of all runs of a trace: its tracer left them out (LA
 OFFLOADED = "inputs or outputs that LangSmith keeps apart and that could not be fetched"
 ATTACHMENTS = "attachments of runs"
 CONTROL = "interrupts and handovers of LangGraph, which its tracer writes as errors: no failures"
+UNKNOWN = "runs of a kind that LangSmith does not have ({}), as steps of the agent"
 RETRIEVERS = "retriever runs, as calls of a tool of that name"
 
 _CONTROL = re.compile(r"(?:langgraph\.errors\.)?(?:GraphInterrupt|NodeInterrupt|ParentCommand|GraphBubbleUp)\(")
+_KINDS = frozenset({"tool", "chain", "llm", "retriever", "embedding", "prompt", "parser"})
 _SETTINGS = (
     "temperature",
     "max_tokens",
@@ -46,6 +48,8 @@ def run_trace(trace_id: str, runs: Iterable[dict[str, Any]], notes: Notes) -> Ru
     notes.lose(OFFLOADED, sum(bool(run.get("offloaded")) for run in ordered))
     notes.lose(ATTACHMENTS, sum(_attachments(run) for run in ordered))
     notes.guess(RETRIEVERS, sum(run.get("run_type") == "retriever" for run in ordered))
+    for kind in [str(run.get("run_type")) for run in ordered]:
+        notes.guess(UNKNOWN.format(kind), kind not in _KINDS)
     spans = [_span(run, number, hidden) for number, run in enumerate(ordered)]
     started = next((span.started for span in spans if span.started is not None), None)
     return RunTrace(id=trace_id, spans=spans, started=started)

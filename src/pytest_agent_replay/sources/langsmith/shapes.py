@@ -22,6 +22,8 @@ __all__ = [
     "thread_of",
 ]
 
+_MODELS = ("chat_model", "chatmodel", "chat")
+"""LangChain's own word for a model of chats, which other tracers and exports of runs use instead of `llm`."""
 BEGINNING = "2000-01-01T00:00:00Z"
 """Queries say from when on: the second generation otherwise means the last day."""
 
@@ -66,6 +68,8 @@ def first_shape(run: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("run_type", "status"):
         if isinstance(shaped.get(name), str):
             shaped[name] = shaped[name].lower()
+    if shaped.get("run_type") in _MODELS:
+        shaped["run_type"] = "llm"
     ancestors = shaped.get("parent_run_ids")
     if shaped.get("parent_run_id") is None and isinstance(ancestors, list) and ancestors:
         shaped["parent_run_id"] = ancestors[-1]
