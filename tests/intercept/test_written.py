@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pytest_agent_replay.errors import BindingError
+from pytest_agent_replay.errors import BindingError, UnrecordedCallError
 from tests.intercept.conftest import MakeModule, Play
 
 HEAD = """
@@ -192,6 +192,134 @@ SHAPES = {
             tools = {"lookup": Deep.api.inner}
             return tools["lookup"](order=order)
     """,
+    "methods by name": """
+        class Agent:
+            HANDLERS = {"lookup": "_fetch"}
+            def _fetch(self, order):
+                return fetch(order)
+            def run(self, order):
+                return getattr(self, self.HANDLERS["lookup"])(order=order)
+        def answer(order):
+            return Agent().run(order)
+    """,
+    "functions of a class body": """
+        class Agent:
+            def _fetch(self, order):
+                return fetch(order)
+            HANDLERS = {"lookup": _fetch}
+            def run(self, order):
+                return self.HANDLERS["lookup"](self, order=order)
+        def answer(order):
+            return Agent().run(order)
+    """,
+    "a lambda that takes nothing": """
+        def answer(order):
+            args = {"order": order}
+            tools = {"lookup": lambda: fetch(args["order"])}
+            return tools["lookup"]()
+    """,
+    "rows": """
+        def answer(order):
+            tools = [("lookup", "looks it up", fetch)]
+            return tools[0][2](order)
+    """,
+    "a gate before it": """
+        def allowed(order):
+            return True
+        def answer(order):
+            name = "lookup"
+            if name == "lookup":
+                if not allowed(order):
+                    return "no"
+                return fetch(order)
+    """,
+    "a class whose property is the name": """
+        class Lookup:
+            @property
+            def name(self):
+                return "lookup"
+            def execute(self, order):
+                return fetch(order)
+        def answer(order):
+            tools = {tool.name: tool for tool in [Lookup()]}
+            return tools["lookup"].execute(order=order)
+    """,
+    "a class that tells its base": """
+        class Tool:
+            def __init__(self, name):
+                self.name = name
+        class Lookup(Tool):
+            def __init__(self):
+                super().__init__(name="lookup")
+            def handle(self, order):
+                return fetch(order)
+        def answer(order):
+            return Lookup().handle(order)
+    """,
+    "a class with a schema": """
+        class Lookup:
+            schema = {"type": "function", "function": {"name": "lookup", "parameters": {}}}
+            def _execute(self, order):
+                return fetch(order)
+        def answer(order):
+            return Lookup()._execute(order)
+    """,
+    "objects under the name": """
+        class Lookup:
+            def run(self, order):
+                return fetch(order)
+        def answer(order):
+            return {"lookup": Lookup()}["lookup"].run(order)
+    """,
+    "statements in a branch": """
+        def execute(tool_name, args):
+            if tool_name == "lookup":
+                order = args["order"]
+                REAL.append(order)
+                return "real"
+            return "unknown tool"
+        def answer(order):
+            assert execute("other", {}) == "unknown tool"
+            return execute("lookup", {"order": order})
+    """,
+    "statements in a branch of a method": """
+        class Tools:
+            def execute(self, call):
+                name = call["name"]
+                match name:
+                    case "lookup":
+                        REAL.append(call["args"]["order"])
+                        return "real"
+        def answer(order):
+            return Tools().execute({"name": "lookup", "args": {"order": order}})
+    """,
+    "statements in a branch for a model's call": """
+        import json, types
+        async def execute(call):
+            if call.function.name == "lookup":
+                REAL.append(json.loads(call.function.arguments)["order"])
+                return "real"
+        def answer(order):
+            import asyncio
+            function = types.SimpleNamespace(name="lookup", arguments=json.dumps({"order": order}))
+            return asyncio.run(execute(types.SimpleNamespace(function=function)))
+    """,
+    "what looks a tool up": """
+        SCHEMAS = [["lookup"]]
+        def found(name):
+            return {"look" + "up": fetch}[name]
+        def execute(name, args):
+            tools = {"look" + "up": fetch}
+            return tools[name](**args)
+        def answer(order):
+            return execute("lookup", {"order": order})
+    """,
+    "a name that is no identifier": """
+        def look_up(order):
+            return fetch(order)
+        def answer(order):
+            return globals()["look-up".replace("-", "_")](order)
+    """,
     "one parameter for all": """
         def _fetch(ctx, args):
             return fetch(args["order"])
@@ -206,10 +334,11 @@ SHAPES = {
 def test_what_stands_beside_the_tools_name_is_the_tool(source: str, make_module: MakeModule, play: Play) -> None:
     """Although no function bears that name, and the registry exists only while the agent runs."""
     m: Any = make_module(code(source))
-    with play([{"tool": "lookup", "args": {"order": 7}, "response": "recorded"}], agent=m.__name__) as session:
+    tool = "look-up" if "look-up" in source else "lookup"
+    with play([{"tool": tool, "args": {"order": 7}, "response": "recorded"}], agent=m.__name__) as session:
         assert m.answer(7) == "recorded"
     assert m.REAL == []
-    assert session.bindings["lookup"].startswith("function ")
+    assert session.bindings[tool].startswith("function ")
     assert m.answer(7) == "real"
 
 
@@ -225,7 +354,8 @@ NOT_THE_TOOL = {
             return tools["refund"](order)
     """,
     "what is done with no result": """
-        def answer(order, name="lookup"):
+        def answer(order):
+            name = "lookup"
             if name == "lookup":
                 fetch(order)
             return "real"
@@ -266,6 +396,46 @@ def test_a_function_that_bears_the_name_goes_before(make_module: MakeModule, pla
     )
     with play([{"tool": "lookup", "args": {"order": 7}, "response": "recorded"}], agent=m.__name__):
         assert (m.lookup(7), m.answer(7)) == ("recorded", "real")
+
+
+def test_several_tools_may_go_through_one_function(make_module: MakeModule, play: Play) -> None:
+    """Each call says which it is; a tool that is found elsewhere is answered there, and other names run."""
+    m: Any = make_module(
+        code("""
+        def own(order):
+            REAL.append("own")
+        def execute(name, args):
+            if name == "lookup":
+                REAL.append("lookup")
+            elif name == "refund":
+                REAL.append("refund")
+            elif name == "own":
+                return own(**args)
+            elif name == "log":
+                return "logged"
+    """)
+    )
+    recordings = [{"tool": tool, "args": {"order": 7}, "response": tool} for tool in ("lookup", "refund", "own")]
+    with play(recordings, agent=m.__name__) as session:
+        names = ("refund", "lookup", "own", "log")
+        assert [m.execute(name, {"order": 7}) for name in names] == ["refund", "lookup", "own", "logged"]
+        with pytest.raises(UnrecordedCallError, match=r"lookup\(order=8\)"):
+            m.execute("lookup", args={"order": 8})
+    assert m.REAL == []
+    assert [call.tool for call in session.trace.tool_calls] == ["refund", "lookup", "own", "lookup"]
+
+
+def test_a_plugin_is_found_by_the_name_of_its_module(make_module: MakeModule, play: Play) -> None:
+    """`import_module(f"tools.{name}").run(**args)`: also where it is imported only when it is called."""
+    m: Any = make_module("""
+        import importlib
+        def answer(name, order):
+            plugin = importlib.import_module(name)
+            return plugin.run(order=order)
+    """)
+    make_module("REAL = []\ndef run(order):\n    REAL.append(order)\n", "lookup_plugin", load=False)
+    with play([{"tool": "lookup_plugin", "args": {"order": 7}, "response": "recorded"}], agent=m.__name__):
+        assert m.answer("lookup_plugin", 7) == "recorded"
 
 
 def test_two_that_fit_are_an_error_once_one_is_called(make_module: MakeModule, play: Play) -> None:

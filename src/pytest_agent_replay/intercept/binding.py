@@ -146,6 +146,7 @@ class Binder:
     def _bind(self, session: Session, name: str, around: Surroundings, *, named: bool) -> bool:
         """Binds one name. True when nothing further can be found for it until a module is imported."""
         target = session.targets.get(name)
+        path: tuple[str, ...] = ()
         if target is not None:
             found = self._explicit(session, name, target)
         else:
@@ -160,17 +161,19 @@ class Binder:
                 _bind_nested(session, name, around.find_nested(name))
             if not found and name not in session.bindings and not around.in_url(name):
                 others = {*(self._names or ()), *self._offered} - {name}
-                found, made = around.find_written(name, session.recorded_args(name), others)
-                found = [each for each in found if each.function not in self._entry]
-                if len({each.function.__code__ for each in found}.union(code for _, code in made)) > 1:
+                meant = around.find_written(name, session.recorded_args(name), others)
+                found = [each for each in meant.found if each.function not in self._entry]
+                path = meant.path
+                if len({each.function.__code__ for each in found}.union(code for _, code in meant.made)) > 1:
                     for each in found if named else ():
                         trap_function(session, each.function, name, _undecided(name, found))
                     return False
-                _bind_nested(session, name, () if session.observes else made)
+                _bind_nested(session, name, () if session.observes else meant.made)
         is_final = bool(found)
         for each in found:
-            bind_function(session, each.function, name, is_method=each.is_method, instance=each.instance)
-            session.function_seen(name, each.function, each.is_method, misfit)
+            bind_function(session, each.function, name, is_method=each.is_method, instance=each.instance, path=path)
+            if not path:
+                session.function_seen(name, each.function, each.is_method, misfit)
             # a namesake elsewhere in the project may not be what the agent calls: URLs are looked at as well
             is_sure = target is not None or around.is_near(each.function)
             is_final = is_final and is_sure and "<locals>" not in each.where

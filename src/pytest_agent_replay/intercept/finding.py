@@ -24,11 +24,11 @@ from types import (
     ModuleType,
     SimpleNamespace,
 )
-from typing import Any
+from typing import Any, NamedTuple
 
 from pytest_agent_replay.errors import BindingError
 from pytest_agent_replay.intercept.functions import is_made_exchanged, original_of, own_code
-from pytest_agent_replay.intercept.written import CALLED_BY, TOOL_METHODS, Written, nested_codes
+from pytest_agent_replay.intercept.written import CALLED_BY, TOOL_METHODS, Kind, Written, nested_codes
 from pytest_agent_replay.player.values import ALL_ARGUMENTS
 
 __all__ = ["Found", "OwnModules", "Surroundings", "as_function", "resolve_target"]
@@ -170,6 +170,19 @@ class OwnModules:
         return known
 
 
+class Meant(NamedTuple):
+    """What the agent's source means by a tool's name."""
+
+    found: list[Found] = []  # noqa: RUF012  # never changed
+    made: list[tuple[FunctionType, CodeType]] = []  # noqa: RUF012
+    """Functions that another one makes in every call, and their code."""
+    path: tuple[str, ...] = ()
+    """Where a call of what was found says which tool is meant; empty: it is the tool itself."""
+
+
+_KINDS: tuple[Kind, ...] = ("beside", "class", "branch")
+
+
 class Surroundings:
     """The own modules that are loaded at one moment, and of these the ones near an agent. To be asked at once."""
 
@@ -238,35 +251,49 @@ class Surroundings:
             if code.co_name == tool
         ]
 
-    def find_written(
-        self, tool: str, calls: Sequence[Mapping[str, Any] | None], others: Collection[str]
-    ) -> tuple[list[Found], list[tuple[FunctionType, CodeType]]]:
+    def find_written(self, tool: str, calls: Sequence[Mapping[str, Any] | None], others: Collection[str]) -> Meant:
         """The functions that the source of the agent's modules means by a tool's name, which they do not bear.
 
-        Second come those that a function makes in every call, as code with that function. They can be called with the
-        arguments of these `calls` (None: unknown), and what stands beside the name goes before what is called in its
-        branches. `others` are the names of other tools. See `written`.
+        They can be called with the arguments of these `calls` (None: unknown). What stands beside the name goes before
+        a class that has it, and that before what is called in its branches; what all tools go through comes last.
+        `others` are the names of other tools. See `written`.
         """
         own = {id(vars(module)) for module in self._modules}
         sources = [self._own.written_in(each.module) for each in self._near]
-        aliases = sorted({name for each in sources for name in each.names_for(tool)} - {tool})
-        found = [each for search in (_module_level, _methods) for name in aliases for each in search(self._near, name)]
-        made: list[tuple[FunctionType, CodeType]] = []
-        for in_branches in (False, True):
-            for source in sources:
-                for meaning in source.meanings(tool, others, in_branches=in_branches):
+        for kind in _KINDS:
+            found = list(self._by_alias(tool, sources)) if kind == "beside" else []
+            made: list[tuple[FunctionType, CodeType]] = []
+            for source in sources if kind != "class" or any(calls) else ():
+                for meaning in source.meanings(tool, others, kind):
                     function = as_function(meaning.value, meaning.where) if meaning.made is None else None
                     if function is not None:
                         found.append(function)
                     elif meaning.made is not None and meaning.made not in made:
                         made.append(meaning.made)
-            fitting = _distinct(
+            found = _distinct(
                 each for each in found if id(each.function.__globals__) in own and _takes_calls(each, calls)
             )
-            nested = [(maker, code) for maker, code in made if _code_takes(code, calls)]
-            if fitting or nested:
-                return fitting, nested
-        return [], []
+            made = [each for each in made if _code_takes(each[1], calls)]
+            codes = {each.function.__code__ for each in found}.union(code for _, code in made)
+            if len(codes) == 1 or (codes and kind != "branch"):
+                return Meant(found, made)
+        for source in sources:
+            for dispatcher in source.dispatchers(tool):
+                function = as_function(dispatcher.value, dispatcher.where)
+                if function is not None and id(function.function.__globals__) in own:
+                    return Meant([function], path=dispatcher.path)
+        return Meant(found, made)
+
+    def _by_alias(self, tool: str, sources: Iterable[Written]) -> Iterator[Found]:
+        """Functions whose name the code makes of the tool's, and those of a module that has it."""
+        aliases = sorted({re.sub(r"\W", "_", tool)}.union(*(each.names_for(tool) for each in sources)) - {tool})
+        for search in (_module_level, _methods):
+            for name in aliases:
+                yield from search(self._near, name)
+        for module in self._modules:
+            if module.__name__.rpartition(".")[2] == tool:
+                for name in (*TOOL_METHODS, "main"):
+                    yield from _module_level([self._own.contents_of(module)], name)
 
     def is_near(self, function: FunctionType) -> bool:
         """Whether a function is of the agent's own modules or of those that they use."""

@@ -11,7 +11,7 @@ import gc
 import inspect
 import threading
 import weakref
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import CellType, CodeType, FunctionType
@@ -88,6 +88,15 @@ class _Signature:
         # unusual, or wrong: Python says which, in the words that the agent would have seen
         self.whole.bind(*args, **kwargs)
 
+    def by_name(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of a call by their names."""
+        names = self.positional
+        given = dict(zip(names, args, strict=False))
+        if len(args) > len(names) and self.variadic is not None:
+            given[self.variadic] = list(args[len(names) :])
+        given.update(kwargs)
+        return given
+
 
 @dataclass(slots=True)
 class _Binding:
@@ -98,6 +107,8 @@ class _Binding:
     swap: _Swap
     instance: Any = None
     """Only calls on this object are the tool's (a callable object); None: any."""
+    path: tuple[str, ...] = ()
+    """Where a call says that it is of this tool: a parameter, and attributes or keys of it; empty: every call is."""
     problem: str | None = None
     """Why a call cannot be answered."""
 
@@ -108,16 +119,19 @@ class _Binding:
         signature = self.swap.signature
         if not self.session.observes:  # else the function itself refuses a wrong call
             signature.check(args, kwargs)
-        names = signature.positional
-        given = dict(zip(names, args, strict=False))
-        if len(args) > len(names) and signature.variadic is not None:
-            given[signature.variadic] = list(args[len(names) :])
-        given.update(kwargs)
-        if self.swap.is_method and names:
-            given.pop(names[0], None)
+        given = signature.by_name(args, kwargs)
+        if self.swap.is_method and signature.positional:
+            given.pop(signature.positional[0], None)
+        if self.path:
+            given = _dispatched(given, self.path)
         return self.session.call_tool(
             self.tool, given, channel="function", defaults=signature.defaults, code=(self.swap.original,)
         )
+
+    def is_meant(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether a call of what several tools go through is of this one."""
+        value = _at(self.swap.signature.by_name(args, kwargs), self.path)
+        return (getattr(value, "value", value) if not isinstance(value, str) else value) == self.tool
 
     def inside(self, served: Served) -> AbstractContextManager[None]:
         """Around the real function, which may run."""
@@ -150,6 +164,26 @@ class _Binding:
         else:
             value = self.outcome(served)
         return value if isinstance(value, list) else [value]
+
+
+def _at(given: Mapping[str, Any], path: Sequence[str]) -> Any:
+    """What stands in arguments at a path; None where it does not lead anywhere."""
+    value: Any = given
+    for part in path:
+        value = value.get(part) if isinstance(value, Mapping) else getattr(value, part, None)
+    return value
+
+
+def _dispatched(given: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+    """The arguments of a tool, of what was given to the function that calls it: the rest of them, and what stands
+    beside the name in the object that has it."""
+    rest = {name: value for name, value in given.items() if name != path[0]}
+    if len(path) > 1:
+        beside = (_at(given, (*path[:-1], name)) for name in ("arguments", "args", "input", "parameters", "params"))
+        held = next((value for value in beside if value is not None), None)
+        if held is not None:
+            rest["arguments"] = held
+    return rest
 
 
 @dataclass(slots=True, eq=False)
@@ -196,9 +230,18 @@ def original_of(function: FunctionType) -> Any:
 
 
 def bind_function(
-    session: Session, function: FunctionType, tool: str, *, is_method: bool = False, instance: Any = None
+    session: Session,
+    function: FunctionType,
+    tool: str,
+    *,
+    is_method: bool = False,
+    instance: Any = None,
+    path: tuple[str, ...] = (),
 ) -> None:
-    """Makes calls of `function` calls of `tool`, for this session. Raises `BindingError` where that is not possible."""
+    """Makes calls of `function` calls of `tool`, for this session. Raises `BindingError` where that is not possible.
+
+    With a `path`, only those whose arguments have the tool's name there: `("call", "function", "name")`.
+    """
     key = id(function)
     with _lock:
         bindings: list[_Binding] = session.functions.setdefault(key, [])
@@ -206,14 +249,15 @@ def bind_function(
             if binding.tool == tool and binding.instance is instance:
                 binding.problem = None
                 return
-            if binding.tool != tool and (binding.instance is instance or None in (binding.instance, instance)):
+            is_shared = binding.instance is instance or None in (binding.instance, instance)
+            if binding.tool != tool and is_shared and not (path and binding.path):
                 raise BindingError(
                     f"the tools {binding.tool!r} and {tool!r} are the same function, {function.__module__}."
                     f"{function.__qualname__}: a call cannot be told to be of the one or the other. Give each tool a "
                     "function of its own, or bind one of them elsewhere in `tools:`"
                 )
         swap = bindings[0].swap if bindings else _swaps.get(key) or _swap_of(function, is_method)
-        bindings.append(_Binding(session, tool, swap, instance))
+        bindings.append(_Binding(session, tool, swap, instance, path))
         try:
             _hold(session, swap)
         except BindingError:
@@ -445,13 +489,15 @@ def _kind(code: CodeType) -> str:
     return "generator" if code.co_flags & inspect.CO_GENERATOR else "sync"
 
 
-def _binding_for(swap: _Swap, args: tuple[Any, ...]) -> _Binding | None:
+def _binding_for(swap: _Swap, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Binding | None:
     session = current_session(swap.what)
     if session is None:
         return None
     bindings: list[_Binding] = session.functions.get(swap.key, ())
     for binding in bindings:
-        if binding.instance is None or (args and args[0] is binding.instance):
+        if (binding.instance is None or (args and args[0] is binding.instance)) and (
+            not binding.path or binding.is_meant(args, kwargs)
+        ):
             # a framework or a client that called this function as a tool has asked already
             has_asked = binding.session.at_servers.get(binding.tool) or binding.session.is_inside(binding.tool)
             return None if has_asked else binding
@@ -460,7 +506,7 @@ def _binding_for(swap: _Swap, args: tuple[Any, ...]) -> _Binding | None:
 
 def _sync_handler(swap: _Swap) -> Callable[[tuple[Any, ...], dict[str, Any]], Any]:
     def handler(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        binding = _binding_for(swap, args)
+        binding = _binding_for(swap, args, kwargs)
         if binding is None:
             return swap.original(*args, **kwargs)
         served = binding.call(args, kwargs)
@@ -546,7 +592,7 @@ async def _live_pieces_async(
 
 def _async_handler(swap: _Swap) -> Callable[[tuple[Any, ...], dict[str, Any]], Any]:
     async def handler(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        binding = _binding_for(swap, args)
+        binding = _binding_for(swap, args, kwargs)
         if binding is None:
             return await swap.original(*args, **kwargs)
         served = binding.call(args, kwargs)
@@ -571,7 +617,7 @@ def _async_handler(swap: _Swap) -> Callable[[tuple[Any, ...], dict[str, Any]], A
 
 def _generator_handler(swap: _Swap) -> Callable[[tuple[Any, ...], dict[str, Any]], Iterator[Any]]:
     def handler(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Generator[Any, Any, Any]:
-        binding = _binding_for(swap, args)
+        binding = _binding_for(swap, args, kwargs)
         if binding is None:
             return (yield from swap.original(*args, **kwargs))
         served = binding.call(args, kwargs)
@@ -591,7 +637,7 @@ def _generator_handler(swap: _Swap) -> Callable[[tuple[Any, ...], dict[str, Any]
 
 def _async_generator_handler(swap: _Swap) -> Callable[[tuple[Any, ...], dict[str, Any]], AsyncGenerator[Any, Any]]:
     def handler(args: tuple[Any, ...], kwargs: dict[str, Any]) -> AsyncGenerator[Any, Any]:
-        binding = _binding_for(swap, args)
+        binding = _binding_for(swap, args, kwargs)
         if binding is None:
             return cast(AsyncGenerator[Any, Any], swap.original(*args, **kwargs))
         served = binding.call(args, kwargs)
