@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_agent_replay.agents.adapters import AgentAdapter
-from pytest_agent_replay.agents.answers import read_answer
+from pytest_agent_replay.agents.answers import other_shape, read_answer, said
 from pytest_agent_replay.agents.frameworks import adapter_of
 from pytest_agent_replay.agents.load import load_agent
 from pytest_agent_replay.agents.loop import end_tasks
@@ -230,7 +230,7 @@ class _Run:
         for number, turn in enumerate(self.replay.turn_list, 1):
             if not turn.is_played:
                 if turn.given("output"):
-                    self.history.append({"role": "assistant", "content": turn.output})
+                    self.history.append({"role": "assistant", "content": said(turn.output)})
                 continue
             yield number, turn
             if self.session.is_stopped or self.turns[-1].error is not None:
@@ -272,8 +272,11 @@ class _Run:
         self.history += [
             {"role": "user", "content": turn.input},
             *_model_exchange(self.session, number, turn.input),
-            {"role": "assistant", "content": answer.output},
+            {"role": "assistant", "content": said(answer.output)},
         ]
+        shape = other_shape(turn.output, answer.output)
+        if shape is not None:
+            self.session.note(shape)
 
     def _is_not_the_agents(self, error: BaseException) -> bool:
         """Whether an exception is somebody else's, who wants the whole run to end or the test to be skipped."""

@@ -30,13 +30,14 @@ from uuid import UUID
 
 from pytest_agent_replay.errors import AgentError
 
-__all__ = ["Answer", "read_answer"]
+__all__ = ["Answer", "is_of_assistant", "is_result", "other_shape", "read_answer", "role_of", "said", "usage_of"]
 
 Json = Any
 
 _ASSISTANT = frozenset({"assistant", "ai", "model", "aimessage", "aimessagechunk"})
 _ROLES = _ASSISTANT | {"user", "human", "system", "developer", "tool", "function", "toolmessage", "humanmessage"}
 _RESULT_ATTRIBUTES = ("final_output", "output_text", "output", "text", "content")
+_TEXT_FIELDS = ("output", "answer", "text", "content", "message", "response", "reply")
 _USAGE = (
     "usage",
     "usage_metadata",
@@ -65,7 +66,63 @@ def read_answer(value: Any) -> Answer:
     """
     if value is None or type(value) is str:
         return Answer(value)
-    return Answer(_read(value), _usage(value))
+    try:
+        return Answer(_read(value), _usage(value))
+    except RecursionError:  # an object that has every attribute, of its own kind again: a mock
+        raise _unreadable(value, "") from None
+
+
+def is_result(value: Any) -> bool:
+    """Whether it is read for what the assistant said last: messages, a completion, the result of a library."""
+    try:
+        return _message_text(value) is not _MISSING
+    except (AgentError, RecursionError):
+        return True
+
+
+def role_of(value: Any) -> str | None:
+    """Who says it, in lower case, where the value is a message."""
+    return _role(value)
+
+
+def is_of_assistant(value: Any) -> bool:
+    """Whether it is a message of the assistant."""
+    return _role(value) in _ASSISTANT
+
+
+def usage_of(value: Any) -> dict[str, int] | None:
+    """The token counts that the value carries: `{input_tokens, output_tokens}`."""
+    return None if isinstance(value, str) else _usage(value)
+
+
+def said(output: Json) -> Json:
+    """What an answer says in a conversation: the text of an object with just one field that is meant for it."""
+    name = _text_field(output)
+    return output if name is None else output[name]
+
+
+def other_shape(recorded: Json, output: Json) -> str | None:
+    """What a reader should know where the recorded answer is a text and the agent's is an object; else None."""
+    if not isinstance(recorded, str) or not isinstance(output, dict):
+        return None
+    name = _text_field(output)
+    way = "a function that returns the text"
+    if name is not None:
+        way = (
+            f"`lambda input: agent(input).{name}` (`[{name!r}]` of a mapping; of an endpoint `response_path: $.{name}`)"
+        )
+    fields = ", ".join(map(repr, list(output)[:6]))
+    return (
+        f"the recorded answer is a text, and the agent's is an object ({fields}), which is judged as it is: to have a "
+        f"text judged, hand in {way}"
+    )
+
+
+def _text_field(output: Json) -> str | None:
+    if not isinstance(output, dict):
+        return None
+    names = [name for name in _TEXT_FIELDS if isinstance(output.get(name), str)]
+    return names[0] if len(names) == 1 else None
 
 
 def _read(value: Any) -> Json:

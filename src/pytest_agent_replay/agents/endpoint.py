@@ -11,8 +11,9 @@ query_params: {version: v1}
 timeout: 30000                           # milliseconds, as in flakestorm (1000 and up), or "30s", "500ms"
 ```
 `GET`, `HEAD` and `DELETE` send the rendered template as query parameters. HTTP errors, time-outs and answers that
-cannot be read are `EndpointError`s: results of the agent, as when a function raises. A body of server-sent events is
-read as its `data:` lines, each by the response path, joined. Redirects are not followed.
+cannot be read are `EndpointError`s: results of the agent, as when a function raises. A body of server-sent events or
+lines of JSON is one answer in pieces (`agents.pieces`); with a response path, what the events have there, joined.
+Redirects are not followed.
 """
 
 from __future__ import annotations
@@ -121,22 +122,28 @@ class Endpoint:
             moved = f" (it points to {where}: name that one)" if where and result.status < 400 else ""
             raise self._error(f"answered HTTP {result.status}{moved}", result, text)
         kind = result.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind == "text/event-stream":
-            return self._read_events(result, text)
+        frames = _frames(kind, text)
+        if frames is not None:
+            return self._read_frames(frames, result, text)
         if kind.endswith(("/json", "+json")) or self.response_path is not None:
             return self._pick(self._json(text, result), result, text)
         return text
 
-    def _read_events(self, result: HttpResult, text: str) -> str:
-        pieces = []
-        for event in re.split(r"\r?\n\r?\n", text):
-            lines = [line[5:].removeprefix(" ") for line in event.splitlines() if line.startswith("data:")]
-            data = "\n".join(lines)
-            if not lines or data.strip() == "[DONE]":
-                continue
-            value = data if self.response_path is None else self._pick(self._json(data, result), result, text)
-            pieces.append(as_text(value))
-        return "".join(pieces)
+    def _read_frames(self, frames: list[Any], result: HttpResult, text: str) -> Any:
+        from pytest_agent_replay.agents.pieces import answer_of, joined_at
+
+        path = self.response_path
+        if path is None:
+            answer = answer_of(frames)
+            return answer["output"] if isinstance(answer, dict) and "output" in answer else answer
+        try:
+            return joined_at(frames, lambda frame: as_text(path.find(frame)))
+        except LookupError as error:
+            raise self._error(
+                f"answered HTTP {result.status}, but {error.args[0]} (and in none of its {len(frames)} events)",
+                result,
+                text,
+            ) from None
 
     def _json(self, text: str, result: HttpResult) -> Any:
         try:
@@ -165,6 +172,17 @@ class Endpoint:
             return os.environ[match[1]]
 
         return _VARIABLE.sub(value, text)
+
+
+def _frames(kind: str, text: str) -> list[Any] | None:
+    """The events of a body that is many; None when it is one answer."""
+    from pytest_agent_replay.agents.frames import events_of, frames_in, objects_of
+
+    if kind == "text/event-stream":
+        return events_of(text)
+    if kind.endswith(("json", "jsonl", "json-lines", "json-seq")):
+        return objects_of(text)
+    return frames_in(text) if kind in ("", "text/plain") else None
 
 
 def _with_query(target: str, query: Mapping[str, Any], content: Any, title: str) -> str:

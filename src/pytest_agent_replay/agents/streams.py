@@ -1,8 +1,7 @@
 """An agent's raw answer when it does not come at once: generators, iterators, awaitables, async generators.
 
-Chunks become one answer by one rule: when the last chunk is text, all text chunks joined; otherwise the last chunk
-(streams of states and events end with the final one). `None` chunks are left out; no chunk at all is no answer. What a
-generator *returns* comes before what it yielded, unless it is None.
+What is yielded becomes one answer by the rule in `pieces`. What a generator *returns* comes before what it yielded,
+unless it is None.
 """
 
 from __future__ import annotations
@@ -29,26 +28,20 @@ async def settle_async(value: Any) -> Any:
     while inspect.isawaitable(value):
         value = await value
     if hasattr(type(value), "__anext__"):
-        return _one([chunk async for chunk in value])
+        return _one([piece async for piece in value])
     return settle(value)
 
 
 def _joined(stream: Iterator[Any]) -> Any:
-    chunks = []
+    pieces = []
     while True:
         try:
-            chunks.append(next(stream))
+            pieces.append(next(stream))
         except StopIteration as end:
-            return _one(chunks) if end.value is None else end.value
+            return _one(pieces) if end.value is None else end.value
 
 
-def _one(chunks: list[Any]) -> Any:
-    chunks = [chunk for chunk in chunks if chunk is not None]
-    if not chunks:
-        return None
-    last = chunks[-1]
-    if isinstance(last, str):
-        return "".join(chunk for chunk in chunks if isinstance(chunk, str))
-    if isinstance(last, bytes):
-        return b"".join(chunk for chunk in chunks if isinstance(chunk, bytes))
-    return last
+def _one(pieces: list[Any]) -> Any:
+    from pytest_agent_replay.agents.pieces import answer_of
+
+    return answer_of(pieces)
