@@ -10,6 +10,7 @@ import enum
 import json
 import pathlib
 import types
+import unittest.mock
 import uuid
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ import pytest
 
 from pytest_agent_replay.agents.answers import Answer, read_answer
 from pytest_agent_replay.errors import AgentError
+from tests.test_runner import run
 
 
 class Colour(enum.Enum):
@@ -218,6 +220,7 @@ LOOP.append(LOOP)
         ({(1, 2): 3}, "has the key (1, 2), but JSON's keys are text"),
         ({1: "a", "1": "b"}, "has two keys that are '1' in JSON"),
         (LOOP, "nests deeper than 100 levels"),
+        (unittest.mock.MagicMock(), "returned a unittest.mock.MagicMock, which cannot be read as an answer"),
     ],
 )
 def test_what_cannot_be_read_is_an_error_not_its_repr(value: Any, expected: str) -> None:
@@ -236,3 +239,48 @@ def test_a_model_that_cannot_be_dumped_says_why() -> None:
 
     with pytest.raises(AgentError, match="whose model_dump raised PydanticSerializationError"):
         read_answer(Broken(part=Opaque()))
+
+
+@dataclasses.dataclass
+class Reply:
+    text: str
+    ok: bool = True
+
+
+@pytest.mark.parametrize(
+    ("answer", "content"),
+    [
+        ("Shall I?", "Shall I?"),
+        ({"text": "Shall I?", "ok": True}, "Shall I?"),
+        (Reply("Shall I?"), "Shall I?"),
+        (Refund(amount=1, at=datetime.date(2026, 1, 2), content="Shall I?"), "Shall I?"),
+        ({"reply": "Shall I?", "content": None}, "Shall I?"),
+        ({"answer": "Shall I?", "text": "Sure"}, {"answer": "Shall I?", "text": "Sure"}),
+        ({"price": 3}, {"price": 3}),
+        ({"text": {"de": "Soll ich?"}}, {"text": {"de": "Soll ich?"}}),
+        ([1], [1]),
+    ],
+)
+def test_the_history_has_the_text_of_an_answer(answer: Any, content: Any) -> None:
+    """Of one with just one field for it; what is judged stays the whole answer."""
+    seen: list[Any] = []
+
+    def agent(question: str, history: Any) -> Any:
+        seen.append(history)
+        return answer
+
+    before = {"output": read_answer(answer).output}
+    result = run(agent, turns=[before, {"input": "1"}, {"input": "2"}])
+    assert [turn.output for turn in result.turns] == [read_answer(answer).output] * 2
+    assert [message["content"] for message in seen[-1] if message["role"] == "assistant"] == [content] * 2
+
+
+def test_an_object_where_a_text_was_recorded_is_noted() -> None:
+    """With the way out; not where both are objects, or texts."""
+    [note] = run(lambda input: Reply("Shall I?"), output="Yes").notes
+    assert "recorded answer is a text, and the agent's is an object ('text', 'ok'), which is judged as it is" in note
+    assert "`lambda input: agent(input).text` (`['text']` of a mapping; of an endpoint `response_path: $.text`)" in note
+    [note] = run(lambda input: {"price": 3}, output="Yes").notes
+    assert note.endswith("hand in a function that returns the text")
+    assert not run(lambda input: {"price": 3}, output={"price": 3}).notes
+    assert not run(lambda input: "3", output="Yes").notes

@@ -12,12 +12,15 @@ from typing import Any
 
 import pytest
 
+from pytest_agent_replay.agents.answers import read_answer
 from pytest_agent_replay.agents.call import make_agent
 from pytest_agent_replay.agents.endpoint import EndpointError
 from pytest_agent_replay.agents.model import TurnInput
 from pytest_agent_replay.agents.template import ResponsePath, Template
 from pytest_agent_replay.errors import AgentError
 from pytest_agent_replay.player.bypass import is_outside_replay, outside_replay
+from pytest_agent_replay.runner import run_replay_async
+from tests.test_runner import case, run
 
 TURN = TurnInput(
     input='Say "hi"', context={"tone": "kind"}, history=[{"role": "user", "content": "Hello"}], session_id="s-1"
@@ -148,12 +151,67 @@ def test_the_request_is_outside_of_the_replay(server: Server, monkeypatch: pytes
         ("text/plain", b'{"a": null}', "$.a", None),
         ("text/event-stream", b"data: Hel\n\ndata: lo\n\ndata: [DONE]\n\n", None, "Hello"),
         ("text/event-stream", b'event: t\r\ndata: {"t": "a"}\r\n\r\n: ping\r\n\r\ndata: {"t": "b"}\r\n\r\n', "t", "ab"),
+        ("text/event-stream", b'data: She\n\ndata:  has "\n\ndata: 12\n\ndata: "\n\n', None, 'She has "12"'),
+        ("text/event-stream", b'data: "She has"\n\ndata: " 12"\n\n', None, "She has 12"),
+        ("text/event-stream", b'data: {"output": {"a": 1}}\n\n', None, {"a": 1}),
+        ("text/event-stream", b'data: {"t": "a\xe2\x80\xa8b"}', "t", "a\u2028b"),
+        (
+            "text/event-stream",
+            b"event: thinking\ndata: Hm\n\nevent: token\ndata: a\n\nevent: done\ndata: ok\n\n",
+            None,
+            "a",
+        ),
+        ("text/event-stream", b"\n\n", None, None),
+        ("text/plain", b'data: {"type": "token", "text": "a"}\n\ndata: {"type": "done"}\n\n', None, "a"),
+        (
+            "text/plain",
+            b"data: as a word\nat the beginning of a text",
+            None,
+            "data: as a word\nat the beginning of a text",
+        ),
+        ("text/plain", b'{"a": 1}\n{"a": 2}', None, '{"a": 1}\n{"a": 2}'),
+        ("application/x-ndjson", b'{"message": {"content": "a"}}\n{"message": {"content": "b"}}\n', None, "ab"),
+        ("application/x-ndjson", b'{"t": "a"}\n{"n": 1}\n{"t": "b"}\n', "t", "ab"),
+        ("application/json", b'{"type": "token", "text": "a"}{"type": "token", "text": "b"}', None, "ab"),
     ],
 )
 def test_answers_are_read(server: Server, content_type: str, body: bytes, path: str | None, expected: Any) -> None:
     """JSON by the path, or `output`, or whole; text as text; server-sent events joined."""
     server.content_type, server.answer = content_type, body
     assert ask({"endpoint": server.url, **({"response_path": path} if path else {})}) == expected
+
+
+TOKENS = (
+    {"type": "token", "text": "we have 12 u"},
+    {"type": "tool", "name": "stock"},
+    {"type": "token", "text": "nits in stock"},
+    {"type": "tool_result", "text": "12"},
+    {"type": "done"},
+)
+
+
+@pytest.mark.parametrize("path", [None, "$.text"])
+@pytest.mark.parametrize("last", [[], [{"type": "final", "text": "we have 12 units in stock"}]])
+def test_events_of_several_kinds_are_one_answer(server: Server, path: str | None, last: list[Any]) -> None:
+    """The texts of their pieces, with and without a path: tools say nothing, and nothing is said twice."""
+    server.content_type = "text/event-stream"
+    server.answer = "".join(f"data: {json.dumps(event)}\n\n" for event in (*TOKENS, *last)).encode()
+    answer = ask({"endpoint": server.url, **({"response_path": path} if path else {})})
+    assert read_answer(answer).output == (last[0] if last and path is None else "we have 12 units in stock")
+
+
+def test_events_without_what_the_path_names_are_an_error_when_all_are(server: Server) -> None:
+    """It says how many there were, and names no place: nothing in the agent's code is at fault."""
+    server.content_type = "text/event-stream"
+    server.answer = "".join(f"data: {json.dumps(event)}\n\n" for event in TOKENS).encode()
+    mapping = {"endpoint": server.url, "response_path": "$.txt"}
+    with pytest.raises(EndpointError) as caught:
+        ask(mapping)
+    assert "there is no 'txt' in an object with 'type' (and in none of its 5 events)" in str(caught.value)
+    result = run(mapping)
+    assert result.turns[0].raised_at == []
+    assert "EndpointError in turn 1: POST" in result.reasons[0]
+    assert asyncio.run(run_replay_async(case(mapping))).turns[0].raised_at == []
 
 
 @pytest.mark.parametrize(

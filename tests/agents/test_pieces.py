@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -337,7 +337,7 @@ def test_graphs_of_langgraph_are_read_in_every_mode() -> None:
     graph = builder.compile()
     for mode in ("values", "updates", "messages", ["updates", "messages"]):
 
-        def stream(question: str, mode: Any = mode) -> Iterator[Any]:
+        def stream(question: str, mode: Any = mode) -> Any:
             return graph.stream({"messages": [("user", question)]}, stream_mode=mode)
 
         result = run(lambda input, stream=stream: stream(input))
