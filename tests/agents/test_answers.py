@@ -282,5 +282,7 @@ def test_an_object_where_a_text_was_recorded_is_noted() -> None:
     assert "`lambda input: agent(input).text` (`['text']` of a mapping; of an endpoint `response_path: $.text`)" in note
     [note] = run(lambda input: {"price": 3}, output="Yes").notes
     assert note.endswith("hand in a function that returns the text")
+    [note] = run(lambda input: ("Yes", {"sources": []}), output="Yes").notes
+    assert "and the agent's is a list of 2, which" in note
     assert not run(lambda input: {"price": 3}, output={"price": 3}).notes
     assert not run(lambda input: "3", output="Yes").notes

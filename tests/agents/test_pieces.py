@@ -100,6 +100,9 @@ def chat(content: str | None, **delta: Any) -> dict[str, Any]:
         [None, *TOKENS, None],
         [*TEXTS, {"type": "done"}],
         [*TEXTS, {"usage": {"total": 3}}],
+        [*DELTAS, {"type": "tool_end", "output": "3"}],
+        [*DELTAS, {"type": "done", "response": {"status": 200}}],
+        [*DELTAS, {"type": "done", "result": "success"}],
         [{"token": text} for text in TEXTS],
         [{"content": text} for text in TEXTS],
         [{"chunk": text} for text in TEXTS],
@@ -189,8 +192,10 @@ def test_equal_pieces_of_one_kind_are_no_repetition() -> None:
     """A number of equal digits may come in equal tokens."""
     assert answer([{"type": "token", "text": "9"}, {"type": "token", "text": "9"}]) == "99"
     assert answer([{"text": "9", "done": False}, {"text": "9", "done": True}]) == "99"
+    assert answer([{"text": "9", "index": 0}, {"text": "9", "index": 1}]) == "99"
     assert answer(["ha", "ha"]) == "haha"
     assert answer(["1", "10"]) == "110"
+    assert answer(["1", "1", "10"]) == "1110"
 
 
 @pytest.mark.parametrize(
@@ -204,6 +209,7 @@ def test_equal_pieces_of_one_kind_are_no_repetition() -> None:
             {"text": "a question", "reply": "yes"},
             "2 pieces of one text",
         ),
+        ([{"text": "q", "n": 1}, {"text": "q", "n": 2}], {"text": "q", "n": 2}, "2 pieces of one text"),
         ([{"messages": [USER]}, {"messages": [USER, {"role": "assistant", "content": "x"}]}], "x", ""),
         ([("values", {"messages": [USER]}), ("values", {"messages": [{"role": "ai", "content": "x"}]})], "x", ""),
         ([{"agent": {"messages": [{"role": "ai", "content": "x"}]}}, {"hook": None}], "x", ""),
@@ -251,6 +257,25 @@ def test_what_pieces_leave_open_is_said(pieces: list[Any], expected: Any, note: 
     assert answer(pieces) == expected
     [said] = played(pieces).notes
     assert note in said
+
+
+def test_what_a_generator_returns_may_leave_out_what_it_yielded() -> None:
+    """That is said; not where it returns the whole, or one text was yielded on the way."""
+
+    def agent(input: str, texts: Any = TEXTS, returned: Any = 3) -> Any:
+        yield from texts
+        return returned
+
+    result = run(agent)
+    assert result.turns[0].output == 3
+    assert "what the pieces before it say is no part of it" in result.notes[0]
+    assert not run(lambda input: agent(input, returned=WHOLE)).notes
+    assert not run(lambda input: agent(input, texts=["Looking"])).notes
+
+
+def test_a_last_answer_of_none_is_an_answer() -> None:
+    """It is no update of a state that changes nothing."""
+    assert answer([{"step": 1}, {"answer": None}]) == {"answer": None}
 
 
 def test_one_piece_is_nothing_to_speak_of() -> None:

@@ -102,8 +102,8 @@ def said(output: Json) -> Json:
 
 
 def other_shape(recorded: Json, output: Json) -> str | None:
-    """What a reader should know where the recorded answer is a text and the agent's is an object; else None."""
-    if not isinstance(recorded, str) or not isinstance(output, dict):
+    """What a reader should know where the recorded answer is a text and the agent's is none; else None."""
+    if not isinstance(recorded, str) or not isinstance(output, dict | list):
         return None
     name = _text_field(output)
     way = "a function that returns the text"
@@ -112,8 +112,9 @@ def other_shape(recorded: Json, output: Json) -> str | None:
             f"`lambda input: agent(input).{name}` (`[{name!r}]` of a mapping; of an endpoint `response_path: $.{name}`)"
         )
     fields = ", ".join(map(repr, list(output)[:6]))
+    shape = f"a list of {len(output)}" if isinstance(output, list) else f"an object ({fields})"
     return (
-        f"the recorded answer is a text, and the agent's is an object ({fields}), which is judged as it is: to have a "
+        f"the recorded answer is a text, and the agent's is {shape}, which is judged as it is: to have a "
         f"text judged, hand in {way}"
     )
 

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 from pytest_agent_replay.agents.answers import is_of_assistant, is_result, role_of, usage_of
 from pytest_agent_replay.player.current import known_session
 
-__all__ = ["Frame", "answer_of", "joined_at", "says_something"]
+__all__ = ["Frame", "answer_of", "joined_at", "note_returned", "says_something"]
 
 _MISSING: Any = object()
 _KINDS = ("type", "event", "kind", "role", "event_kind", "part_kind", "part_delta_kind", "chunk_type")
@@ -123,6 +123,13 @@ def answer_of(values: Iterable[Any]) -> Any:
         framed = _framed(whole.decode("utf-8", "replace"))
         return whole if framed is None else framed
     return _of_pieces(list(map(_read, values)))
+
+
+def note_returned(returned: Any, values: Iterable[Any]) -> None:
+    """Notes that a generator said more than what it returned, which is its answer."""
+    pieces = [_read(value) for value in values if not _is_empty(value)]
+    if sum(bool(piece.text) for piece in pieces) > 1:
+        _note_unsaid(_read(returned), [piece for piece in pieces if piece.text])
 
 
 def joined_at(values: Iterable[Any], find: Callable[[Any], Any]) -> Any:
@@ -224,11 +231,18 @@ def _result(last: _Piece, telling: list[_Piece]) -> Any:
     inner = next(iter(value.values())) if isinstance(value, Mapping) and len(value) == 1 else _field(value, "result")
     if not isinstance(inner, str) and role_of(inner) is None and is_result(inner):
         return inner
-    final = [_field(value, name) for name in _FINAL_FIELDS]
-    if any(found not in (_MISSING, None, "") and not isinstance(found, bool) for found in final):
+    if not last.words.isdisjoint(_SILENT | _ASIDE):
+        return _MISSING
+    if any(_is_final(name, _field(value, name)) for name in _FINAL_FIELDS):
         return value if len(last.path) < 2 else _MISSING
     is_final = len(last.path) == 1 and bool(last.text) and not last.words.isdisjoint(_FINAL_KINDS)
     return value if is_final else _MISSING
+
+
+def _is_final(name: str, found: Any) -> bool:
+    if name in ("response", "reply"):  # also names for what is said about a response
+        return isinstance(found, str) and bool(found)
+    return found is not _MISSING and found is not None and found != "" and not isinstance(found, bool)
 
 
 def _last_without_text(pieces: list[_Piece]) -> Any:
@@ -244,15 +258,26 @@ def _are_states(telling: list[_Piece]) -> bool:
     """Whether the pieces are one thing as it grows, and not parts of it."""
     if len({piece.group for piece in telling}) > 1 or telling[0].is_delta:
         return False
+    if len(telling) > 1 and len({piece.text for piece in telling}) == 1 and not any(telling[0].kinds):
+        first, *others = (_beside_the_text(piece) for piece in telling)
+        return any(other != first for other in others) or _repeat_each_other([piece.text or "" for piece in telling])
     return _repeat_each_other([piece.text or "" for piece in telling])
+
+
+def _beside_the_text(piece: _Piece) -> dict[str, str]:
+    fields = piece.value if isinstance(piece.value, Mapping) else getattr(piece.value, "__dict__", {})
+    return {str(name): repr(found) for name, found in fields.items() if name not in _ABOUT and name not in piece.path}
 
 
 def _repeat_each_other(texts: Sequence[str]) -> bool:
     said = [text for text in texts if text]
-    # two short texts may well begin alike by chance
-    if len(said) < 2 or (len(said) == 2 and len(said[0]) < 4):
+    # short texts may well begin alike by chance
+    is_short = bool(said) and len(said[0]) < 4
+    if len(said) < (3 if is_short else 2):
         return False
-    return all(later.startswith(earlier) for earlier, later in pairwise(said))
+    return all(
+        later.startswith(earlier) and (len(later) > len(earlier) or not is_short) for earlier, later in pairwise(said)
+    )
 
 
 def _last_message(pieces: list[_Piece]) -> list[_Piece]:
@@ -404,7 +429,10 @@ def _field(value: Any, name: str) -> Any:
 
 def _is_empty(value: Any) -> bool:
     """Whether a piece is nothing: None, also as the update of a state by a node that changes nothing."""
-    return value is None or (isinstance(value, Mapping) and bool(value) and all(v is None for v in value.values()))
+    if isinstance(value, Mapping) and len(value) == 1:
+        [(name, inner)] = value.items()
+        return inner is None and name not in _PLACES and name not in _FINAL_FIELDS
+    return value is None
 
 
 # -- notes
@@ -426,7 +454,7 @@ def _note_unsaid(last: _Piece, telling: list[_Piece]) -> None:
     before = [piece for piece in telling if piece is not last and piece.words.isdisjoint(_ASIDE)]
     said = "".join(piece.text or "" for piece in _told_once(before))
     if said and not _holds(last.value, said):
-        _note("the last piece that the agent yielded is its answer; what the pieces before it say is no part of it")
+        _note("what the agent yielded or returned last is its answer; what the pieces before it say is no part of it")
 
 
 def _holds(value: Any, text: str, depth: int = 0) -> bool:

@@ -38,7 +38,13 @@ def _joined(stream: Iterator[Any]) -> Any:
         try:
             pieces.append(next(stream))
         except StopIteration as end:
-            return _one(pieces) if end.value is None else end.value
+            if end.value is None:
+                return _one(pieces)
+            if len(pieces) > 1:
+                from pytest_agent_replay.agents.pieces import note_returned
+
+                note_returned(end.value, pieces)
+            return end.value
 
 
 def _one(pieces: list[Any]) -> Any:
