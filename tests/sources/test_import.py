@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
@@ -229,6 +230,47 @@ def test_a_file_is_recognised(here: Path, capsys: pytest.CaptureFixture[str]) ->
     (here / "b.json").write_text('{"what": "ever"}')
     assert main(["import", "auto", "b.json"]) == 2
     assert "b.json: the file is of no source that is known" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("source", ["auto", "otel", "vapi", "retell", "langfuse", "openai-chat", "openai-agents"])
+@pytest.mark.parametrize(
+    ("name", "content", "text"),
+    [
+        ("a.json", gzip.compress(b"[]"), "a.json: it is packed with gzip: unpack it first"),
+        ("a.jsonl", gzip.compress(b"[]"), "a.jsonl: it is packed with gzip: unpack it first"),
+        ("a.jsonl", b"\n", "a.jsonl: the file is empty"),
+        ("a.json", b"[" * 100_000, "a.json: it is nested too deeply to be read"),
+        ("a.jsonl", b"[" * 100_000, "a.jsonl:1: it is nested too deeply to be read"),
+    ],
+)
+def test_a_file_that_no_source_can_read(
+    here: Path, capsys: pytest.CaptureFixture[str], source: str, name: str, content: bytes, text: str
+) -> None:
+    """Is said to be what it is."""
+    (here / name).write_bytes(content)
+    assert main(["import", source, name]) in (1, 2)
+    assert text in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("source", ["vapi", "retell", "langfuse", "openai-chat", "otel", "mlflow", "weave"])
+def test_a_file_without_a_session_is_no_success(here: Path, capsys: pytest.CaptureFixture[str], source: str) -> None:
+    """An empty list is what an export leaves that went wrong."""
+    (here / "a.json").write_text("[]")
+    assert main(["import", source, "a.json"]) in (1, 2)
+    assert "a.json: " in capsys.readouterr().err
+
+
+def test_an_address_is_no_file(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is neither printed, for the sake of its password, nor sent anywhere as an id."""
+    for source, hint in (
+        ("mlflow", "--tracking-uri"), ("vapi", "--endpoint"), ("langsmith", "--endpoint"), ("phoenix", "--url"),
+        ("openai-agents", "this source reads exported files"), ("auto", "this source reads exported files"),
+    ):  # fmt: skip
+        assert main(["import", source, "postgresql://joe:hunter2@db/mlflow"]) == 2
+        said = capsys.readouterr().err
+        assert "postgresql://… is an address, where a file is needed" in said
+        assert hint in said
+        assert "hunter2" not in said
 
 
 def test_what_was_imported_can_be_run_at_once(here: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -421,9 +422,10 @@ def test_bad_lines_do_not_stop_the_others(importer: Import) -> None:
 @pytest.mark.parametrize(
     ("data", "text"),
     [
-        ("", "it is not JSON"),
+        ("", "the file is empty"),
         ('{"messages":\n [1,, 2]}', "shop.json:2:"),
-        ("[" * 100_000, "it is not JSON"),
+        ("[" * 100_000, "it is nested too deeply"),
+        (gzip.compress(b"[]"), "it is packed with gzip: unpack it first"),
         (b"\xff\xfe[\x00]\x00", "it is not UTF-8"),
         ("[]", "there is no session in it"),
         ("7", "there is no session in it"),

@@ -465,7 +465,7 @@ def test_a_broken_line_is_a_problem_and_the_others_are_read(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"[1, 2]", "there are no spans"), (b"{\n", "not JSON"), (b"", "not JSON"), (b"\xff\n", "not UTF-8")],
+    [(b"[1, 2]", "there are no spans"), (b"{\n", "not JSON"), (b"", "the file is empty"), (b"\xff\n", "not UTF-8")],
 )
 def test_files_of_something_else_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
     """Without a traceback."""

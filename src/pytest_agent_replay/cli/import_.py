@@ -30,18 +30,25 @@ def main(words: Sequence[str]) -> int:
         return 0 if words and words[0] in ("-h", "--help") else 2
     if words[0] == "auto":
         return _auto(words[1:])
-    from pytest_agent_replay.sources.options import import_parser
+    from pytest_agent_replay.sources.options import import_parser, refuse_addresses
     from pytest_agent_replay.sources.source import find_source
 
     source = find_source(words[0])
     given = import_parser(source).parse_args(words[1:])
+    refuse_addresses(given, source.addresses)
     source.check(given)
     return _end(given, [_import(source, given)])
 
 
 def _auto(words: Sequence[str]) -> int:
     """Each file goes to the source that recognises it."""
-    from pytest_agent_replay.sources.options import DESCRIPTION, add_common, common_values, import_parser
+    from pytest_agent_replay.sources.options import (
+        DESCRIPTION,
+        add_common,
+        common_values,
+        import_parser,
+        refuse_addresses,
+    )
     from pytest_agent_replay.sources.recognising import by_source
 
     parser = argparse.ArgumentParser(
@@ -50,6 +57,7 @@ def _auto(words: Sequence[str]) -> int:
     parser.add_argument("file", metavar="FILE", nargs="+")
     add_common(parser)
     given = parser.parse_args(words)
+    refuse_addresses(given)
     reports = []
     for source, files in by_source([Path(file) for file in given.file]):
         names = ", ".join(map(str, files))

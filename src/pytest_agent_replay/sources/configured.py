@@ -20,7 +20,7 @@ from pytest_agent_replay.errors import FormatError, Problem, ReplayError
 from pytest_agent_replay.formats.flakestorm import FlakestormConfig, LangSmithProject, read_flakestorm
 from pytest_agent_replay.formats.loading import load_document
 from pytest_agent_replay.sources.fetching import ApiError
-from pytest_agent_replay.sources.options import import_parser, wishes
+from pytest_agent_replay.sources.options import import_parser, refuse_addresses, wishes
 from pytest_agent_replay.sources.source import Source, find_source
 from pytest_agent_replay.sources.writer import ImportReport, import_sessions
 
@@ -166,6 +166,7 @@ def _understood(configured: ConfiguredSource) -> tuple[Source, argparse.Namespac
         for name in _NOT_HERE:
             if getattr(given, name) != parser.get_default(name):
                 raise ReplayError(f"`--{name}` cannot be given here")
+        refuse_addresses(given, source.addresses)
         source.check(given)
     except ReplayError as error:
         raise ReplayError(f"{configured.where}: {configured.text}: {error}") from None

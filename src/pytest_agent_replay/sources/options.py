@@ -6,22 +6,28 @@ The same words are understood on the command line and in a project's configurati
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from pytest_agent_replay.errors import ReplayError
 from pytest_agent_replay.sources.source import Source
 from pytest_agent_replay.sources.writer import Wishes
 
 if TYPE_CHECKING:
     from pytest_agent_replay.redaction import Redactor
 
-__all__ = ["DESCRIPTION", "add_common", "common_values", "import_parser", "wishes"]
+__all__ = ["DESCRIPTION", "add_common", "common_values", "import_parser", "refuse_addresses", "wishes"]
 
 DESCRIPTION = (
     "Makes a replay file of each session. What was guessed, lost or redacted is said on the screen and in the file. "
     "Run again, it writes what is new and leaves the rest as it is."
 )
 _OUT = "replays"
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+_NAMED = ("file", "what")
+"""Where sources have the files and ids that a command line names."""
+_OF_ADDRESSES = ("tracking_uri", "url", "base_url", "endpoint")
 _COMMON = ("out", "contract", "no_contract", "golden", "agent", "add_tag", "expires", "force", "no_redaction", "run")
 
 
@@ -66,6 +72,20 @@ def add_common(parser: argparse.ArgumentParser) -> None:
 def common_values(given: argparse.Namespace) -> dict[str, Any]:
     """The values of the options of `add_common`."""
     return {name: getattr(given, name) for name in _COMMON}
+
+
+def refuse_addresses(given: argparse.Namespace, allowed: str = "") -> None:
+    """Raises `ReplayError` for the address of a server or a database where a file is named.
+
+    `allowed` is a pattern of those that stand for an id. An address may hold a password: it is neither said nor sent.
+    """
+    for text in (str(text) for name in _NAMED for text in getattr(given, name, None) or ()):
+        scheme = _ADDRESS.match(text)
+        if scheme is None or (allowed and re.match(allowed, text)):
+            continue
+        option = next((name for name in _OF_ADDRESSES if hasattr(given, name)), None)
+        what = f"it goes to --{option.replace('_', '-')}" if option else "this source reads exported files"
+        raise ReplayError(f"{scheme[0]}… is an address, where a file is needed; {what}")
 
 
 def wishes(

@@ -68,6 +68,8 @@ class Source(ABC):
     name: ClassVar[str]
     """On the command line and in a file's `source: {type: …}`."""
     description: ClassVar[str] = ""
+    addresses: ClassVar[str] = ""
+    """A pattern of addresses that may stand where files are named, because they stand for an id."""
 
     @abstractmethod
     def add_arguments(self, parser: ArgumentParser) -> None:

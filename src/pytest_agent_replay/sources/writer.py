@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from pytest_agent_replay.errors import ReplayError
+from pytest_agent_replay.errors import MAX_SHOWN, FormatError, ReplayError
 from pytest_agent_replay.formats.replay import ReplayFile, Source
 from pytest_agent_replay.formats.times import parse_time
 from pytest_agent_replay.formats.writing import file_text, replay_to_data
@@ -137,7 +137,7 @@ def write_sessions(
     """
     report = ImportReport()
     summary = _Summary()
-    for number, session in enumerate(sessions, 1):
+    for number, session in enumerate(_with_problems(sessions, importing), 1):
         try:
             _import(session, folder, wishes, report, summary, importing)
         except (SessionProblem, ValidationError, ValueError, RecursionError) as error:
@@ -151,6 +151,18 @@ def write_sessions(
         redactor = wishes.redactor()
         report.notes, report.problems = redactor.clean(report.notes), redactor.clean(report.problems)
     return report
+
+
+def _with_problems(
+    sessions: Iterable[RunSession | ImportedSession], importing: Importing
+) -> Iterator[RunSession | ImportedSession]:
+    """The sessions; a file that cannot be used is told with what was found in it until then."""
+    try:
+        yield from sessions
+    except FormatError as error:
+        if not importing.problems:
+            raise
+        raise ReplayError("\n".join([*importing.problems[:MAX_SHOWN], str(error)])) from None
 
 
 def _import(

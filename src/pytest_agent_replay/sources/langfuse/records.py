@@ -113,16 +113,20 @@ def read_sessions(paths: list[Path], importing: Importing) -> Iterator[SessionRe
     """The conversations of these files, in the order in which they began; what is wrong goes to `importing.problem`.
 
     Traces of one session become one conversation, also from several files. Raises `FormatError` when the only file
-    cannot be read.
+    cannot be read, or is empty.
     """
     with Shelf() as shelf:
         found = _Found(shelf)
         for path in paths:
             problems: list[str] = []
             try:
+                is_empty = True
                 for where, value in _values(path, problems):
                     for item in _items(value, where, problems):
                         found.add(item, where)
+                        is_empty = False
+                if is_empty and not problems:
+                    raise FormatError(Problem(str(path), 0, 0, "there is no trace or observation in it"))
             except FormatError as error:
                 if len(paths) == 1:
                     raise

@@ -41,6 +41,7 @@ class LangSmith(Source):
         "The key is that of LANGSMITH_API_KEY (or LANGCHAIN_API_KEY), the address that of LANGSMITH_ENDPOINT, the "
         "workspace that of LANGSMITH_WORKSPACE_ID. The `langsmith` package is not needed."
     )
+    addresses = r"https?://[^@]*$"
 
     def __init__(self, **api: Any) -> None:
         """`api`: what else `fetching.Api` is to be told, such as another clock."""

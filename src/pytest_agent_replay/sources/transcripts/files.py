@@ -73,10 +73,18 @@ def add_files(parser: ArgumentParser) -> None:
 def in_files(
     paths: Sequence[str | Path], read: Callable[[Path], Iterator[ImportedSession]], importing: Importing
 ) -> Iterator[ImportedSession]:
-    """The sessions of all files. One of several that cannot be read is a problem; the only one raises `FormatError`."""
+    """The sessions of all files. One of several that cannot be read, or that holds none, is a problem; the only one
+    raises `FormatError`.
+    """
     for path in paths:
+        known = len(importing.problems)
+        is_empty = True
         try:
-            yield from read(Path(path))
+            for session in read(Path(path)):
+                is_empty = False
+                yield session
+            if is_empty and len(importing.problems) == known:
+                raise FormatError(Problem(str(path), 0, 0, "there is no session in it"))
         except FormatError as error:
             if len(paths) == 1:
                 raise
