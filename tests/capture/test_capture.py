@@ -118,13 +118,13 @@ def test_what_the_model_is_asked_tells_the_turns_when_nobody_does(tmp_path: Path
             said = client.chat.completions.create(model="gpt-4o", messages=messages).choices[0].message.content
             messages += [{"role": "assistant", "content": said or ""}, {"role": "user", "content": question}]
     turns = loaded(path).turn_list
-    # a request that does not go on with a conversation (another agent's, a summary) begins no turn
-    assert [turn.input for turn in turns] == ["How much?", "And now?"]
-    assert [turn.output for turn in turns] == ["12.", "12."]
+    # requests of another kind (another agent's, a summary) begin no turn
+    assert [(turn.input, turn.output) for turn in turns] == [("How much?", "12.")]
     said = loaded(path).import_ or {}
     assert said["guessed"] == [
-        "the input: what the model was asked last by a user (2)",
-        "the output: what the model answered last (2)",
+        "the input: what the model was asked last by a user",
+        "the output: what the model answered last",
+        "whose a model request is that goes on with no conversation: it is kept in the turn before it (2)",
     ]
 
 

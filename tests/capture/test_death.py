@@ -60,7 +60,7 @@ def test_a_killed_process_loses_nothing(journal: Path) -> None:
     """Everything until its death is in the recovered file, and the journal is gone then."""
     assert KEY not in journal.read_text("utf-8")
     assert journal.stat().st_mode & 0o077 == 0
-    path, built = recover(journal)
+    [(path, built)] = recover(journal)
     file = loaded(path)
     assert path.name == "a.replay.yaml"
     assert file.input == "How much? [secret 1]"
@@ -77,7 +77,7 @@ def test_a_half_written_line_is_left_out(journal: Path) -> None:
     whole = journal.read_bytes()
     for cut in range(len(whole) - 200, len(whole), 7):
         journal.write_bytes(whole[:cut])
-        path, _ = recover(journal)
+        [(path, _)] = recover(journal)
         assert loaded(path).input == "How much? [secret 1]"
         path.unlink()
     journal.write_bytes(whole[:5])

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from itertools import islice
 from typing import Any
 
 from pydantic import ValidationError
@@ -59,6 +60,7 @@ _NOTHING: Any = object()
 
 @dataclass(slots=True)
 class _Turn:
+    number: int = 0
     input: Any = None
     """What the user said; `_NOTHING` where the agent spoke first."""
     at: float | None = None
@@ -66,6 +68,13 @@ class _Turn:
     output: Event | None = None
     raised: Event | None = None
     calls: list[_Call] = field(default_factory=list)
+
+    def last_answer(self) -> str | None:
+        """What the model said last to the user, as far as it can be told; None when it asked for tools instead."""
+        asked = [call for call in self.calls if not call.is_tool and not call.begin.get("beside")]
+        answer = (asked[-1].end or {}).get("answer") if asked else None
+        said = answer.get("content") if answer and not answer.get("tool_calls") else None
+        return said if isinstance(said, str) else None
 
 
 @dataclass(slots=True)
@@ -79,17 +88,30 @@ class Built:
 
 def build(
     events: Iterable[Event], settings: Mapping[str, Any], scrubber: Scrubber | None = None, *, was_cut: bool = False
-) -> Built:
-    """The file of these events. `settings` may have `agent`, `contract`, `tags`, `golden`, `captured_at` and others.
+) -> list[Built]:
+    """The files of these events, one for each conversation.
 
-    `was_cut`: the process died, so that what has no end was cut off. Without a `scrubber` the events are clean already.
+    `settings` may have `agent`, `contract`, `tags`, `golden`, `captured_at` and others. `was_cut`: the process died, so
+    that what has no end was cut off. Without a `scrubber` the events are clean already.
     """
     known = list(events)
     if scrubber is not None:
         for event in known:  # what is found last may stand in what came first
             cleaned(scrubber, event)
         known = [cleaned(scrubber, event) for event in known]
-    builder = _Builder(known, was_cut)
+    talks = conversations(_joined(known))
+    return [_built(talk, settings, scrubber, was_cut=was_cut, beside=len(talks) - 1) for talk in talks]
+
+
+def _built(
+    events: list[Event], settings: Mapping[str, Any], scrubber: Scrubber | None, *, was_cut: bool, beside: int
+) -> Built:
+    builder = _Builder(events, was_cut)
+    if beside:
+        builder.notes.guess(
+            f"which requests are of this conversation: {beside + 1} were told apart, each in its own file, by what "
+            "the model was asked"
+        )
     data = {**_about(settings, builder), **builder.session()}
     redacted = scrubber.found if scrubber is not None else {}
     data["contract"] = settings.get("contract") or builder.contract()
@@ -97,6 +119,47 @@ def build(
     if remarks:
         data["import"] = remarks
     return Built(ReplayFile.model_validate(data), builder.notes, redacted)
+
+
+def _joined(events: list[Event]) -> list[Event]:
+    """Turns that turned out to be the beginning of another."""
+    into = {event["joins"]: event["turn"] for event in events if event["event"] == "join"}
+    if not into:
+        return events
+    kept = [event for event in events if event["event"] != "turn" or event["turn"] not in into]
+    return [{**event, "turn": into[event["turn"]]} if event.get("turn") in into else event for event in kept]
+
+
+def conversations(events: list[Event]) -> list[list[Event]]:
+    """The events of each conversation, in the order in which these began."""
+    talks = {event["turn"]: event.get("talk", 1) for event in events if event["event"] == "turn"}
+    numbers = sorted(set(talks.values()))
+    first = min(talks.values(), default=1)
+    owners: dict[int, set[int]] = {}
+    found: dict[int, list[Event]] = {number: [] for number in numbers or [first]}
+    for index, event in enumerate(events):
+        own = {talks.get(event.get("turn", 0), first)}
+        if event["event"] == "begin":
+            if "open" in event:
+                event, own = _between(event, own, islice(events, index, None), talks)
+            owners[event["n"]] = own = owners.get(event.get("parent", 0), own)
+        elif event["event"] == "end":
+            own = owners.get(event["n"], own)
+        elif "turn" not in event:
+            own = set(found)
+        for number in own:
+            found[number].append(event)
+    return list(found.values())
+
+
+def _between(event: Event, own: set[int], later: Iterable[Event], talks: Mapping[int, int]) -> tuple[Event, set[int]]:
+    """A call that may belong to the turn that begins next is given to both."""
+    following = next((each for each in later if each["event"] == "turn"), None)
+    if following is None or following.get("after") != event["after"]:
+        return event, own
+    if talks[following["turn"]] not in own:
+        return event, {*own, talks[following["turn"]]}
+    return ({**event, "shared": True} if event["open"] else event), own
 
 
 _OF_THE_AGENT = ("agent", "contract", "tools", "tags", "golden")
@@ -154,6 +217,8 @@ class _Builder:
         self.notes = Notes()
         self.turns: list[_Turn] = []
         self._was_cut = was_cut
+        self._of_any_turn: list[_Call] = []
+        """Calls between an answer and the next question."""
         self._calls: dict[int, _Call] = {}
         self._control = {event["tool"] for event in events if event["event"] == "control"}
         for event in events:
@@ -164,10 +229,10 @@ class _Builder:
     # -- reading the events
 
     def _on_turn(self, event: Event) -> None:
-        self.turns.append(_Turn(event["input"], event.get("at"), bool(event.get("guessed"))))
+        self.turns.append(_Turn(event["turn"], event["input"], event.get("at"), bool(event.get("guessed"))))
 
     def _on_said(self, event: Event) -> None:
-        self.turns.append(_Turn(_NOTHING, output=event))
+        self.turns.append(_Turn(event["turn"], _NOTHING, output=event))
 
     def _on_input(self, event: Event) -> None:
         turn = self._turn(event["turn"])
@@ -190,6 +255,9 @@ class _Builder:
     def _on_lost(self, event: Event) -> None:
         self.notes.lose(event["what"])
 
+    def _on_guess(self, event: Event) -> None:
+        self.notes.guess(event["what"])
+
     def _on_other(self, event: Event) -> None:
         """Read elsewhere."""
 
@@ -197,11 +265,14 @@ class _Builder:
         if not self.turns:
             self.turns.append(_Turn())
             self.notes.guess("the input: nothing said what the user asked, so it is null")
-        return self.turns[max(0, min(number, len(self.turns)) - 1)]
+        return next((turn for turn in reversed(self.turns) if turn.number <= number), self.turns[0])
 
     def _place(self, call: _Call) -> None:
         outer = self._calls.get(call.begin.get("parent", 0))
-        (outer.inner if outer is not None else self._turn(call.begin["turn"]).calls).append(call)
+        if outer is not None:
+            outer.inner.append(call)
+        else:
+            (self._of_any_turn if call.begin.get("shared") else self._turn(call.begin["turn"]).calls).append(call)
 
     # -- writing the file
 
@@ -213,15 +284,25 @@ class _Builder:
         if len(turns) == 1:
             turns[0].pop("started_at", None)
             return turns[0]
-        return {"turns": turns}
+        return {**self._shared(), "turns": turns}
 
-    def _written(self, turn: _Turn, *, is_last: bool) -> dict[str, Any]:
+    def _shared(self) -> dict[str, Any]:
+        """What serves every turn: it was not seen to which of two a call belongs."""
+        tools, answers = self._recordings(_Turn(calls=self._of_any_turn))
+        if tools or answers:
+            self.notes.guess("the turn of a call between two turns: it answers in any", len(tools) + len(answers))
+        return {key: found for key, found in (("tool_responses", tools), ("llm_responses", answers)) if found}
+
+    def _recordings(self, turn: _Turn) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Of tools and of the model."""
         kept = [call for each in turn.calls for call in self._kept(each)]
         kept.sort(key=lambda call: call.number)
         tools = [self._tool(call) for call in kept if call.is_tool]
-        models = [call for call in kept if not call.is_tool]
-        tools += self._unseen(turn, kept)
-        answers = [answer for call in models for answer in self._answer(call)]
+        answers = [answer for call in kept if not call.is_tool for answer in self._answer(call)]
+        return tools + self._unseen(kept), answers
+
+    def _written(self, turn: _Turn, *, is_last: bool) -> dict[str, Any]:
+        tools, answers = self._recordings(turn)
         if turn.input is _NOTHING:
             return {"output": turn.output["output"]} if turn.output is not None else {}
         data: dict[str, Any] = {"input": turn.input}
@@ -233,18 +314,18 @@ class _Builder:
             data["tool_responses"] = tools
         if answers:
             data["llm_responses"] = answers
-        self._end_turn(turn, answers, data, is_last)
+        self._end_turn(turn, data, is_last)
         return data
 
-    def _end_turn(self, turn: _Turn, answers: list[dict[str, Any]], data: dict[str, Any], is_last: bool) -> None:
+    def _end_turn(self, turn: _Turn, data: dict[str, Any], is_last: bool) -> None:
         if turn.output is not None:
             data["output"] = turn.output["output"]
         elif turn.raised is not None:
             data["error"] = {key: turn.raised["error"][key] for key in ("type", "message")}
         elif self._was_cut and is_last:
             data["ended"] = "cut"
-        elif answers and not answers[-1].get("tool_calls") and isinstance(answers[-1].get("content"), str):
-            data["output"] = answers[-1]["content"]
+        elif (answer := turn.last_answer()) is not None:
+            data["output"] = answer
             self.notes.guess("the output: what the model answered last")
 
     def _kept(self, call: _Call) -> list[_Call]:
@@ -299,7 +380,7 @@ class _Builder:
 
     # -- tools that were not seen
 
-    def _unseen(self, turn: _Turn, kept: list[_Call]) -> list[dict[str, Any]]:
+    def _unseen(self, kept: list[_Call]) -> list[dict[str, Any]]:
         """Results that the model was told and no call accounts for: of tools that nothing intercepts."""
         told = [message for call in kept if not call.is_tool for message in call.begin.get("told", ())]
         seen = [call for call in kept if call.is_tool]

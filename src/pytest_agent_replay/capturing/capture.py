@@ -40,7 +40,8 @@ class Captured:
     def __init__(self) -> None:
         self.path: Path | None = None
         self.error: str | None = None
-        self.built: Built | None = None
+        self.files: list[tuple[Path, Built]] = []
+        """All that were written: each conversation has its own where nobody said whose the requests are."""
 
 
 class capture:
@@ -260,7 +261,8 @@ class _Running:
             session.miss(self._expected)
             session.end()
             if session.has_seen and self._target is not None:
-                captured.path, captured.built = write(self._target, session, self._settings, force=self._force)
+                captured.files = write(self._target, session, self._settings, force=self._force)
+                captured.path = captured.files[0][0]
             session.close_journal(remove=True)
         except Exception as problem:
             session.end()
@@ -298,21 +300,21 @@ def target_of(path: Path) -> Path:
 
 def write(
     target: Path, session: CaptureSession, settings: Mapping[str, Any], *, force: bool = False
-) -> tuple[Path, Built]:
+) -> list[tuple[Path, Built]]:
     """Writes what a session saw. Raises `ReplayError` rather than to write a key that is in use."""
-    built = build(session.events, settings, session.scrubber)
-    text = _text(target, built)
-    leaks = session.scrubber.leaks(text)
+    files = build(session.events, settings, session.scrubber)
+    texts = [_text(target, built) for built in files]
+    leaks = sorted({leak for text in texts for leak in session.scrubber.leaks(text)})
     if leaks:
         raise _Leak(
             f"the value of {', '.join(leaks)} stands in what was captured and could not be taken out of it, so nothing "
             "was written"
         )
-    return _put(target, text, force=force), built
+    return _put_all(target, files, texts, force=force)
 
 
-def recover(journal: Path) -> tuple[Path, Built]:
-    """The replay file of a capture whose process died, and removes the journal. Raises `ReplayError`."""
+def recover(journal: Path) -> list[tuple[Path, Built]]:
+    """The replay files of a capture whose process died, and removes the journal. Raises `ReplayError`."""
     header, events = read_journal(journal)
     target = Path(header["target"])
     if target.parent != journal.parent.absolute():  # the folder was moved
@@ -320,12 +322,20 @@ def recover(journal: Path) -> tuple[Path, Built]:
     if not events:
         raise ReplayError(f"{journal}: nothing had happened when its process ended; remove it")
     try:
-        built = build(events, header.get("settings") or {}, was_cut=True)
+        files = build(events, header.get("settings") or {}, was_cut=True)
     except ValueError as error:
         raise ReplayError(f"{journal}: makes no replay file: {error}") from error
-    path = _put(target, _text(target, built))
+    found = _put_all(target, files, [_text(target, built) for built in files])
     journal.unlink()
-    return path, built
+    return found
+
+
+def _put_all(target: Path, files: list[Built], texts: list[str], *, force: bool = False) -> list[tuple[Path, Built]]:
+    found: list[tuple[Path, Built]] = []
+    for built, text in zip(files, texts, strict=True):
+        path = _put(target if not found or not force else _numbered(target, len(found) + 1), text, force=force)
+        found.append((path, built))
+    return found
 
 
 def _text(target: Path, built: Built) -> str:
@@ -338,9 +348,8 @@ def _put(target: Path, text: str, *, force: bool = False) -> Path:
     if force:
         write_text_atomic(target, text, force=True)
         return target
-    stem, _, suffix = target.name.partition(".replay.")
     for number in range(1, 10_000):
-        path = target if number == 1 else target.with_name(f"{stem}-{number}.replay.{suffix}")
+        path = target if number == 1 else _numbered(target, number)
         if path.exists():
             continue
         try:
@@ -351,6 +360,11 @@ def _put(target: Path, text: str, *, force: bool = False) -> Path:
             raise
         return path
     raise ReplayError(f"{target}: there are too many files of this name")
+
+
+def _numbered(target: Path, number: int) -> Path:
+    stem, _, suffix = target.name.partition(".replay.")
+    return target.with_name(f"{stem}-{number}.replay.{suffix}")
 
 
 def _mention_leftovers(target: Path) -> None:

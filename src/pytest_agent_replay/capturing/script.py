@@ -78,7 +78,8 @@ def _wait_for_threads() -> None:
 def _say(captured: Any) -> None:
     sys.stdout.flush()
     if captured.path is not None:
-        print(f"agent-replay: {summary(captured.path, captured.built)}", file=sys.stderr)
+        for path, built in captured.files:
+            print(f"agent-replay: {summary(path, built)}", file=sys.stderr)
     elif captured.error is not None:
         print(f"agent-replay: no replay file was written: {captured.error}", file=sys.stderr)
     else:

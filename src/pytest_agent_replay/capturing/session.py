@@ -24,8 +24,9 @@ from weakref import WeakSet
 
 from pytest_agent_replay.capturing.journal import Journal, journal_line
 from pytest_agent_replay.capturing.secrets import Scrubber
+from pytest_agent_replay.capturing.talks import Place, Talk, Talks
 from pytest_agent_replay.capturing.values import Recorded, arguments, error_of, http_outcome, recorded
-from pytest_agent_replay.formats.replay import LlmResponse, ReplayFile
+from pytest_agent_replay.formats.replay import ReplayFile
 from pytest_agent_replay.intercept.returns import Keyed, promises
 from pytest_agent_replay.llm.neutral import ModelRequest
 from pytest_agent_replay.player.bypass import is_outside_replay
@@ -35,7 +36,7 @@ from pytest_agent_replay.player.layers import place, placed
 from pytest_agent_replay.player.session import Served
 from pytest_agent_replay.player.telemetry import is_telemetry
 
-__all__ = ["CaptureSession", "Guesses"]
+__all__ = ["CaptureSession"]
 
 logger = logging.getLogger("pytest_agent_replay.capture")
 
@@ -75,30 +76,6 @@ class _Open:
     tool: str
 
 
-@dataclass(slots=True)
-class Guesses:
-    """Where turns begin, as far as it can be told from what the model is asked."""
-
-    messages: list[dict[str, Any]] | None = None
-    """Of the last request of the conversation, with the answer to it; None while that is not final."""
-
-    def asked(self, messages: list[dict[str, Any]], *, is_first: bool) -> Any:
-        """What the user said in a new turn; None when the request goes on with the present one."""
-        said = messages[-1] if messages else {}
-        before, self.messages = self.messages, None
-        if is_first:
-            said = next((m for m in reversed(messages) if m.get("role") == "user"), {})
-            return said.get("content")
-        follows = before is not None and messages[: len(before)] == before and len(messages) == len(before) + 1
-        return said.get("content") if follows and said.get("role") == "user" else None
-
-    def answered(self, messages: list[dict[str, Any]], answer: LlmResponse) -> None:
-        """The model answered; with a text alone the turn may be over."""
-        is_final = not answer.tool_calls and answer.error is None and isinstance(answer.content, str)
-        said = {"role": "assistant", "content": answer.content}
-        self.messages = [*messages, said] if is_final else None
-
-
 class CaptureSession:
     """What one capture sees. Tasks and threads that are started inside belong to it, others never do."""
 
@@ -132,7 +109,7 @@ class CaptureSession:
         self._turn = 0
         self._is_told = False
         """Turns are told by the one who captures, and need not be guessed."""
-        self._guesses = Guesses()
+        self._talks = Talks()
         self._pid = os.getpid()
         self._ended = False
 
@@ -188,7 +165,7 @@ class CaptureSession:
         said = recorded(input)
         with self._lock:
             self._is_told = True
-            self._next_turn(said.value, guessed=False)
+            self._next_turn(said.value)
         if said.lost:
             self._lose("parts of an input that have no JSON form")
 
@@ -264,6 +241,7 @@ class CaptureSession:
         """Nothing is recorded from here on."""
         with self._lock:
             self._ended = True
+            self._talks.forget()
 
     def broke(self, error: Exception) -> None:
         """Something of the capture itself failed: said once, and in the file."""
@@ -315,12 +293,9 @@ class CaptureSession:
             journal.close(remove=remove)
         return journal.path if journal is not None and not remove else None
 
-    def _next_turn(self, input: Any, *, guessed: bool) -> None:
+    def _next_turn(self, input: Any, **guessed: Any) -> None:
         self._turn += 1
-        event = {"event": "turn", "turn": self._turn, "input": input, "at": time.time()}
-        if guessed:
-            event["guessed"] = True
-        self._add(event)
+        self._add({"event": "turn", "turn": self._turn, "input": input, "at": time.time(), **guessed})
 
     def _lose(self, what: str) -> None:
         self._add({"event": "lost", "what": what})
@@ -331,9 +306,20 @@ class CaptureSession:
         event = {"event": "begin", "n": number, "kind": kind, "turn": self._turn, **fields}
         if outer is not None:
             event["parent"] = outer.number
+        elif kind == "tool" and not self._is_told:
+            event.update(self._turn_of_call(fields["tool"], fields["args"]))
         self._add(event)
         self._begun[number] = (time.perf_counter(), given)
         return number
+
+    def _turn_of_call(self, tool: str, args: Any) -> dict[str, Any]:
+        """The turn that a call belongs to, as far as it can be told; it may be `open` whether it is the one after."""
+        with self._lock:
+            talk, is_sure = self._talks.of_call(tool, args)
+            here = self._talks.here()
+        if talk is None:
+            return {}
+        return {"turn": talk.turn} if is_sure else {"turn": talk.turn, **_open(talk, here)}
 
     def _end(self, number: int, **fields: Any) -> None:
         ended = time.perf_counter()
@@ -532,11 +518,12 @@ class CaptureSession:
         messages = request.messages
         is_outermost = _innermost(self) is None
         with self._lock:
-            if is_outermost and not self._is_told:
-                self._guess_turn(messages)
+            where = self._talks.asked(request) if is_outermost and not self._is_told else None
             told = [_told(message) for message in tool_messages(request) if message["call"] is not None]
             request_ = digests(request).model_dump(exclude_none=True)
             fields: dict[str, Any] = {"model": request.model, "request": request_, "told": told}
+            if where is not None:
+                fields.update(self._guess_turn(where))
             number = self._begin("model", **fields, _messages=messages, _tools=request.tools)
         self.offered([str(tool.get("name")) for tool in request.tools])
 
@@ -546,8 +533,8 @@ class CaptureSession:
             if answer is None:
                 self._end(number, unread=True)
                 return
-            if is_outermost:
-                self._guesses.answered(messages, answer)
+            if where is not None and not where.is_beside:
+                where.talk.answered(answer, body)
             data = recorded(answer.model_dump(mode="json", by_alias=True, exclude_none=True))
             self._end(number, limit_ms=_limit_ms(request.http), answer=data.value)
 
@@ -559,10 +546,26 @@ class CaptureSession:
         told.pop("attributes", None)
         self._end(number, answer={"status": 0, "error": told})
 
-    def _guess_turn(self, messages: list[dict[str, Any]]) -> None:
-        said = self._guesses.asked(messages, is_first=self._turn == 0)
-        if said is not None:
-            self._next_turn(recorded(said).value, guessed=True)
+    def _guess_turn(self, where: Place) -> dict[str, Any]:
+        """Begins a turn where the request does. What is to be said of its place."""
+        talk = where.talk
+        if where.begins and (where.input is not None or talk.number > 1):
+            after = where.after.turn if where.after is not None else None
+            self._next_turn(recorded(where.input).value, guessed=True, talk=talk.number, after=after)
+            talk.turn = self._turn
+        if where.joins is not None:
+            self._add({"event": "join", "turn": talk.turn, "joins": where.joins.turn})
+        if where.guess:
+            self._add({"event": "guess", "turn": talk.turn, "what": where.guess})
+        found: dict[str, Any] = {"turn": talk.turn}
+        if where.is_beside:
+            found.update(beside=True, **(_open(talk, where.after) if where.guess else {}))
+        return found
+
+
+def _open(talk: Talk, here: Talk | None) -> dict[str, Any]:
+    """What tells whether a call may belong to the turn that begins next."""
+    return {"open": talk.is_final, "after": here.turn if here is not None else None}
 
 
 def cleaned(scrubber: Scrubber, event: dict[str, Any]) -> dict[str, Any]:
@@ -589,7 +592,9 @@ def _cleaned(scrubber: Scrubber, event: dict[str, Any]) -> dict[str, Any]:
     return clean
 
 
-_STRUCTURE = frozenset(("event", "n", "kind", "turn", "at", "parent", "request", "latency_ms", "limit_ms", "_tools"))
+_STRUCTURE = frozenset(
+    ("event", "n", "kind", "turn", "joins", "at", "parent", "request", "latency_ms", "limit_ms", "_tools")
+)
 
 
 def _named(value: Any, lost: Iterable[str]) -> str:

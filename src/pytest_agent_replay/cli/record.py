@@ -106,7 +106,8 @@ def _recover(paths: list[Path]) -> int:
             print(f"agent-replay: {journal}: its process is running; name this file to recover it all the same")
             continue
         try:
-            print(f"agent-replay: {summary(*recover(journal))}", file=sys.stderr)
+            for path, built in recover(journal):
+                print(f"agent-replay: {summary(path, built)}", file=sys.stderr)
         except ReplayError as error:
             failed = True
             print(f"agent-replay: {error}", file=sys.stderr)
