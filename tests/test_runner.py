@@ -366,6 +366,50 @@ def test_a_recorded_tool_that_was_never_seen_is_said() -> None:
     assert run(lambda input: "x", tool_responses=LOOKUP).notes == []
 
 
+OUT_OF_SIGHT = """
+import httpx
+{more}
+class Client:
+    def __getattr__(self, name):
+        return lambda **args: "real"
+
+client = Client()
+
+def agent(input):
+    {first}
+    return "Done: " + str({called})
+"""
+
+
+@pytest.mark.parametrize(
+    ("parts", "file", "outcome"),
+    [
+        ({}, {}, "inconclusive"),
+        ({"called": "client.__getattr__('lookup')()"}, {}, "inconclusive"),
+        ({"called": "'nothing'"}, {}, "passed"),
+        ({}, {"matching": {"tools": {"lookup": {"unused": "ignore"}}}}, "passed"),
+        ({"more": "URL = 'https://api.example.com/lookup'"}, {}, "passed"),
+        ({"more": "import types; TOOLS = [types.SimpleNamespace(name='lookup')]"}, {}, "passed"),
+        ({"more": "# lookup is gone", "called": "'nothing'"}, {}, "passed"),
+    ],
+)
+def test_a_tool_that_may_have_run_for_real_is_no_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: dict[str, str], file: dict[str, Any], outcome: str
+) -> None:
+    """The agent's code has its name, and nothing by that name could be answered: nobody can say that it did not run."""
+    name = f"out_of_sight_{tmp_path.name}"
+    source = OUT_OF_SIGHT.format(**{"more": "", "first": "pass", "called": "client.lookup(key=1)", **parts})
+    (tmp_path / f"{name}.py").write_text(source, "utf-8")
+    replay = ReplayFile.model_validate({"input": "hi", "tool_responses": LOOKUP, **file})
+    contract = bound({"name": "c", "invariants": [{"type": "completes"}]})
+    path = tmp_path / "x.replay.yaml"
+    result = run_replay(Case(replay, "case", path, tmp_path, f"{name}:agent", agent_origin="ini", contract=contract))
+    sys.modules.pop(name)
+    assert result.outcome == outcome, result.reasons
+    if outcome == "inconclusive":
+        assert re.match(rf"`lookup` is recorded, and the agent's code has it \({name}.py:12\), but", result.reasons[0])
+
+
 def test_the_contract_must_be_red_on_the_recording() -> None:
     """`require_red`: a contract that production's failure satisfies proves nothing."""
 

@@ -416,6 +416,27 @@ class _Run:
                 yield "nothing was checked: the contract is empty, or the `when` of every invariant did not hold"
         elif not self.turns:
             yield "nothing was run: no turn of the replay has an `input`"
+        else:
+            yield from self._out_of_sight()
+
+    def _out_of_sight(self) -> Iterator[str]:
+        """Recorded tools that the agent may have called for real: its code names them, and nothing was found to answer.
+
+        Where a model was asked, a result that was not served was seen when the model was told it.
+        """
+        session = self.session
+        if any(event.type == "llm_called" for event in session.trace.events):
+            return
+        unused = session.unused()
+        for name in _unseen(session, unused) if unused else ():
+            place = self.binder.place_of(name) if session.rules(name).unused != "ignore" else None
+            if place is not None:
+                yield (
+                    f"`{name}` is recorded, and the agent's code has it ({place}), but no function or request of that "
+                    "name was found to be answered: the real one may have run. Bind it "
+                    f"(`tools: {{{name}: pkg.mod:function}}`); or, where it is not to be called, say "
+                    f"`matching: {{tools: {{{name}: {{unused: ignore}}}}}}`"
+                )
 
 
 # -- helpers
@@ -525,11 +546,8 @@ def _is_past(time: str) -> bool:
 
 def _never_seen(session: Session, unused: Sequence[tuple[RecordingRef, ToolResponse]]) -> list[str]:
     """Recorded tools of which nothing was found: if the agent called them all the same, they were the real ones."""
-    if not unused:
-        return []
-    tools = {response.tool for _, response in unused if response.origin == "production"}
-    recorded = [*session.recorded_names(), *session.recorded_globs()]
-    names = [name for name in recorded if name in tools and name not in session.bindings]
+    # a run that was stopped had no chance to call what comes later
+    names = _unseen(session, unused) if unused and not session.is_stopped else []
     if not names:
         return []
     example = next((name for name in names if name.isidentifier()), "NAME")
@@ -538,6 +556,13 @@ def _never_seen(session: Session, unused: Sequence[tuple[RecordingRef, ToolRespo
         "if the agent calls such a tool by another name, or from code that is outside of pytest's root, it was the "
         f"real one that ran: say so in `tools:` (`tools: {{{example}: pkg.mod:function}}`)"
     ]
+
+
+def _unseen(session: Session, unused: Sequence[tuple[RecordingRef, ToolResponse]]) -> list[str]:
+    """The names of production's tools that were not served, and for which nothing was found."""
+    tools = {response.tool for _, response in unused if response.origin == "production"}
+    recorded = [*session.recorded_names(), *session.recorded_globs()]
+    return [name for name in recorded if name in tools and name not in session.bindings]
 
 
 def _texts_of_data(calls: Iterable[ToolCallView], turns: Iterable[TurnResult]) -> list[str]:

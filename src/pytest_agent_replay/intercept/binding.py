@@ -132,6 +132,10 @@ class Binder:
         """Whether the agent's code shows that a recorded name is a request: it stands in a URL."""
         return self._around().in_url(name)
 
+    def place_of(self, name: str) -> str | None:
+        """`file:line` where the agent's code names a tool for which nothing was found."""
+        return self._around().place_of(name)
+
     def reaches(self, tool: str, code: Iterable[Any], name: str, *, is_function: bool) -> bool:
         """Whether the code of a tool leads to what is recorded by another name; see `reach.reaches`.
 

@@ -65,6 +65,11 @@ class OwnModules:
         self._lock = threading.RLock()
         """Parallel sessions share what was found: none may see it half done."""
 
+    @property
+    def root(self) -> str:
+        """The folder that own modules are in."""
+        return self._root
+
     def include(self, names: Iterable[str]) -> None:
         """Counts the packages of these modules as own, where they lie outside the root but are not installed."""
         for name in names:
@@ -240,6 +245,19 @@ class Surroundings:
         """
         pattern = re.compile(rf"/{re.escape(name)}(?![\w-])")
         return any(pattern.search(self._own.written_in(each.module).source) for each in self._near)
+
+    def place_of(self, tool: str) -> str | None:
+        """`file:line` where the agent's modules name a tool that they may call. None: they do not, or what they have by
+        that name is known to be answered once it is called: a request, or the tool object of a framework."""
+        own = {each.name for each in self._near}
+        held = (held for each in self._near for _, value in each.registries(own) for held in _objects_in(value))
+        if self.in_url(tool) or any(_name_of(each) == tool for each in held):
+            return None
+        for each in self._near:
+            line = self._own.written_in(each.module).line_of(tool)
+            if line is not None:
+                return f"{os.path.relpath(each.module.__file__ or '', self._own.root)}:{line}"
+        return None
 
     def find_nested(self, tool: str) -> list[tuple[FunctionType, CodeType]]:
         """The code of functions named `tool` that functions of these modules make in every call, with the latter."""

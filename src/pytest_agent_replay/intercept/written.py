@@ -104,6 +104,19 @@ class Written:
                 if not reader.is_shared(leaf, others):
                     yield from self._meanings(leaf, mention.scope)
 
+    def line_of(self, tool: str) -> int | None:
+        """The first line whose code has the tool's name, as a text of its own or as an identifier."""
+        if tool not in self.source:
+            return None
+        with suppress(SyntaxError, ValueError, RecursionError):
+            lines = [
+                getattr(node, "lineno", 0)
+                for node in ast.walk(ast.parse(self.source))
+                if constant_text(node) == tool or tool in (getattr(node, "id", None), getattr(node, "attr", None))
+            ]
+            return min(lines, default=None)
+        return None
+
     def dispatchers(self, tool: str) -> Iterator[Dispatcher]:
         """The functions that compare what they are given with the tool's name, then those that look it up."""
         reader = self._read()
