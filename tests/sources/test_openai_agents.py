@@ -160,7 +160,7 @@ def test_answers_are_the_items_between_inputs(reading: Reading) -> None:
     assert answers[0].request is not None
     assert answers[0].request.messages is not None
     assert (answers[0].request.system, answers[0].request.tools) == (None, None)
-    assert len(session.notes.lost) == 2
+    assert sum("not compared" in line for line in session.notes.lost) == 2
 
 
 def test_the_digests_are_those_of_a_request_of_the_responses_api(reading: Reading) -> None:

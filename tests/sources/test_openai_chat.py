@@ -317,6 +317,17 @@ def test_a_system_prompt_that_is_not_there_is_not_compared(importer: Import, sha
     assert (NO_SYSTEM in lines(replay, "lost")) is not has_system
 
 
+@pytest.mark.parametrize(("results", "count"), [(["sent", "sent"], 1), ([{"state": "sent"}, "sent"], 1), ([], 0)])
+def test_results_are_said_to_be_texts_once(importer: Import, results: list[Any], count: int) -> None:
+    """A transcript has what the model was told, whatever the tools returned."""
+    messages = [user("?")]
+    for number, each in enumerate(results):
+        messages += [calls((f"c{number}", "track", "{}")), told(f"c{number}", each)]
+    replay = importer.one([SYSTEM, *messages, says("!")])
+    assert lines(replay, "lost").count("what tools returned: their results are texts, as the model saw them") == count
+    assert "(2)" not in lines(replay, "lost")
+
+
 def test_what_a_session_knows_of_itself(importer: Import) -> None:
     """Reward, scores, time, model, tools, tags and metadata have their places; the rest is said to be lost."""
     data = {

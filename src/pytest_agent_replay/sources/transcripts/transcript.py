@@ -49,6 +49,7 @@ LATE_SYSTEM = "system messages beside the unanswered user message"
 SHORTENED = "tool results that say that they were cut off, recorded as the model was told them"
 RAW_ARGUMENTS = "tool calls whose arguments are no JSON object, kept as `raw_args`"
 SAME_IDS = "tool calls whose id was used before in the session"
+TEXTS = "what tools returned: their results are texts, as the model saw them"
 TOOLS_FIRST = "tool calls before the first user message, which are not played"
 
 
@@ -251,6 +252,8 @@ class _Builder:
                 break
             elif said or steps:
                 transcript.turns.append(self._turn(said, steps))
+        recorded = [response.response for turn in transcript.turns for response in turn.tool_responses]
+        self.notes.lose(TEXTS, any(isinstance(response, str) for response in recorded))
         if not any(turn.is_played for turn in transcript.turns):
             raise SessionProblem(_nothing_to_play(messages))
         return transcript
