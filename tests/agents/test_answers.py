@@ -91,6 +91,12 @@ def of(**attributes: Any) -> Any:
         ({"choices": [{"message": "a"}]}, {"choices": [{"message": "a"}]}),
         ({"messages": ["a", "b"]}, {"messages": ["a", "b"]}),
         ({"type": "text", "content": "a"}, {"type": "text", "content": "a"}),
+        ([{"type": "text"}, {"type": "card", "text": "a"}], [{"type": "text"}, {"type": "card", "text": "a"}]),
+        ({"candidates": ["Ann", "Bob"]}, {"candidates": ["Ann", "Bob"]}),
+        (
+            {"message": {"role": "admin", "content": "a"}, "done": 1},
+            {"message": {"role": "admin", "content": "a"}, "done": 1},
+        ),
     ],
 )
 def test_data_stays_data(value: Any, expected: Any) -> None:
@@ -142,6 +148,60 @@ SAID = {"role": "assistant", "content": "It is 3."}
 def test_messages_are_read_as_what_the_assistant_said(value: Any) -> None:
     """Messages, lists of them, chat completions and results of agent libraries, as objects and as mappings."""
     assert read_answer(value).output == "It is 3."
+
+
+PARTS = [
+    {"type": "thinking", "thinking": "Hm."},
+    {"type": "reasoning", "text": "Hm."},
+    {"type": "text", "text": "It is"},
+    {"type": "text", "text": " 3."},
+]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        PARTS,
+        [of(type="text", text="It is"), of(type="tool_use", input={}), of(type="text", text=" 3.")],
+        {"object": "response", "output": [{"type": "reasoning"}, {**SAID, "type": "message", "content": PARTS}]},
+        of(object="response", output_text="It is 3.", output=[of(type="message", role="assistant", content=PARTS)]),
+        {"candidates": [{"content": {"parts": [{"text": "Hm", "thought": True}, {"text": "It is 3."}]}}]},
+        {"output": {"message": {**SAID, "content": [{"text": "It is 3."}]}}, "stopReason": "end_turn"},
+        {"message": SAID, "done": True},
+    ],
+)
+def test_responses_of_models_are_read_as_what_they_say(value: Any) -> None:
+    """As the SDKs give them: OpenAI's responses, Gemini's, Bedrock's and Ollama's, and the parts of a content."""
+    assert read_answer(value).output == "It is 3."
+
+
+def test_a_response_of_the_openai_sdk_is_read() -> None:
+    """The object, which has many fields, and its tokens."""
+    responses = pytest.importorskip("openai.types.responses")
+    message = responses.ResponseOutputMessage.model_validate(
+        {
+            "id": "i",
+            "type": "message",
+            "role": "assistant",
+            "status": "completed",
+            "content": [{"type": "output_text", "text": "It is 3.", "annotations": []}],
+        }
+    )
+    usage = of(input_tokens=5, output_tokens=2)
+    response = responses.Response.model_construct(
+        object="response", output=[message], text=of(format=None), usage=usage
+    )
+    assert read_answer(response) == Answer("It is 3.", {"input_tokens": 5, "output_tokens": 2})
+    assert read_answer(responses.Response.model_construct(object="response", output=[])).output is None
+
+
+def test_a_response_of_gemini_is_read() -> None:
+    """The SDK's own object, with its token counts."""
+    types = pytest.importorskip("google.genai.types")
+    counts = {"prompt_token_count": 5, "candidates_token_count": 2}
+    candidates = [{"content": {"role": "model", "parts": [{"text": "It is 3."}]}}]
+    response = types.GenerateContentResponse.model_validate({"candidates": candidates, "usage_metadata": counts})
+    assert read_answer(response) == Answer("It is 3.", {"input_tokens": 5, "output_tokens": 2})
 
 
 def test_an_assistant_that_said_nothing_gave_no_answer() -> None:

@@ -1,9 +1,9 @@
 """What an agent returned → its answer as JSON.
 
-Read as the text of an assistant's message: OpenAI chat completions (`choices[0].message`), anything with
-`messages` or a list of messages (the last one of the assistant), a message of the assistant itself (`role` or
-`type`, and `content`; content parts are joined), and the results of agent libraries (`final_output`, `output`
-beside `all_messages`).
+Read as the text of an assistant's message: OpenAI chat completions (`choices[0].message`) and responses, those of
+Gemini, Bedrock and Ollama, anything with `messages` or a list of messages (the last one of the assistant), a message of
+the assistant itself (`role` or `type`, and `content`; content parts are joined, without thoughts), a list of such parts
+alone, and the results of agent libraries (`final_output`, `output` beside `all_messages`).
 
 Data stays data: JSON values as they are; pydantic models, dataclasses, attrs classes and named tuples as
 objects with all their fields. What JSON has no word for: tuple → list, set → list in the order of its members'
@@ -37,6 +37,9 @@ Json = Any
 _ASSISTANT = frozenset({"assistant", "ai", "model", "aimessage", "aimessagechunk"})
 _ROLES = _ASSISTANT | {"user", "human", "system", "developer", "tool", "function", "toolmessage", "humanmessage"}
 _RESULT_ATTRIBUTES = ("final_output", "output_text", "output", "text", "content")
+_THOUGHTS = frozenset({"thinking", "redacted_thinking", "reasoning"})
+_PARTS = _THOUGHTS | {"text", "output_text", "refusal", "tool_use", "tool_call"}
+"""What the parts of a content are of, in the APIs of models."""
 _TEXT_FIELDS = ("output", "answer", "text", "content", "message", "response", "reply")
 _USAGE = (
     "usage",
@@ -47,6 +50,8 @@ _USAGE = (
     "metrics",
     "accumulated_usage",
 )
+_GIVEN = ("input_tokens", "prompt_tokens", "input_token_count", "inputTokens", "prompt_token_count")
+_MADE = ("output_tokens", "completion_tokens", "output_token_count", "outputTokens", "candidates_token_count")
 _MAX_DEPTH = 100
 _MISSING: Any = object()
 
@@ -127,9 +132,10 @@ def _text_field(output: Json) -> str | None:
 
 
 def _read(value: Any) -> Json:
-    text = _message_text(value)
-    if text is not _MISSING:
-        return text
+    for text_of in (_message_text, _response_text):
+        text = text_of(value)
+        if text is not _MISSING:
+            return text
     if _is_data(value):
         return _plain(value, "")
     for name in _RESULT_ATTRIBUTES:
@@ -182,6 +188,29 @@ def _message_text(value: Any) -> Json:
     return _MISSING
 
 
+def _response_text(value: Any) -> Json:
+    """The text of a whole response of a model, or of its parts; `_MISSING` when the value is none."""
+    if _is_list(value):
+        kinds = [_get(part, "type") for part in value]
+        is_content = "text" in kinds and all(isinstance(kind, str) and kind in _PARTS for kind in kinds)
+        return _content({"content": value}) if is_content else _MISSING
+    if isinstance(value, str):
+        return _MISSING
+    output, candidates = _get(value, "output"), _get(value, "candidates")
+    if _get(value, "object") == "response" and _is_list(output):  # of OpenAI
+        said = [_content(item) for item in output if _role(item) in _ASSISTANT]
+        return "".join(filter(None, said)) if any(said) else None
+    if _is_list(candidates) and candidates and _is_list(_get(_get(candidates[0], "content"), "parts")):  # of Gemini
+        parts = _get(_get(candidates[0], "content"), "parts")
+        return _content({"content": parts})
+    message = _get(value, "message")
+    if _get(value, "stopReason") is not _MISSING:  # of Bedrock
+        message = _get(output, "message")
+    elif _get(value, "done") is _MISSING:  # of Ollama
+        return _MISSING
+    return _content(message) if _role(message) in _ASSISTANT else _MISSING
+
+
 def _role(value: Any) -> str | None:
     if _get(value, "content") is _MISSING and _get(value, "tool_calls") is _MISSING:
         return None
@@ -205,6 +234,8 @@ def _content(message: Any) -> Json:
 
 
 def _part_text(part: Any) -> str | None:
+    if _get(part, "type") in _THOUGHTS or _get(part, "thought") is True:
+        return None
     text = part if isinstance(part, str) else _get(part, "text")
     return text if isinstance(text, str) else None
 
@@ -247,8 +278,8 @@ def _usage(value: Any) -> dict[str, int] | None:
                 usage = _get(_get(value, place), name)
         if inspect.ismethod(usage):  # of Pydantic AI 1
             usage = usage()
-        given = _count(usage, "input_tokens", "prompt_tokens", "input_token_count", "inputTokens")
-        made = _count(usage, "output_tokens", "completion_tokens", "output_token_count", "outputTokens")
+        given = _count(usage, *_GIVEN)
+        made = _count(usage, *_MADE)
         if given is not None and made is not None:
             return {"input_tokens": given, "output_tokens": made}
     return None
