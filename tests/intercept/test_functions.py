@@ -845,6 +845,21 @@ def test_functions_in_registries_of_every_shape_are_caught(make_module: MakeModu
     assert m.SPECIAL[1].run("x") == "real"
 
 
+def test_every_function_that_a_name_means_is_told(make_module: MakeModule, play: Play) -> None:
+    """Which one answers is known only when it is called: a client, or what stands in for it."""
+    m: Any = make_module("""
+        class Client:
+            def fetch(self, key):
+                return "real"
+        class Fake:
+            def fetch(self, key):
+                return "fake"
+    """)
+    with play([{"tool": "fetch", "response": "recorded"}], agent=m.__name__) as session:
+        assert m.Fake().fetch("k") == "recorded"
+    assert session.bindings["fetch"] == f"function {m.__name__}.Client.fetch, {m.__name__}.Fake.fetch"
+
+
 def test_functions_in_objects_of_other_packages_are_no_tools(make_module: MakeModule, play: Play) -> None:
     """A framework's tool object of that name may hold what is done when the tool fails: that is not the tool."""
     framework: Any = make_module("""

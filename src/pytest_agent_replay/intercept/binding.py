@@ -173,7 +173,7 @@ class Binder:
                         trap_function(session, each.function, name, _undecided(name, found))
                     return False
                 _bind_nested(session, name, () if session.observes else meant.made)
-        is_final = bool(found)
+        is_final, places = bool(found), ", ".join(each.where for each in found)
         for each in found:
             bind_function(session, each.function, name, is_method=each.is_method, instance=each.instance, path=path)
             if not path:
@@ -181,7 +181,7 @@ class Binder:
             # a namesake elsewhere in the project may not be what the agent calls: URLs are looked at as well
             is_sure = target is not None or around.is_near(each.function)
             is_final = is_final and is_sure and "<locals>" not in each.where
-            session.bound(name, f"function {each.where}", alone=is_sure)
+            session.bound(name, f"function {places}", alone=is_sure)
             for clear in () if session.observes else each.caches:
                 # an answer that was cached before the replay must not be given in it, nor the other way round
                 clear()

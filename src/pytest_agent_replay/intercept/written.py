@@ -126,12 +126,14 @@ class Written:
                 yield Dispatcher(f"{self.module.__name__}.{_path(scope)}", value, path)
 
     def _read(self) -> _Reader:
-        if self._reader is None:
-            self._reader = _Reader()
+        reader = self._reader
+        if reader is None:
+            reader = _Reader()
             # a source that cannot be read is not, or not any more, that of the module
             with suppress(SyntaxError, ValueError, RecursionError):
-                self._reader.visit(ast.parse(self.source))
-        return self._reader
+                reader.visit(ast.parse(self.source))
+            self._reader = reader  # whole: parallel sessions share it
+        return reader
 
     def _meanings(self, node: ast.AST, scope: _Scope) -> Iterator[Meaning]:
         found: Meaning | None = None
