@@ -56,6 +56,16 @@ def test_flattened_messages_are_read(kind: str, given: str, made: str) -> None:
     assert [each["content"] for each in many.messages] == [str(number) for number in range(12)]
 
 
+@pytest.mark.parametrize("told", [SYSTEM, [{"type": "text", "text": SYSTEM}]])
+def test_a_system_prompt_among_the_settings_is_read(told: Any) -> None:
+    """Where Anthropic's was in older versions; one that is among the messages is not doubled."""
+    settings = {"llm.invocation_parameters": json.dumps({"system": told, "max_tokens": 9})}
+    for messages in (GIVEN, GIVEN[1:]):
+        model = step({KIND: "LLM", **settings, **flat("llm.input_messages", messages)})
+        assert [each["role"] for each in model.messages] == ["system", "user", "assistant", "tool"]
+        assert SYSTEM in str(model.messages[0]["content"])
+
+
 def test_messages_as_lists_are_read() -> None:
     """As in Phoenix's data frames, whose objects have dots in their keys."""
     dotted = [{f"message.{key}": value for key, value in each["message"].items()} for each in GIVEN]

@@ -21,7 +21,7 @@ from pytest_agent_replay.sources.failures import read_error
 from pytest_agent_replay.sources.fetching import Api, environment, quoted
 from pytest_agent_replay.sources.grouping import Head, Known, Shelf, begun, chosen, inside
 from pytest_agent_replay.sources.json_files import read_values
-from pytest_agent_replay.sources.messages import read_answer, read_conversation, read_tools, tool_run
+from pytest_agent_replay.sources.messages import read_answer, read_conversation, read_tools, tool_run, with_system
 from pytest_agent_replay.sources.session import Notes
 from pytest_agent_replay.sources.source import Importing, Source
 from pytest_agent_replay.sources.spans import MISSING, SETTINGS, Agent, Model, RunSession, RunTrace, Span, Tool
@@ -261,24 +261,14 @@ def _model(given: Any, made: Any, metadata: Mapping[str, Any], metrics: Mapping[
     reason = mapping(first).get("finish_reason")
     return Model(
         name=name if isinstance(name, str) else None,
-        messages=_request(given, metadata),
+        # of the Responses API, the wrapped client keeps the instructions among the settings
+        messages=with_system(read_conversation(given), metadata) if given is not MISSING else None,
         tools=read_tools(metadata.get("tools")),
         answer=read_answer(made) if made is not MISSING and made is not None else None,
         usage=Usage(**counts) if counts else None,
         finish_reason=reason if isinstance(reason, str) else None,
         settings={key: metadata[key] for key in SETTINGS if metadata.get(key) is not None},
     )
-
-
-def _request(given: Any, metadata: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-    """The messages; of the Responses API, the wrapper keeps the instructions apart, among the settings."""
-    if given is MISSING:
-        return None
-    messages = read_conversation(given)
-    told = metadata.get("instructions")
-    if messages and messages[0]["role"] != "system" and isinstance(told, str) and told:
-        return [{"role": "system", "content": told}, *messages]
-    return messages
 
 
 def _label(session: RunSession, trace: RunTrace, row: Row) -> None:

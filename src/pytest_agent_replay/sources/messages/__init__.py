@@ -1,7 +1,7 @@
 """Messages, tools, results and token counts out of any common shape, for sources. Nothing here raises for odd input."""
 
 from pytest_agent_replay.sources.messages.answers import read_answer, read_finish_reason
-from pytest_agent_replay.sources.messages.conversation import read_conversation
+from pytest_agent_replay.sources.messages.conversation import read_conversation, with_system
 from pytest_agent_replay.sources.messages.parts import Message, joined_content, plain_content
 from pytest_agent_replay.sources.messages.results import ToolResult, read_result, tool_run
 from pytest_agent_replay.sources.messages.tools import read_tools
@@ -19,4 +19,5 @@ __all__ = [
     "read_tools",
     "read_usage",
     "tool_run",
+    "with_system",
 ]

@@ -13,7 +13,7 @@ from pytest_agent_replay.sources.messages.parts import Message, first, messages_
 from pytest_agent_replay.sources.messages.shapes import read_message
 from pytest_agent_replay.sources.messages.texts import none_if_too_deep, read_reprs, read_spoken, structure
 
-__all__ = ["joined_calls", "read_conversation"]
+__all__ = ["joined_calls", "read_conversation", "with_system"]
 
 _BELOW = (
     "messages",
@@ -51,6 +51,13 @@ def read_conversation(value: Any) -> list[Message] | None:
     """
     found = _read(value, _DEEPEST)
     return joined_calls(found) if found else None
+
+
+def with_system(messages: list[Message] | None, beside: Any) -> list[Message] | None:
+    """The messages behind the system prompt that the source keeps `beside` them, among settings; they may have it."""
+    if not messages or messages[0]["role"] == "system" or not isinstance(beside, dict):
+        return messages
+    return [*_system(beside), *messages]
 
 
 def _read(value: Any, depth: int) -> list[Message] | None:

@@ -10,7 +10,14 @@ from typing import Any
 
 from pytest_agent_replay.formats.replay import Usage
 from pytest_agent_replay.llm.reading import mapping
-from pytest_agent_replay.sources.messages import Message, read_answer, read_conversation, read_tools, read_usage
+from pytest_agent_replay.sources.messages import (
+    Message,
+    read_answer,
+    read_conversation,
+    read_tools,
+    read_usage,
+    with_system,
+)
 from pytest_agent_replay.sources.otel.conventions.values import Step, arguments, first_of, parsed, returned, settings_of
 from pytest_agent_replay.sources.otel.otlp import SpanRecord, nested
 from pytest_agent_replay.sources.spans import Agent, Model, Tool
@@ -85,7 +92,8 @@ def _model(attributes: Mapping[str, Any]) -> Model:
     )
     return Model(
         name=_text(name),
-        messages=_messages(attributes),
+        # where Anthropic's system prompt was, before it stood among the messages
+        messages=with_system(_messages(attributes), request),
         tools=_tools(attributes),
         answer=_answer(attributes),
         usage=_usage(attributes),
