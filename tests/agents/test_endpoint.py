@@ -171,6 +171,7 @@ def test_the_request_is_outside_of_the_replay(server: Server, monkeypatch: pytes
         ),
         ("text/plain", b'{"a": 1}\n{"a": 2}', None, '{"a": 1}\n{"a": 2}'),
         ("application/x-ndjson", b'{"message": {"content": "a"}}\n{"message": {"content": "b"}}\n', None, "ab"),
+        ("application/x-ndjson", b'{"t": "So far"}\n{"t": "So far, so good"}\n', "t", "So far, so good"),
         ("application/x-ndjson", b'{"t": "a"}\n{"n": 1}\n{"t": "b"}\n', "t", "ab"),
         ("application/json", b'{"type": "token", "text": "a"}{"type": "token", "text": "b"}', None, "ab"),
     ],

@@ -193,6 +193,7 @@ def test_equal_pieces_of_one_kind_are_no_repetition() -> None:
     assert answer([{"type": "token", "text": "9"}, {"type": "token", "text": "9"}]) == "99"
     assert answer([{"text": "9", "done": False}, {"text": "9", "done": True}]) == "99"
     assert answer([{"text": "9", "index": 0}, {"text": "9", "index": 1}]) == "99"
+    assert answer([{"type": "part_start", "text": "1"}, {"type": "part_delta", "text": "1"}]) == "11"
     assert answer(["ha", "ha"]) == "haha"
     assert answer(["1", "10"]) == "110"
     assert answer(["1", "1", "10"]) == "1110"

@@ -108,7 +108,7 @@ def said(output: Json) -> Json:
 
 def other_shape(recorded: Json, output: Json) -> str | None:
     """What a reader should know where the recorded answer is a text and the agent's is none; else None."""
-    if not isinstance(recorded, str) or not isinstance(output, dict | list):
+    if not isinstance(recorded, str) or not isinstance(output, (dict, list)):
         return None
     name = _text_field(output)
     way = "a function that returns the text"

@@ -151,6 +151,9 @@ def joined_at(values: Iterable[Any], find: Callable[[Any], Any]) -> Any:
     if not pieces and missed is not None:
         raise missed
     said = [piece for piece in pieces if piece.words.isdisjoint(_SILENT)] or pieces
+    texts = [piece.text or "" for piece in said]
+    if not any(piece.is_delta for piece in said) and _are_so_far(texts):
+        return texts[-1]
     return "".join(piece.text or "" for piece in _told_once(said))
 
 
@@ -163,12 +166,19 @@ def says_something(values: Iterable[Any]) -> bool:
 
 
 def _of_texts(texts: list[str]) -> Any:
-    if _repeat_each_other(texts) and texts[-1] != texts[0]:
-        _note("each text that the agent yielded begins with the one before: the last is its answer")
+    if _are_so_far(texts):
         return texts[-1]
     whole = "".join(texts)
     framed = _framed(whole)
     return whole if framed is None else framed
+
+
+def _are_so_far(texts: list[str]) -> bool:
+    """Whether each is all that was said until then; notes it."""
+    if texts and texts[-1] != texts[0] and _repeat_each_other(texts):
+        _note("each text that the agent yielded begins with the one before: the last is its answer")
+        return True
+    return False
 
 
 def _framed(whole: str) -> Any:
@@ -313,6 +323,10 @@ def _told_once(telling: list[_Piece]) -> list[_Piece]:
 
 
 def _is_echo(telling: list[_Piece], group: Any, kept: set[Any]) -> bool:
+    first = next(piece for piece in telling if piece.group == group)
+    # the first part of a text may be of a kind of its own, and the second be like it by chance
+    if first.is_delta and not any(piece.is_delta for piece in telling if piece.group in kept):
+        return False
     said = ""
     echoes = False
     for piece in telling:
