@@ -229,8 +229,7 @@ class _Run:
         """The turns to play, until the agent raised or the session was stopped."""
         for number, turn in enumerate(self.replay.turn_list, 1):
             if not turn.is_played:
-                if turn.given("output"):
-                    self.history.append({"role": "assistant", "content": said(turn.output)})
+                self.history += [_in_history(message) for message in deepcopy(turn.messages)]
                 continue
             yield number, turn
             if self.session.is_stopped or self.turns[-1].error is not None:
@@ -514,6 +513,10 @@ def _call_row(call: ToolCallView) -> dict[str, Any]:
 def _measured(session: Session) -> float:
     events = session.trace.events
     return max(0.0, (events[-1].time_ms if events else 0.0) - session.clock.simulated_ms)
+
+
+def _in_history(message: dict[str, Any]) -> dict[str, Any]:
+    return {**message, "content": said(message["content"])} if message["role"] == "assistant" else message
 
 
 def _model_exchange(session: Session, turn: int, said: Any) -> list[dict[str, Any]]:

@@ -129,6 +129,14 @@ def test_something_must_be_played() -> None:
     assert mistake("turns: [{output: hello}]").startswith("1:1: turns: no turn has an `input`")
     assert mistake("turns: []").startswith("1:1: turns: no turn has an `input`")
     assert load("input: null").turn_list[0].is_played
+    assert mistake("turns: [{input: 1, played: false, output: x}]").startswith("1:1: turns: no turn has an `input`")
+
+
+def test_a_turn_from_before_the_recording_is_not_played() -> None:
+    """It has what user and assistant said."""
+    before, now = load("turns: [{input: hi, played: false, output: x}, {input: now}]").turn_list
+    assert (before.is_played, now.is_played) == (False, True)
+    assert before.messages == [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "x"}]
 
 
 @pytest.mark.parametrize("contract", ["5", "[a, 5]", "''", "[null]"])

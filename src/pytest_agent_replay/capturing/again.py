@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +96,8 @@ class _Conversation:
         try:
             for number, turn in enumerate(self._case.replay.turn_list, 1):
                 if not turn.is_played:
-                    self._history += [{"role": "assistant", "content": turn.output}] if turn.given("output") else []
-                    self._session.said(turn.output)
+                    self._history += deepcopy(turn.messages)
+                    self._session.before(turn.messages)
                     continue
                 given = self._given(number, turn)
                 self._session.turn(turn.input)
@@ -109,8 +110,6 @@ class _Conversation:
                 conversation.close()
 
     def _given(self, number: int, turn: Turn) -> TurnInput:
-        from copy import deepcopy
-
         replay = self._case.replay
         return TurnInput(
             input=deepcopy(turn.input),

@@ -65,6 +65,11 @@ class _Turn:
     """What the user said; `_NOTHING` where the agent spoke first."""
     at: float | None = None
     guessed: bool = False
+    is_before: bool = False
+    """It was over when the capture began."""
+    context: Any = None
+    overrides: dict[str, Any] | None = None
+    """Settings of the agent; None where no call of it was seen."""
     output: Event | None = None
     raised: Event | None = None
     calls: list[_Call] = field(default_factory=list)
@@ -113,6 +118,9 @@ def _built(
             "the model was asked"
         )
     data = {**_about(settings, builder), **builder.session()}
+    overrides = builder.overrides()
+    if overrides:
+        data["overrides"] = {**overrides, **data.get("overrides", {})}
     redacted = scrubber.found if scrubber is not None else {}
     data["contract"] = settings.get("contract") or builder.contract()
     remarks = _remarks(builder.notes, redacted)
@@ -203,6 +211,11 @@ def _time(at: float) -> str:
     return datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def _said_before(turn: _Turn) -> dict[str, Any]:
+    said: dict[str, Any] = {} if turn.input is _NOTHING else {"input": turn.input, "played": False}
+    return {**said, "output": turn.output["output"]} if turn.output is not None else said
+
+
 def _remarks(notes: Notes, redacted: Mapping[str, int]) -> dict[str, Any]:
     kinds = (("guessed", notes.guessed), ("lost", notes.lost), ("redacted", redacted))
     return {
@@ -229,10 +242,18 @@ class _Builder:
     # -- reading the events
 
     def _on_turn(self, event: Event) -> None:
-        self.turns.append(_Turn(event["turn"], event["input"], event.get("at"), bool(event.get("guessed"))))
+        turn = _Turn(event["turn"], event["input"], event.get("at"), bool(event.get("guessed")))
+        turn.context, turn.overrides = event.get("context"), event.get("overrides")
+        self.turns.append(turn)
 
     def _on_said(self, event: Event) -> None:
-        self.turns.append(_Turn(event["turn"], _NOTHING, output=event))
+        """Something that was said before; the answer to what the user said is in one turn with it."""
+        before = self.turns[-1] if self.turns else None
+        if "output" in event and before is not None and before.is_before and before.output is None:
+            before.output = event
+        else:
+            output = event if "output" in event else None
+            self.turns.append(_Turn(event["turn"], event.get("input", _NOTHING), output=output, is_before=True))
 
     def _on_input(self, event: Event) -> None:
         turn = self._turn(event["turn"])
@@ -303,9 +324,11 @@ class _Builder:
 
     def _written(self, turn: _Turn, *, is_last: bool) -> dict[str, Any]:
         tools, answers = self._recordings(turn)
-        if turn.input is _NOTHING:
-            return {"output": turn.output["output"]} if turn.output is not None else {}
+        if turn.is_before:
+            return _said_before(turn)
         data: dict[str, Any] = {"input": turn.input}
+        if turn.context is not None:
+            data["context"] = turn.context
         if turn.guessed:
             self.notes.guess("the input: what the model was asked last by a user")
         if turn.at is not None:
@@ -377,6 +400,17 @@ class _Builder:
         if not {"content", "tool_calls", "finish_reason", "refusal", "status", "error"} & answer.keys():
             answer["content"] = ""
         yield {**answer, "request": call.begin["request"], "latency_ms": self._latency(end)}
+
+    def overrides(self) -> dict[str, Any]:
+        """Arguments of the agent that were the same in each call; a replay has one setting for all turns."""
+        given = [turn.overrides for turn in self.turns if turn.overrides is not None]
+        names = dict.fromkeys(name for each in given for name in each)
+        kept = {
+            name: given[0][name] for name in names if all(name in e and e[name] == given[0].get(name) for e in given)
+        }
+        for name in names.keys() - kept.keys():
+            self.notes.lose(f"the argument `{name}`, which was not the same in each turn")
+        return kept
 
     # -- tools that were not seen
 

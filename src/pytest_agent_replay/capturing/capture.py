@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 import logging
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
 
+from pytest_agent_replay.agents.call import METHODS
 from pytest_agent_replay.capturing.building import Built, build, usable
 from pytest_agent_replay.capturing.journal import Journal, is_in_use, journals_of, read_journal
 from pytest_agent_replay.capturing.session import CaptureSession
@@ -417,8 +419,21 @@ def _caller() -> str:
 
 
 def _reference(agent: Any) -> str | None:
-    """`pkg.mod:name`, where the agent can be found by it."""
+    """`pkg.mod:name`, where the agent can be found by it: for a method, its class, where replays ask by that method."""
     module, name = getattr(agent, "__module__", None), getattr(agent, "__qualname__", "")
     if not isinstance(module, str) or module == "__main__" or not name or "<" in name:
         return None
-    return f"{module}:{name}"
+    owner, _, method = name.rpartition(".")
+    if not owner or isinstance(agent, type) or _is_static(agent, owner):
+        return f"{module}:{name}"
+    return f"{module}:{owner}" if method in (*METHODS, "__call__") else None
+
+
+def _is_static(agent: Any, owner: str) -> bool:
+    """Whether a function in a class is asked as it is, without an instance."""
+    if isinstance(getattr(agent, "__self__", None), type):
+        return True
+    found: Any = sys.modules.get(agent.__module__)
+    for part in (*owner.split("."), agent.__name__):
+        found = inspect.getattr_static(found, part, None)
+    return isinstance(found, staticmethod)

@@ -14,7 +14,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ from pytest_agent_replay.formats.replay import ReplayFile
 from pytest_agent_replay.intercept.returns import Keyed, promises
 from pytest_agent_replay.llm.neutral import ModelRequest
 from pytest_agent_replay.player.bypass import is_outside_replay
+from pytest_agent_replay.player.current import activate
 from pytest_agent_replay.player.http import HttpReply, HttpRequest, PassThrough
 from pytest_agent_replay.player.http_tools import HttpTools, arguments_of
 from pytest_agent_replay.player.layers import place, placed
@@ -110,6 +111,10 @@ class CaptureSession:
         self._is_told = False
         """Turns are told by the one who captures, and need not be guessed."""
         self._talks = Talks()
+        self._messages: list[dict[str, Any]] = []
+        """The history that a replay gives to the present turn."""
+        self._notes: list[str] | None = None
+        """What is noted while an answer in pieces is read."""
         self._pid = os.getpid()
         self._ended = False
 
@@ -131,14 +136,38 @@ class CaptureSession:
 
     def said(self, output: Any) -> None:
         """The agent spoke without being asked: a turn of its own, which a replay does not run."""
-        self._say(output)
+        self.before([{"role": "assistant", "content": output}])
 
     @_harmless(lambda: None)
-    def _say(self, output: Any) -> None:
+    def before(self, messages: Sequence[Mapping[str, Any]]) -> None:
+        """User and assistant said this before the next turn, which a replay does not run."""
         with self._lock:
             self._is_told = True
-            self._turn += 1
-            self._add({"event": "said", "turn": self._turn, "output": recorded(output).value})
+            for message in messages:
+                self._turn += 1
+                key = "input" if message["role"] == "user" else "output"
+                self._add({"event": "said", "turn": self._turn, key: recorded(message["content"]).value})
+
+    @_harmless(lambda: None)
+    def called(self, agent: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """A turn begins with a call of the agent: what was given to it is what a replay gives."""
+        from pytest_agent_replay.capturing.calls import read_call
+
+        call = read_call(agent, args, kwargs)
+        with self._lock:
+            if not self._turn:
+                self._messages = call.history or []
+                self.before(self._messages)
+            else:
+                exchange = (("user", self.input), ("assistant", self.output))
+                self._messages = [*self._messages, *({"role": role, "content": text} for role, text in exchange)]
+                if call.history is not None and call.history != self._messages:
+                    call.lost.append("the argument `history`, which is not what was said before in this session")
+            more = {"context": call.context} if call.context is not None else {}
+            self._is_told = True
+            self._next_turn(call.input, overrides=call.overrides, **more)
+        for what in call.lost:
+            self._lose(what)
 
     @property
     def input(self) -> Any:
@@ -192,6 +221,25 @@ class CaptureSession:
             self._lose(f"an answer of the agent: {error}")
             return
         self._add({"event": "output", "turn": self._turn, "output": recorded(answer.output).value})
+
+    @_harmless(lambda: None)
+    def streamed(self, pieces: Sequence[Any], returned: Any) -> None:
+        """The present turn ended with the one answer that a stream is, by the rule that replays have for it."""
+        from pytest_agent_replay.agents.streams import settle
+
+        def stream() -> Generator[Any, None, Any]:
+            yield from pieces
+            return returned
+
+        self._notes = []
+        try:
+            with activate(self, strictly=True):
+                answer = settle(stream())
+        finally:
+            notes, self._notes = self._notes, None
+        for note in notes:
+            self._add({"event": "guess", "turn": self._turn, "what": f"the output: {note}"})
+        self._set_output(answer)
 
     def wrap(self, agent: Callable[..., Any]) -> Callable[..., Any]:
         """The agent, each call of which is a turn: its input, and what it answers or raises."""
@@ -462,7 +510,9 @@ class CaptureSession:
         self._lose(message)
 
     def note(self, message: str) -> None:
-        """Nothing to note."""
+        """Nothing to note, but for how an answer in pieces is read."""
+        if self._notes is not None:
+            self._notes.append(message)
 
     def check_connection(self, host: str, port: int | None) -> Exception | None:
         """Every connection is allowed."""

@@ -36,7 +36,7 @@ def wrapped(agent: Callable[..., Any], begin: Callable[[], Turn]) -> Callable[..
 
     def start(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Turn:
         turn = begin()
-        turn.session.turn(_input(agent, args, kwargs))
+        turn.session.called(agent, args, kwargs)
         return turn
 
     if inspect.isasyncgenfunction(agent):
@@ -107,14 +107,14 @@ def _generator(agent: Callable[..., Any], start: _Start) -> Callable[..., Any]:
                     with turn.step():
                         piece = step(value)
                 except StopIteration as end:
-                    turn.session.output = _joined(pieces, end.value)
+                    turn.session.streamed(pieces, end.value)
                     return end.value
                 pieces.append(piece)
                 try:
                     step, value = generator.send, (yield piece)
                 except GeneratorExit:
                     generator.close()
-                    turn.session.output = _joined(pieces, None)
+                    turn.session.streamed(pieces, None)
                     raise
                 except BaseException as error:
                     step, value = generator.throw, error
@@ -134,14 +134,14 @@ def _async_generator(agent: Callable[..., Any], start: _Start) -> Callable[..., 
                     with turn.step():
                         piece = await step(value)
                 except StopAsyncIteration:
-                    turn.session.output = _joined(pieces, None)
+                    turn.session.streamed(pieces, None)
                     return
                 pieces.append(piece)
                 try:
                     step, value = generator.asend, (yield piece)
                 except GeneratorExit:
                     await generator.aclose()
-                    turn.session.output = _joined(pieces, None)
+                    turn.session.streamed(pieces, None)
                     raise
                 except BaseException as error:
                     step, value = generator.athrow, error
@@ -155,28 +155,3 @@ _GOING_ON: Mapping[type, Callable[[Callable[..., Any], _Start], Callable[..., An
     AsyncGeneratorType: _async_generator,
 }
 """What plain functions may return whose agent has only begun then."""
-
-
-def _joined(pieces: list[Any], returned: Any) -> Any:
-    """The one answer that a stream is, by the rule that replays have for it."""
-    from pytest_agent_replay.agents.streams import settle
-
-    def stream() -> Generator[Any, None, Any]:
-        yield from pieces
-        return returned
-
-    return settle(stream())
-
-
-def _input(agent: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-    """What the user said, among the arguments of a call: the one that a replay gives the input to."""
-    from pytest_agent_replay.agents.model import KNOWN_NAMES
-
-    try:
-        given = dict(inspect.signature(agent).bind(*args, **kwargs).arguments)
-    except (TypeError, ValueError):
-        return args[0] if args else dict(kwargs)
-    if "input" in given:
-        return given["input"]
-    own = [value for name, value in given.items() if name not in (*KNOWN_NAMES, "self", "cls")]
-    return own[0] if own else None

@@ -321,7 +321,7 @@ class SessionView:
         if len(self.played) < len(self._recorded_turns):
             for number, recorded in enumerate(self._recorded_turns[:turn], 1):
                 if not recorded.is_played:
-                    found.append((f"what was said in turn {number}", recorded.output, True))
+                    found += [(f"what was said in turn {number}", said["content"], True) for said in recorded.messages]
         for call in self.all_calls:
             if call.turn <= turn:
                 found.append((call.tool, call.result, False))

@@ -292,6 +292,7 @@ class Turn(FileModel):
     """One turn of a session: what the user said, what the tools and the model gave, what the agent answered."""
 
     input: Json = None
+    played: bool | None = None
     context: Json = None
     tool_responses: list[ToolResponse] = Field(default_factory=no_items)
     llm_responses: list[LlmResponse] | None = None
@@ -319,8 +320,17 @@ class Turn(FileModel):
 
     @property
     def is_played(self) -> bool:
-        """A turn without `input` is one in which the agent spoke first: it enters the history and is not run."""
-        return self.given("input")
+        """A turn without `input` is one in which the agent spoke first: it enters the history and is not run.
+
+        So is one from before the recording began (`played: false`).
+        """
+        return self.given("input") and self.played is not False
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """What user and assistant said, where each is in the file."""
+        said = (("user", "input"), ("assistant", "output"))
+        return [{"role": role, "content": getattr(self, key)} for role, key in said if self.given(key)]
 
 
 class MatchingRules(FileModel):
@@ -464,7 +474,7 @@ def _check_turns(replay: ReplayFile, mistakes: Mistakes) -> None:
         if replay.given(key):
             mistakes.add(f"`{key}` is the short form of one turn; with `turns`, it belongs to one of them", key)
     if not any(turn.is_played for turn in replay.turns):
-        mistakes.add("no turn has an `input`, so there is nothing to play", "turns")
+        mistakes.add("no turn has an `input` that is played, so there is nothing to play", "turns")
     for index, turn in enumerate(replay.turns):
         inner = Mistakes()
         _check_context(turn.context, inner)

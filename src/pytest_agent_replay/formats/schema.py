@@ -68,6 +68,7 @@ _DESCRIPTIONS: dict[str, dict[str, str]] = {
     "Turn": {
         **_TURN,
         "input": "What the user said. A turn without it is one in which the agent spoke first: it is not played.",
+        "played": "`false`: the turn was before the recording began; it is not run, and enters the history.",
         "started_at": "When the turn began: an ISO date-time.",
         "audio": "Where the turn's audio is.",
     },

@@ -43,7 +43,7 @@ def _context(context: Any) -> list[dict[str, Any]]:
 
 def _turn(turn: Turn, until: int | None) -> Iterator[dict[str, Any]]:
     """The messages of a turn before its answer number `until`; all of them when that is None."""
-    if turn.is_played:
+    if turn.given("input"):
         yield from _context(turn.context)
         yield {"role": "user", "content": turn.input}
     answers = turn.llm_responses or []
