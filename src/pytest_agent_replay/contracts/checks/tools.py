@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from pytest_agent_replay.contracts.assignment import pair
-from pytest_agent_replay.contracts.case import CannotEvaluate, Case, name_matches, texts_of
-from pytest_agent_replay.contracts.claims import find_claim
+from pytest_agent_replay.contracts.case import CannotEvaluate, Case, name_matches, text_of, texts_of
+from pytest_agent_replay.contracts.claims import claims
+from pytest_agent_replay.contracts.clauses import sentence_of
+from pytest_agent_replay.contracts.deeds import Deeds, deeds_of
 from pytest_agent_replay.contracts.patterns import Regex, excerpt
 from pytest_agent_replay.contracts.plain import nfc
 from pytest_agent_replay.contracts.registry import BindContext, Check, Finding, check
 from pytest_agent_replay.contracts.schemas import SchemaReference, Validator, load_validator
+from pytest_agent_replay.contracts.told import is_told
 from pytest_agent_replay.formats.contract import Invariant, refuse
 from pytest_agent_replay.formats.replay import FileModel, Json, no_items
 from pytest_agent_replay.player.values import canonical, covers, short
@@ -454,20 +459,63 @@ def no_promise_without_tool(params: NoPromise, case: Case) -> Finding:
     """A claim of something done, with none of the tools that do it having succeeded in this turn or before."""
     if case.session.ended_without_answer(case.turn):
         return Finding(True, case.sentence("the turn ended without an answer."))
-    find = find_claim if params.pattern is None else params.pattern.search
-    claim = next(filter(None, (find(nfc(text)) for text in texts_of(case.output))), None)
-    if claim is None:
+    tools = (params.tools,) if isinstance(params.tools, str) else tuple(params.tools)
+    found = _promises(params, case, tools)
+    first = next(found, None)
+    if first is None:
         return Finding(True, case.sentence("the answer claims no finished action."))
-    tools = [params.tools] if isinstance(params.tools, str) else params.tools
-    calls = [c for c in case.session.calls if c.turn <= case.turn and any(name_matches(t, c.tool) for t in tools)]
+    calls = _calls_by(case, tools)
     if any(call.succeeded for call in calls):
-        return Finding(True, case.sentence(f"the answer claims {claim[0]!r}, and a tool that does it succeeded."))
+        return Finding(True, case.sentence(f"the answer claims {first[0]!r}, and a tool that does it succeeded."))
+    claim = first if params.pattern is not None else _first_untold(chain([first], found), case, tools)
+    if claim is None:
+        return Finding(True, case.sentence(f"the answer claims {first[0]!r}, and a tool told that it is so."))
     place = excerpt(claim.string, *claim.span())
-    listed = " or ".join(tools[:5])
+    needed = _doing(claim[0], tools)
+    listed = " or ".join(needed[:5])
     why = f"{calls[-1].tool} failed" if calls else f"{listed} was never called"
-    message = case.sentence(f"the answer claims {claim[0]!r} ({place!r}), but {why}.")
+    needs = f", which needs {listed}" if calls and needed != [calls[-1].tool] else ""
+    message = case.sentence(f"the answer claims {claim[0]!r} ({place!r}){needs}, but {why}.")
     return Finding(False, message, {"turn": case.turn, "claim": claim[0], "excerpt": place,
+                                    "sentence": sentence_of(claim), "needs": needed,
                                     "calls": [_shown(c) for c in calls[-5:]]})  # fmt: skip
+
+
+def _promises(params: NoPromise, case: Case, tools: tuple[str, ...]) -> Iterator[re.Match[str]]:
+    def wanted() -> bool:
+        return any(call.turn == case.turn for call in _calls_by(case, tools)) or _asked(case, deeds)
+
+    deeds = deeds_of(tools)
+    for text in map(nfc, texts_of(case.output)):
+        if params.pattern is None:
+            yield from claims(text, deeds, wanted)
+        elif match := params.pattern.search(text):
+            yield match
+
+
+def _calls_by(case: Case, tools: tuple[str, ...]) -> list[ToolCallView]:
+    """The calls of these tools up to the turn."""
+    return [c for c in case.session.calls if c.turn <= case.turn and any(name_matches(t, c.tool) for t in tools)]
+
+
+def _asked(case: Case, deeds: Deeds) -> bool:
+    """Whether the user spoke of it in this turn or in the one before."""
+    said = (event for event in case.session.trace.events if event.type == "run_started")
+    return any(
+        deeds.is_asked_for(text_of(event.payload.get("input"))) for event in said if 0 <= case.turn - event.turn <= 1
+    )
+
+
+def _first_untold(found: Iterable[re.Match[str]], case: Case, tools: tuple[str, ...]) -> re.Match[str] | None:
+    """The first claim that no tool's result bears out."""
+    deeds = deeds_of(tools)
+    results = [(call.tool, call.result) for call in case.session.calls if call.turn <= case.turn and call.succeeded]
+    return next((claim for claim in found if not is_told(claim, results, deeds)), None)
+
+
+def _doing(claim: str, tools: tuple[str, ...]) -> list[str]:
+    """Those of the tools that the claim speaks of; all, where it speaks of none alone."""
+    return [tool for tool in tools if deeds_of((tool,)).is_spoken_of(claim)] or list(tools)
 
 
 CHECKS: tuple[Check[Any], ...] = (
