@@ -188,6 +188,22 @@ def test_what_is_said_twice_counts_once(pieces: list[Any]) -> None:
     assert not played(pieces).notes
 
 
+def test_the_result_of_a_run_is_its_answer() -> None:
+    """Where it is what was said last, the text alone, with its tokens; the other fields are of the run."""
+    said = [{"type": "assistant", "message": {"role": "assistant", "content": [{"text": text}]}} for text in TEXTS]
+    end = {
+        "type": "result",
+        "subtype": "success",
+        "result": TEXTS[-1],
+        "usage": {"input_tokens": 4, "output_tokens": 2},
+    }
+    result = played([{"type": "system"}, *said, end])
+    assert result.turns[0].output == TEXTS[-1]
+    assert (result.usage["input_tokens"], result.usage["output_tokens"]) == (4, 2)
+    assert answer([*said, {**end, "result": "Other"}]) == {**end, "result": "Other"}
+    assert answer([*DELTAS, {"result": {"role": "assistant", "content": WHOLE}}]) == WHOLE
+
+
 def test_equal_pieces_of_one_kind_are_no_repetition() -> None:
     """A number of equal digits may come in equal tokens."""
     assert answer([{"type": "token", "text": "9"}, {"type": "token", "text": "9"}]) == "99"

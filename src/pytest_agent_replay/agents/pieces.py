@@ -243,6 +243,11 @@ def _result(last: _Piece, telling: list[_Piece]) -> Any:
         return inner
     if not last.words.isdisjoint(_SILENT | _ASIDE):
         return _MISSING
+    told = _field(value, "result")
+    if isinstance(told, str) and told and "".join(piece.text or "" for piece in telling).endswith(told):
+        return _with_usage(told, [last])
+    if isinstance(told, str) and "result" in last.words:
+        return value
     if any(_is_final(name, _field(value, name)) for name in _FINAL_FIELDS):
         return value if len(last.path) < 2 else _MISSING
     is_final = len(last.path) == 1 and bool(last.text) and not last.words.isdisjoint(_FINAL_KINDS)
