@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytest_agent_replay import capture
+from tests.capture import bots
 from tests.capture.harness import assert_green, loaded
 
 BEFORE = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "x"}]
@@ -101,6 +104,32 @@ def test_one_file_for_several_requests(tmp_path: Path) -> None:
         "the argument `history`, which is not what was said before in this session",
         "the argument `user`, which was not the same in each turn",
     ]
+
+
+def asking(question: str, history: Any = ()) -> str:
+    """An agent with a tool."""
+    return f"{bots.check(question)['order']} after {len(history)}"
+
+
+def test_one_file_for_the_requests_of_a_server(tmp_path: Path) -> None:
+    """A session that is kept captures what it wraps in whatever context (task, thread) that is called."""
+    history: list[dict[str, Any]] = []
+    with ExitStack() as captures:
+        sessions: dict[str, Any] = {}
+
+        def request(user: str, question: str) -> str:
+            if user not in sessions:
+                sessions[user] = captures.enter_context(capture(tmp_path / f"{user}.replay.yaml", tools=["check"]))
+            said = str(sessions[user].wrap(asking)(question, list(history)))
+            history.extend([{"role": "user", "content": question}, {"role": "assistant", "content": said}])
+            return said
+
+        for question in ("A-1", "B-2"):
+            contextvars.copy_context().run(request, "ann", question)
+    file = loaded(tmp_path / "ann.replay.yaml")
+    assert [[(r.args or {})["order"] for r in turn.tool_responses] for turn in file.turn_list] == [["A-1"], ["B-2"]]
+    assert file.import_ is None
+    assert_green(tmp_path / "ann.replay.yaml", asking)
 
 
 class Shop:

@@ -19,14 +19,14 @@ from pytest_agent_replay.agents.call import METHODS
 from pytest_agent_replay.capturing.building import Built, build, usable
 from pytest_agent_replay.capturing.journal import Journal, is_in_use, journals_of, read_journal
 from pytest_agent_replay.capturing.session import CaptureSession
-from pytest_agent_replay.capturing.wrapping import Turn, wrapped
+from pytest_agent_replay.capturing.wrapping import Step, Turn, wrapped
 from pytest_agent_replay.errors import BindingError, ReplayError
 from pytest_agent_replay.formats.writing import dump_yaml, replay_to_data, write_text_atomic
 from pytest_agent_replay.intercept import built_in_interceptors, sockets
 from pytest_agent_replay.intercept.binding import Binder
 from pytest_agent_replay.intercept.functions import release
 from pytest_agent_replay.intercept.registry import Interceptor, Patcher, after_imports, install
-from pytest_agent_replay.player.current import activate, known_session
+from pytest_agent_replay.player.current import known_session
 from pytest_agent_replay.player.session import Session
 
 __all__ = ["Captured", "capture", "recover", "target_of", "write"]
@@ -149,19 +149,6 @@ class capture:
         return Turn(running.session, running.step, done)
 
 
-class _Step(activate):
-    """That may be left in another context than it was entered in: coroutines that are given up are, and generators."""
-
-    __slots__ = ("is_elsewhere",)
-
-    def __exit__(self, *exc: object) -> None:
-        self.is_elsewhere = False
-        try:
-            super().__exit__(*exc)
-        except ValueError:
-            self.is_elsewhere = True
-
-
 _entered_here: ContextVar[tuple[_Running, ...]] = ContextVar("agent_replay_captures", default=())
 """One variable for all captures: a context keeps each that was ever set in it."""
 
@@ -184,7 +171,7 @@ class _Running:
         if written and "tools" not in self._settings:
             self._settings["tools"] = written
         self.session = CaptureSession(str(owner._path), tools=self._tools)
-        self._is_replayed = _in_a_replay()
+        self._is_replayed = self.session.is_idle = _in_a_replay()
         if self._is_replayed:
             return
         try:
@@ -202,7 +189,7 @@ class _Running:
 
     def step(self) -> AbstractContextManager[None]:
         """Code of the agent runs in here."""
-        return nullcontext() if self._is_replayed else _Step(self.session, strictly=True)
+        return nullcontext() if self._is_replayed else Step(self.session, strictly=True)
 
     def enter(self, frame: int) -> None:
         """Code of the agent runs from here on. `frame` is the `id` of the frame that says so."""
@@ -213,7 +200,7 @@ class _Running:
     def leave(self) -> None:
         """The end of `enter`."""
         self._whole.__exit__(None, None, None)
-        if isinstance(self._whole, _Step) and self._whole.is_elsewhere:
+        if isinstance(self._whole, Step) and self._whole.is_elsewhere:
             self.session.left_elsewhere()
 
     def _journal(self, target: Path) -> Journal | None:

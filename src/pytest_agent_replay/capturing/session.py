@@ -15,7 +15,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -97,6 +97,8 @@ class CaptureSession:
         self.bindings: dict[str, str] = {}
         self.events: list[dict[str, Any]] = []
         self.scrubber = Scrubber()
+        self.is_idle = False
+        """A replay answers the agent, and nothing is captured."""
         self.error: str | None = None
         """What failed first in the capture itself."""
         self.bind: Callable[[Iterable[str]], None] | None = None
@@ -243,9 +245,13 @@ class CaptureSession:
 
     def wrap(self, agent: Callable[..., Any]) -> Callable[..., Any]:
         """The agent, each call of which is a turn: its input, and what it answers or raises."""
-        from pytest_agent_replay.capturing.wrapping import Turn, wrapped
+        from pytest_agent_replay.capturing.wrapping import Step, Turn, wrapped
 
-        return wrapped(agent, lambda: Turn(self, nullcontext, self._turn_done))
+        def step() -> AbstractContextManager[None]:
+            # each request of a server is a context of its own, in which nobody has entered this capture
+            return nullcontext() if self.is_idle or self.is_ended else Step(self, strictly=True)
+
+        return wrapped(agent, lambda: Turn(self, step, self._turn_done))
 
     def _turn_done(self, error: BaseException | None) -> None:
         if error is not None:

@@ -10,10 +10,25 @@ from dataclasses import dataclass
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import TYPE_CHECKING, Any
 
+from pytest_agent_replay.player.current import activate
+
 if TYPE_CHECKING:
     from pytest_agent_replay.capturing.session import CaptureSession
 
-__all__ = ["Turn", "wrapped"]
+__all__ = ["Step", "Turn", "wrapped"]
+
+
+class Step(activate):
+    """That may be left in another context than it was entered in: coroutines that are given up are, and generators."""
+
+    __slots__ = ("is_elsewhere",)
+
+    def __exit__(self, *exc: object) -> None:
+        self.is_elsewhere = False
+        try:
+            super().__exit__(*exc)
+        except ValueError:
+            self.is_elsewhere = True
 
 
 @dataclass(slots=True)
