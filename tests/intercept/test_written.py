@@ -366,6 +366,20 @@ NOT_THE_TOOL = {
             tools = {"lookup": fetch}
             return tools["lookup"](order)
     """,
+    "a comparison with something else": """
+        def answer(order, mode="lookup"):
+            if mode == "lookup":
+                REAL.append(order)
+                return "real"
+    """,
+    "what is only told of a call": """
+        def log(name, args):
+            if name == "lookup":
+                REAL.append(args["order"])
+        def answer(order):
+            log("lookup", {"order": order})
+            return "real"
+    """,
     "another branch": """
         def answer(order, name="refund"):
             return fetch(order) if name == "refund" else None

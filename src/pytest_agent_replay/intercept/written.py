@@ -43,7 +43,7 @@ _METHODS = (*TOOL_METHODS, "_execute", "execute_async", "handle", "use", "apply"
 """What a class may call the method that is its tool."""
 _PASSED_ON = {"call_tool", "invoke", "ainvoke", "call_function", "post", "request", "urlopen"}
 """What calls a tool in another place, where it is answered."""
-_TAKEN = ("name", "tool_name", "function_name", "fn_name", "func_name", "tool", "tool_id")
+_TAKEN = ("name", "tool_name", "function_name", "fn_name", "func_name", "tool", "tool_id", "fn", "func", "action")
 """What a function that calls all tools may call the parameter that says which."""
 
 
@@ -330,7 +330,7 @@ class _Reader(ast.NodeVisitor):
         """`node` says which tool is meant: the function around it can be asked, where it is given that."""
         scope = self._scope
         path = _path_of(node)
-        if not path or not scope or not isinstance(scope[-1], FUNCTIONS):
+        if not path or path[-1] not in _TAKEN or not scope or not isinstance(scope[-1], FUNCTIONS):
             return
         signature = scope[-1].args
         given = {each.arg for each in (*signature.posonlyargs, *signature.args, *signature.kwonlyargs)}
@@ -344,8 +344,11 @@ class _Reader(ast.NodeVisitor):
         if not path or path[0] not in given or path[0] in ("self", "cls"):
             return
         takes_arguments = signature.kwarg is not None or not given.isdisjoint(ALL_ARGUMENTS)
-        calls = {called(each) for each in ast.walk(scope[-1]) if isinstance(each, ast.Call)}
-        if name or (path[-1] in _TAKEN and takes_arguments and calls.isdisjoint(_PASSED_ON)):
+        inside = list(ast.walk(scope[-1]))
+        if not any(isinstance(each, ast.Return) and each.value is not None for each in inside):
+            return  # it only tells somebody of the call
+        calls = {called(each) for each in inside if isinstance(each, ast.Call)}
+        if name or (takes_arguments and calls.isdisjoint(_PASSED_ON)):
             self.dispatchers[name].append((scope, path))
 
     def _affix(self, node: ast.AST | None) -> None:
