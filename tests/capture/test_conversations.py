@@ -13,7 +13,10 @@ from typing import Any
 import pytest
 
 from pytest_agent_replay import capture
+from pytest_agent_replay.capturing.session import CaptureSession
 from pytest_agent_replay.formats.replay import ReplayFile
+from pytest_agent_replay.llm.reading import content_text
+from pytest_agent_replay.player.http import HttpRequest, PassThrough
 from tests.capture import bots
 from tests.capture.harness import _json, _whole, loaded, served
 
@@ -296,3 +299,59 @@ def test_a_conversation_goes_on_after_a_greeting_of_the_same_words(tmp_path: Pat
 
     files = recorded(tmp_path, program)
     assert [[t.input for t in file.turn_list] for file in files] == [["A-1", "A-2"], ["B-1"]]
+
+
+def _anthropic(messages: Messages, answer: str | None) -> tuple[str, Any, Any]:
+    content = [{"type": "text", "text": answer}] if answer else [TOOL_USE]
+    body = {"model": "claude", "max_tokens": 9, "system": "Be kind.", "messages": messages}
+    said = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude", "content": content}
+    return "https://api.anthropic.com/v1/messages", body, {**said, "stop_reason": "end_turn", "usage": {}}
+
+
+def _gemini(messages: Messages, answer: str | None) -> tuple[str, Any, Any]:
+    roles = {"user": "user", "assistant": "model"}
+    contents = []
+    for message in messages:
+        content = message["content"]
+        parts = [{"text": content}] if isinstance(content, str) else [GEMINI_PARTS[content[0]["type"]]]
+        contents.append({"role": roles[message["role"]], "parts": parts})
+    part = {"text": answer} if answer else GEMINI_PARTS["tool_use"]
+    said = {"candidates": [{"content": {"role": "model", "parts": [part]}, "finishReason": "STOP"}]}
+    url = "https://generativelanguage.googleapis.com/v1beta/models/gemini-2.0-flash:generateContent"
+    return url, {"contents": contents}, said
+
+
+TOOL_USE: dict[str, Any] = {"type": "tool_use", "id": "t1", "name": "check", "input": {"order": "A-1"}}
+TOOL_RESULT: dict[str, Any] = {"type": "tool_result", "tool_use_id": "t1", "content": "12"}
+GEMINI_PARTS: dict[str, Any] = {
+    "tool_use": {"functionCall": {"name": "check", "args": {"order": "A-1"}}},
+    "tool_result": {"functionResponse": {"name": "check", "response": {"total": 12}}},
+}
+
+
+@pytest.mark.parametrize("shape_of", [_anthropic, _gemini])
+def test_other_providers(shape_of: Any) -> None:
+    """Results of tools lie in messages of the user there, and are none of what the user says."""
+    session = CaptureSession("test")
+
+    def asks(messages: Messages, answer: str | None) -> None:
+        url, body, said = shape_of(messages, answer)
+        reply = session.handle_http(HttpRequest("httpx", "POST", url, [], json.dumps(body).encode()))
+        assert isinstance(reply, PassThrough)
+        assert reply.observe is not None
+        reply.observe(200, [("content-type", "application/json")], json.dumps(said).encode())
+
+    def user(text: str) -> dict[str, Any]:
+        return {"role": "user", "content": text}
+
+    def assistant(text: str) -> dict[str, Any]:
+        return {"role": "assistant", "content": text}
+
+    called = [{"role": "assistant", "content": [TOOL_USE]}, {"role": "user", "content": [TOOL_RESULT]}]
+    asks([user("How much is A-1?")], None)
+    asks([user("How much is A-1?"), *called], "It is 12.")
+    asks([user("How much is A-1?"), assistant("It is 12."), user("And B-2?")], "That is 14.")
+    asks([user("I am Bob.")], "Hello Bob.")
+    asks([user("How much is A-1?"), *called, assistant("It is 12."), user("And B-2?")], "That is 15.")
+    turns = [(event["talk"], content_text(event["input"])) for event in session.events if event["event"] == "turn"]
+    assert turns == [(1, "How much is A-1?"), (1, "And B-2?"), (2, "I am Bob.")]

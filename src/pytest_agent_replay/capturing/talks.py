@@ -268,7 +268,7 @@ class Talks:
             has_tools = any(asker.tools for asker in talk.askers)
             return Place(talk, is_beside=talk.is_final and has_tools and not heard.asker.tools)
         is_again = heard.is_asked and heard.said == talk.said and (talk.is_final or talk.is_waiting)
-        if is_again and talk.is_final and not is_here:
+        if is_again and talk.is_final and not is_here and not any(role == "assistant" for role, _ in heard.said):
             return None
         return Place(talk, guess=_AGAIN if is_again else "")
 
