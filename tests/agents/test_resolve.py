@@ -69,6 +69,7 @@ def test_a_trusted_reference_may_name_any_module(tmp_path: Path) -> None:
     [
         ("shop_d.agnt:answer", "no module named 'shop_d.agnt'; did you mean 'shop_d.agent'?"),
         ("shp_d.agent:answer", "no module named 'shp_d'; did you mean 'shop_d'?"),
+        ("elsewhere:answer", "pytest's root; start it in the project's folder, or set `pythonpath`)"),
         ("shop_d.agent:anwser", "module 'shop_d.agent' has no 'anwser'; did you mean 'answer'?"),
         ("shop_d.agent:answer.nothing.more", "'answer' has no 'nothing'"),
         ("shop_d.agent.deeper:x", "'shop_d.agent' is a module, not a package"),

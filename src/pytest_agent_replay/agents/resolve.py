@@ -168,9 +168,12 @@ class _Search:
             self.fail(f"no module named {name!r}; {parent!r} is a module, not a package", error)
         folders = list(package.__path__) if package is not None else [str(self.root)]
         near = get_close_matches(last, [info.name for info in pkgutil.iter_modules(folders)], 1)
-        hint = (
-            f"; did you mean {f'{parent}.{near[0]}'.lstrip('.')!r}?" if near else f" (looked in {', '.join(folders)})"
+        looked = (
+            f" (looked in {', '.join(folders)}: pytest's root; start it in the project's folder, or set `pythonpath`)"
         )
+        if parent:
+            looked = f" (looked in {', '.join(folders)})"
+        hint = f"; did you mean {f'{parent}.{near[0]}'.lstrip('.')!r}?" if near else looked
         if not parent and any(os.path.exists(self.root / "src" / f) for f in (last, f"{last}.py")):
             hint = "; it is in src/: install the project, or set `pythonpath = src` in pytest's configuration"
         self.fail(f"no module named {name!r}{hint}", error)
