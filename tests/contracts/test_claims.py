@@ -75,6 +75,7 @@ def test_a_noun_of_the_tool_with_a_state_is_a_claim(tool: str, answer: str) -> N
         ("cancel_reservation", "The policy for cancelled flights is set at $100."),
         ("cancel_reservation", "Since the reservation was made long ago, it costs $50."),
         ("book_flight", "Please confirm that the booking is complete."),
+        ("book_flight", "You are confirmed as a silver member."),
         ("send_email", "Your email address is confirmed in our records."),
         ("transfer_money", "Your money is safe in your account."),
         ("update_address", "Your address on file is 5 Elm Road."),

@@ -47,7 +47,7 @@ _BARE = late_pattern(
     rf"""
     {_BEGIN}(?:(?:ok|okay|alright|great|perfect|good\snews|sure|yes|certainly|thanks|thank\syou)[,!.:]\s)?
     (?: (?:(?:it|that|this|everything|you)(?:['’](?:s|re)|\s(?:is|are|was))|consider\sit)\s{ADVERBS}(?P<its>{_STATE})
-        (?:{_STOP}|(?=\s(?:for|on|and|as)\b))
+        (?:{_STOP}|(?=\s(?:for|on|and|as\sof)\b))
       | {ADVERBS}(?P<alone>{_STATE}){_STOP} )
     """,
     re.VERBOSE | re.IGNORECASE,
