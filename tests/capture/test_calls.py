@@ -154,6 +154,9 @@ def test_methods_of_a_class(tmp_path: Path) -> None:
     capture(tmp_path / "a.replay.yaml")(shop.invoke)("A-1", user="ann")
     capture(tmp_path / "b.replay.yaml")(shop.answer)("A-1")
     assert loaded(tmp_path / "a.replay.yaml").agent == "tests.capture.test_calls:Shop"
+    # in a replay, settings are those of the class
+    assert loaded(tmp_path / "a.replay.yaml").overrides is None
+    assert lost(tmp_path / "a.replay.yaml") == ["the argument `user`"]
     assert loaded(tmp_path / "b.replay.yaml").agent is None
     assert lost(tmp_path / "b.replay.yaml") == []
 

@@ -46,13 +46,19 @@ def read_call(agent: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[
     receiver = _receiver(parameters)
     if any(p.name == "history" for p in parameters):
         call.history = []
-    whole = any(p.name == "overrides" for p in parameters)
+    # overrides of a class go to what makes its instance
+    is_method = len(parameters) < len(signature.parameters) or _is_of_an_instance(agent)
+    is_settable = not is_method and all(p.name != "overrides" for p in parameters)
     for parameter, name, value in _arguments(parameters, given):
         if parameter is receiver and name in (receiver.name, "input"):
             _set_input(call, value)
         elif name not in _OF_EACH_RUN:
-            _keep(call, parameter, name, value, is_settable=not whole)
+            _keep(call, parameter, name, value, is_settable=is_settable, is_method=is_method)
     return call
+
+
+def _is_of_an_instance(agent: Any) -> bool:
+    return inspect.ismethod(agent) and not isinstance(agent.__self__, type)
 
 
 def _receiver(parameters: list[inspect.Parameter]) -> inspect.Parameter | None:
@@ -86,7 +92,9 @@ def _set_input(call: Call, value: Any) -> None:
         call.lost.append("parts of an input that have no JSON form")
 
 
-def _keep(call: Call, parameter: inspect.Parameter, name: str, value: Any, *, is_settable: bool) -> None:
+def _keep(
+    call: Call, parameter: inspect.Parameter, name: str, value: Any, *, is_settable: bool, is_method: bool
+) -> None:
     if value is parameter.default:
         return
     found = recorded(value)
@@ -95,7 +103,7 @@ def _keep(call: Call, parameter: inspect.Parameter, name: str, value: Any, *, is
         _keep_history(call, value)
     elif name == "context" and (value is None or isinstance(found.value, (str, dict, list))) and not found.lost:
         call.context = found.value
-    elif name == "overrides" and isinstance(found.value, dict) and not found.lost:
+    elif name == "overrides" and isinstance(found.value, dict) and not found.lost and not is_method:
         call.overrides.update(found.value)
     elif is_whole and is_settable and name not in KNOWN_NAMES and _can_be_set(parameter):
         call.overrides[name] = found.value
