@@ -79,6 +79,7 @@ def test_a_noun_of_the_tool_with_a_state_is_a_claim(tool: str, answer: str) -> N
         ("send_email", "Your email address is confirmed in our records."),
         ("transfer_money", "Your money is safe in your account."),
         ("update_address", "Your address on file is 5 Elm Road."),
+        ("cancel_subscription", "Your plan ended up costing more than expected."),
         ("create_ticket", "The ticket desk is open from 9 to 5."),
         ("create_ticket", "Done with the restart? Then I can open it."),
     ],

@@ -32,7 +32,7 @@ _IN_STATE = late_pattern(
       (?:{_PERFECT}|\b(?P<is>is|are)|\b(?:was|were)|(?<=\w)['’](?:s|re))
       \s(?P<adverbs>{ADVERBS})(?:being\s)?(?P<state>{_STATE})
     | \b(?:went|gone|came)\s(?P<way>through|out)\b
-    | \b(?P<ran>succeeded|ended)\b
+    | \b(?P<ran>succeeded|ended(?!\sup\b))\b
     """,
     re.VERBOSE | re.IGNORECASE,
 )
