@@ -159,6 +159,20 @@ def test_conversations_at_the_same_time(kind: str, tmp_path: Path) -> None:
     ]
 
 
+def test_what_ends_the_program_is_the_error_of_its_own_conversation(tmp_path: Path) -> None:
+    """And not of the one that was asked last somewhere else."""
+
+    def program() -> None:
+        agent("Ann: A-1", [])
+        contextvars.copy_context().run(agent, "Bob: B-2", [])
+        raise RuntimeError("over")
+
+    with pytest.raises(RuntimeError, match="over"):
+        recorded(tmp_path, program)
+    errors = {str(file.input): file.error_spec for file in (loaded(p).turn_list[0] for p in tmp_path.iterdir())}
+    assert [name for name, error in errors.items() if error is not None] == ["Ann: A-1"]
+
+
 def test_who_says_the_same_elsewhere_is_somebody_else(tmp_path: Path) -> None:
     """Two requests of a server that begin alike; the same request from where the first came is made again."""
 

@@ -261,7 +261,9 @@ class CaptureSession:
     def raised(self, error: BaseException) -> None:
         """The agent raised in the present turn. To end the process, or a stream, is no error."""
         if isinstance(error, Exception):
-            self._add({"event": "raised", "turn": self._turn, "error": error_of(error)})
+            here = None if self._is_told else self._talks.here()
+            turn = self._turn if here is None else here.turn
+            self._add({"event": "raised", "turn": turn, "error": error_of(error)})
 
     @_harmless(lambda: None)
     def left_elsewhere(self) -> None:
