@@ -91,6 +91,19 @@ def test_an_agent_that_raised_is_shown_in_the_place_of_its_answer() -> None:
     assert "  raised      KeyError: 'total'\n  production  hello" in failure_text(a_result(turns=turns))
 
 
+def test_a_turn_that_the_replay_stopped_did_not_raise() -> None:
+    """Its reason stands above already, and is said once."""
+    why = "the model would have to be asked: step 2 differs"
+    error = {"type": "pytest_agent_replay.errors.StopReplay", "message": why}
+    stopped = [TurnResult(1, "What was it?", None, "5", True, error)]
+    text = failure_text(a_result(turns=stopped, reasons=[why], invariants=[]))
+    assert "  stopped     by the replay, for the reason above" in text
+    assert text.count(why) == 1
+    assert "raised" not in text
+    other = failure_text(a_result(turns=stopped, reasons=["another"], invariants=[]))
+    assert f"  stopped     {why}" in other
+
+
 def test_calls_are_shown_with_what_they_gave() -> None:
     """Status, error, latency; those that nothing answers; earlier ones of many are left out."""
     calls = [a_call(), a_call(error={"type": "Timeout", "message": "late"}, status=None), a_call(unrecorded=True)]

@@ -108,7 +108,13 @@ class _Text:
     def _turn(self, turn: TurnResult) -> Iterator[str]:
         yield self._labelled("asked", turn.input)
         if turn.error is not None:
-            yield self._labelled("raised", f"{turn.error.get('type')}: {turn.error.get('message')}")
+            kind, message = str(turn.error.get("type")), str(turn.error.get("message"))
+            if not kind.endswith(".StopReplay"):
+                yield self._labelled("raised", f"{kind}: {message}")
+            elif self.result.unrecorded or any(message in reason for reason in self.result.reasons):
+                yield self._labelled("stopped", "by the replay, for the reason above")
+            else:
+                yield self._labelled("stopped", message)
             if turn.raised_at:
                 yield self._labelled("at", ", called from ".join(reversed(turn.raised_at[-_PLACES:])))
         else:
