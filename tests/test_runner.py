@@ -410,6 +410,22 @@ def test_a_tool_that_may_have_run_for_real_is_no_pass(
         assert re.match(rf"`lookup` is recorded, and the agent's code has it \({name}.py:12\), but", result.reasons[0])
 
 
+def test_a_tool_that_a_model_did_not_ask_for_did_not_run() -> None:
+    """A real result would have been seen when the model was told it: that the code has the name says nothing then."""
+    openai = pytest.importorskip("openai")
+
+    def agent(input: str) -> Any:
+        client = openai.OpenAI(max_retries=0)
+        asked = {"role": "user", "content": input}
+        tools = [{"type": "function", "function": {"name": "hidden_lookup", "parameters": {"type": "object"}}}]
+        return client.chat.completions.create(model="m", messages=[asked], tools=tools).choices[0].message.content
+
+    hidden = [{"tool": "hidden_lookup", "response": 1}]
+    contract = {"name": "c", "invariants": [{"type": "completes"}]}
+    result = run(agent, contract=contract, tool_responses=hidden, llm_responses=[{"content": "Done."}])
+    assert result.outcome == "passed", result.reasons
+
+
 def test_the_contract_must_be_red_on_the_recording() -> None:
     """`require_red`: a contract that production's failure satisfies proves nothing."""
 

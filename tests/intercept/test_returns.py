@@ -463,6 +463,7 @@ def test_the_text_of_data_is_data_where_a_coroutine_shows_it(make_module: MakeMo
         ("Tool execution error: no seats left", "pytest_agent_replay.errors.RecordedToolError", "no seats left"),
         ("SoldOutError: no seats", "pytest_agent_replay.errors.SoldOutError", "no seats"),
         ("No seats: sold out", "pytest_agent_replay.errors.RecordedToolError", "No seats: sold out"),
+        ("Unavailable: sold out", "pytest_agent_replay.errors.RecordedToolError", "Unavailable: sold out"),
         ("no seats", "pytest_agent_replay.errors.RecordedToolError", "no seats"),
     ],
 )
