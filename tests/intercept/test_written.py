@@ -372,6 +372,15 @@ NOT_THE_TOOL = {
                 REAL.append(order)
                 return "real"
     """,
+    "what a branch begins with": """
+        def answer(order):
+            name = "lookup"
+            if name == "lookup":
+                found = fetch(order)
+                REAL.clear()
+                REAL.append(order)
+            return "real"
+    """,
     "what is only told of a call": """
         def log(name, args):
             if name == "lookup":
@@ -437,6 +446,22 @@ def test_several_tools_may_go_through_one_function(make_module: MakeModule, play
             m.execute("lookup", args={"order": 8})
     assert m.REAL == []
     assert [call.tool for call in session.trace.tool_calls] == ["refund", "lookup", "own", "lookup"]
+
+
+def test_a_branch_of_several_statements_is_answered_as_a_whole(make_module: MakeModule, play: Play) -> None:
+    """What its first statement calls fits the arguments too: the rest would run for real."""
+    m: Any = make_module(
+        code("""
+        def execute(name, args):
+            if name == "lookup":
+                found = fetch(args["order"])
+                REAL.append("written")
+                return {"done": found}
+    """)
+    )
+    with play([{"tool": "lookup", "args": {"order": 7}, "response": "recorded"}], agent=m.__name__):
+        assert m.execute("lookup", {"order": 7}) == "recorded"
+    assert m.REAL == []
 
 
 def test_a_plugin_is_found_by_the_name_of_its_module(make_module: MakeModule, play: Play) -> None:

@@ -168,7 +168,7 @@ class Binder:
                 meant = around.find_written(name, session.recorded_args(name), others)
                 found = [each for each in meant.found if each.function not in self._entry]
                 path = meant.path
-                if len({each.function.__code__ for each in found}.union(code for _, code in meant.made)) > 1:
+                if meant.number > 1:
                     for each in found if named else ():
                         trap_function(session, each.function, name, _undecided(name, found))
                     return False

@@ -184,6 +184,11 @@ class Meant(NamedTuple):
     path: tuple[str, ...] = ()
     """Where a call of what was found says which tool is meant; empty: it is the tool itself."""
 
+    @property
+    def number(self) -> int:
+        """How many different functions these are."""
+        return len({each.function.__code__ for each in self.found}.union(code for _, code in self.made))
+
 
 _KINDS: tuple[Kind, ...] = ("beside", "class", "branch")
 
@@ -273,43 +278,55 @@ class Surroundings:
         """The functions that the source of the agent's modules means by a tool's name, which they do not bear.
 
         They can be called with the arguments of these `calls` (None: unknown). What stands beside the name goes before
-        a class that has it, and that before what is called in its branches; what all tools go through comes last.
-        `others` are the names of other tools. See `written`.
+        a class that has it, and that before what its branches come down to. Where a branch does more than one call, the
+        function around it is answered as a whole, if it is told the name. `others` are the names of other tools. See
+        `written`.
         """
-        own = {id(vars(module)) for module in self._modules}
         sources = [self._own.written_in(each.module) for each in self._near]
         for kind in _KINDS:
-            found = list(self._by_alias(tool, sources)) if kind == "beside" else []
-            made: list[tuple[FunctionType, CodeType]] = []
-            for source in sources if kind != "class" or any(calls) else ():
-                for meaning in source.meanings(tool, others, kind):
-                    function = as_function(meaning.value, meaning.where) if meaning.made is None else None
-                    if function is not None:
-                        found.append(function)
-                    elif meaning.made is not None and meaning.made not in made:
-                        made.append(meaning.made)
-            found = _distinct(
-                each for each in found if id(each.function.__globals__) in own and _takes_calls(each, calls)
-            )
-            made = [each for each in made if _code_takes(each[1], calls)]
-            codes = {each.function.__code__ for each in found}.union(code for _, code in made)
-            if len(codes) == 1 or (codes and kind != "branch"):
-                return Meant(found, made)
+            meant = self._meant(tool, calls, others, kind, sources)
+            if meant.number == 1 or (meant.number and kind != "branch"):
+                return meant
+        own = {id(vars(module)) for module in self._modules}
         for source in sources:
             for dispatcher in source.dispatchers(tool):
                 function = as_function(dispatcher.value, dispatcher.where)
                 if function is not None and id(function.function.__globals__) in own:
                     return Meant([function], path=dispatcher.path)
-        return Meant(found, made)
+        return meant if meant.number else self._meant(tool, calls, others, "statement", sources)
 
-    def _by_alias(self, tool: str, sources: Iterable[Written]) -> Iterator[Found]:
+    def _meant(
+        self,
+        tool: str,
+        calls: Sequence[Mapping[str, Any] | None],
+        others: Collection[str],
+        kind: Kind,
+        sources: list[Written],
+    ) -> Meant:
+        own = {id(vars(module)) for module in self._modules}
+        found = list(self._by_alias(tool, sources, calls)) if kind == "beside" else []
+        made: list[tuple[FunctionType, CodeType]] = []
+        # without arguments, too much would fit
+        for source in sources if kind in ("beside", "branch") or any(calls) else ():
+            for meaning in source.meanings(tool, others, kind):
+                function = as_function(meaning.value, meaning.where) if meaning.made is None else None
+                if function is not None:
+                    found.append(function)
+                elif meaning.made is not None and meaning.made not in made:
+                    made.append(meaning.made)
+        fitting = _distinct(e for e in found if id(e.function.__globals__) in own and _takes_calls(e, calls))
+        return Meant(fitting, [each for each in made if _code_takes(each[1], calls)])
+
+    def _by_alias(
+        self, tool: str, sources: Iterable[Written], calls: Sequence[Mapping[str, Any] | None]
+    ) -> Iterator[Found]:
         """Functions whose name the code makes of the tool's, and those of a module that has it."""
         aliases = sorted({re.sub(r"\W", "_", tool)}.union(*(each.names_for(tool) for each in sources)) - {tool})
         for search in (_module_level, _methods):
             for name in aliases:
                 yield from search(self._near, name)
         for module in self._modules:
-            if module.__name__.rpartition(".")[2] == tool:
+            if any(calls) and module.__name__.rpartition(".")[2] == tool:
                 for name in (*TOOL_METHODS, "main"):
                     yield from _module_level([self._own.contents_of(module)], name)
 

@@ -66,9 +66,9 @@ class Dispatcher(NamedTuple):
     """Where a call says which one: a parameter, and attributes or keys of it."""
 
 
-Kind = Literal["beside", "class", "branch"]
-"""How a function and a name belong together: it stands beside it; its class has that name; it is called where the name
-is compared with, which may be something else than the tool."""
+Kind = Literal["beside", "class", "branch", "statement"]
+"""How a function and a name belong together: it stands beside it; its class has that name; it is all that is done where
+the name is compared with; or what is done there ends with it, after other statements."""
 
 
 class _Mention(NamedTuple):
@@ -314,7 +314,7 @@ class _Reader(ast.NodeVisitor):
     def visit_Match(self, node: Any) -> None:
         for case in node.cases:
             for pattern in getattr(case.pattern, "patterns", [case.pattern]):
-                self._mention(getattr(pattern, "value", None), _calls_in(case.body), "branch")
+                self._mention(getattr(pattern, "value", None), *_calls_of(case.body))
                 self._dispatch(constant_text(getattr(pattern, "value", None)), node.subject)
         self.generic_visit(node)
 
@@ -322,7 +322,7 @@ class _Reader(ast.NodeVisitor):
         for each in test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And) else [test]:
             if isinstance(each, ast.Compare) and len(each.ops) == 1 and isinstance(each.ops[0], ast.Eq):
                 for side, other in ((each.left, each.comparators[0]), (each.comparators[0], each.left)):
-                    self._mention(side, _calls_in(body), "branch")
+                    self._mention(side, *_calls_of(body))
                     if constant_text(side):
                         self._dispatch(constant_text(side), other)
 
@@ -431,6 +431,20 @@ def _names_given(call: ast.Call) -> Iterator[ast.AST]:
     """What a call may give as a name: what comes first, and keywords that say so."""
     yield from call.args[:1]
     yield from (keyword.value for keyword in call.keywords if keyword.arg in _NAMING)
+
+
+def _calls_of(body: list[Any]) -> tuple[Iterator[ast.AST], Kind]:
+    """What a branch comes down to. Of several statements that is what is returned, and the last: what an earlier one
+    calls is a part of it, and the rest would still run."""
+    if len(body) == 1:
+        return _calls_in(body), "branch"
+    return _calls_in([*_returns_in(body[:-1]), body[-1]]), "statement"
+
+
+def _returns_in(body: Iterable[ast.AST]) -> Iterator[ast.Return]:
+    for statement in body:
+        if not isinstance(statement, (*FUNCTIONS, ast.ClassDef)):
+            yield from (each for each in ast.walk(statement) if isinstance(each, ast.Return))
 
 
 def _calls_in(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
